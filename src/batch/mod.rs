@@ -1,0 +1,12 @@
+//! A batch: planned first, then run, then committed.
+//!
+//! [`plan`] settles which inputs are new and what the run is called, [`source`] makes rows of them, [`rewrite`] takes
+//! rows out of part files, [`run`] puts it together, [`progress`] and [`summary`] tell what happens and happened.
+
+pub mod options;
+pub mod plan;
+pub mod progress;
+pub mod rewrite;
+pub mod run;
+pub mod source;
+pub mod summary;

@@ -1,0 +1,53 @@
+//! What a conversion is asked to do, with everything resolved.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use parquet::basic::Compression;
+
+use crate::dataset::manifest::Content;
+use crate::dataset::part::Encodings;
+use crate::flatten::flattener::Window;
+use crate::tables::schema::TableId;
+
+/// Options of `convert`.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The dataset's folder.
+    pub out: PathBuf,
+    pub tables: BTreeSet<TableId>,
+    pub window: Window,
+    /// Bytes of memory to stay within.
+    pub memory: usize,
+    /// Publish nothing if any input is damaged.
+    pub strict: bool,
+    /// Convert inputs again that were converted before.
+    pub reconvert: bool,
+    /// Plan only.
+    pub dry_run: bool,
+    /// Wait for another run on the dataset to end.
+    pub wait: bool,
+    pub compression: Compression,
+    pub encodings: Encodings,
+}
+
+impl Options {
+    /// Bytes that a block may have, compressed or inflated.
+    pub fn block_limit(&self) -> usize {
+        self.memory / 4
+    }
+
+    /// Bytes of records whose rows are encoded together.
+    pub fn batch_bytes(&self) -> usize {
+        (16 << 20).min(self.memory / 32)
+    }
+
+    /// The options that decide which rows a dataset has.
+    pub fn content(&self) -> Content {
+        Content {
+            tables: self.tables.iter().map(|t| t.name().to_owned()).collect(),
+            since: self.window.since,
+            until: self.window.until,
+        }
+    }
+}

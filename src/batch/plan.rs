@@ -1,0 +1,231 @@
+//! The plan of a run: which inputs are new, grown, done or unreadable, and what the run is called.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering::Relaxed;
+
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use super::options::Options;
+use super::progress::{Meter, Phase};
+use crate::dataset::manifest::{InputEntry, State};
+use crate::error::Result;
+use crate::input::{self, Stat};
+use crate::tables::files::hex;
+use crate::trace::container::{FileHeader, GapCause, Step, Walk};
+
+/// An input that will be read.
+#[derive(Debug, Clone)]
+pub struct Input {
+    pub path: PathBuf,
+    /// The path as text, invalid UTF-8 replaced.
+    pub name: String,
+    pub stat: Stat,
+    pub sha256: String,
+    /// The file ends inside a block, so it will probably grow.
+    pub incomplete: bool,
+}
+
+/// An input of which nothing can be read, and why.
+#[derive(Debug, Clone)]
+pub struct Unreadable {
+    pub name: String,
+    pub message: String,
+}
+
+/// Why an input will not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Skip {
+    /// The dataset has its rows.
+    Done,
+    /// The dataset has its rows, but of other tables or times than are asked for now.
+    DoneOtherwise,
+    /// Another input of this run has the same content.
+    Duplicate,
+}
+
+/// What a run will do.
+#[derive(Debug)]
+pub struct Plan {
+    /// The run's name: 16 hex digits that depend on inputs and options only.
+    pub run: String,
+    pub inputs: Vec<Input>,
+    pub unreadable: Vec<Unreadable>,
+    pub skipped: Vec<(String, Skip)>,
+    /// Inputs of earlier runs, by hash and path, whose rows this run replaces.
+    pub superseded: Vec<(String, String)>,
+    /// Part files that hold such rows.
+    pub rewrite: Vec<String>,
+}
+
+impl Plan {
+    /// Whether there is anything to convert or to say about an input.
+    pub fn is_empty(&self) -> bool {
+        self.inputs.is_empty() && self.unreadable.is_empty()
+    }
+}
+
+enum Checked {
+    Skip(String, Skip),
+    Unreadable(Unreadable),
+    Input { input: Input, supersedes: Vec<(String, String)> },
+}
+
+/// Plans a run over `files`.
+///
+/// # Errors
+/// The run was asked to stop.
+pub fn plan(files: &[PathBuf], state: &State, options: &Options, meter: &Meter) -> Result<Plan> {
+    meter.begin(Phase::Checking, files.len() as u64, 0);
+    let truncated: Vec<&InputEntry> = state.truncated().collect();
+    let checked: Vec<Checked> = files
+        .par_iter()
+        .map(|path| {
+            let checked = check(path, state, &truncated, options, meter);
+            meter.files.fetch_add(1, Relaxed);
+            meter.check().map(|()| checked)
+        })
+        .collect::<Result<_>>()?;
+
+    let mut plan = Plan {
+        run: String::new(),
+        inputs: Vec::new(),
+        unreadable: Vec::new(),
+        skipped: Vec::new(),
+        superseded: Vec::new(),
+        rewrite: Vec::new(),
+    };
+    let mut seen = HashSet::new();
+    for checked in checked {
+        match checked {
+            Checked::Skip(name, why) => plan.skipped.push((name, why)),
+            Checked::Unreadable(unreadable) => plan.unreadable.push(unreadable),
+            // The same empty or broken file twice is twice something to report.
+            Checked::Input { input, .. } if !seen.insert(input.sha256.clone()) && input.stat.size > 0 => {
+                plan.skipped.push((input.name, Skip::Duplicate));
+            }
+            Checked::Input { input, supersedes } => {
+                plan.superseded.extend(supersedes);
+                plan.inputs.push(input);
+            }
+        }
+    }
+    plan.superseded.sort();
+    plan.superseded.dedup();
+    plan.rewrite = parts_of(state, &plan.superseded);
+    plan.run = run_name(&plan, options);
+    Ok(plan)
+}
+
+fn check(path: &Path, state: &State, truncated: &[&InputEntry], options: &Options, meter: &Meter) -> Checked {
+    let name = path.to_string_lossy().into_owned();
+    let known = state.by_path(&name);
+    let done = |content| if content == &options.content() { Skip::Done } else { Skip::DoneOtherwise };
+    // Size and time of last change spare the reading.
+    if let Some((manifest, entry)) = known
+        && !options.reconvert
+        && !entry.sha256.is_empty()
+        && let Ok(meta) = std::fs::metadata(path)
+        && meta.is_file()
+        && Stat::from(&meta).size == entry.size
+        && Stat::from(&meta).mtime == entry.mtime
+    {
+        return Checked::Skip(name, done(&manifest.content));
+    }
+    let unreadable = |e: io::Error| Checked::Unreadable(Unreadable { name: name.clone(), message: e.to_string() });
+    let read = || -> io::Result<(Input, Vec<String>, Vec<u64>)> {
+        let file = input::open(path)?;
+        let stat = Stat::of(&file)?;
+        let mut prefixes: Vec<u64> =
+            truncated.iter().copied().chain(known.map(|k| k.1)).map(|e| e.size).filter(|s| *s < stat.size).collect();
+        prefixes.sort();
+        prefixes.dedup();
+        let stop = || meter.check().map_err(io::Error::other);
+        let (sha256, hashes) = input::sha256(&file, stat.size, &prefixes, &stop)?;
+        let incomplete = ends_inside_a_block(file, stat.size);
+        let input = Input { path: path.to_owned(), name: name.clone(), stat, sha256, incomplete };
+        Ok((input, hashes, prefixes))
+    };
+    let (input, hashes, prefixes) = match read() {
+        Ok(read) => read,
+        Err(e) => return unreadable(e),
+    };
+    let mut supersedes = Vec::new();
+    // A file that begins with what an earlier run read has grown since.
+    for (hash, size) in hashes.iter().zip(&prefixes) {
+        let old = truncated.iter().copied().chain(known.map(|k| k.1)).find(|e| e.size == *size && e.sha256 == *hash);
+        if let Some(old) = old
+            && !state.is_superseded(hash)
+        {
+            supersedes.push((old.sha256.clone(), old.path.clone()));
+        }
+    }
+    let before = match known {
+        // What was rejected is known by its path, too: two empty files are not one.
+        Some((manifest, entry)) if entry.sha256 == input.sha256 => Some((manifest, entry)),
+        _ => state.by_hash(&input.sha256),
+    };
+    match before {
+        Some((manifest, _)) if !options.reconvert => return Checked::Skip(name, done(&manifest.content)),
+        Some((_, entry)) => supersedes.push((entry.sha256.clone(), entry.path.clone())),
+        None => {}
+    }
+    Checked::Input { input, supersedes }
+}
+
+/// Whether the file ends inside a block, as one does that is still being written.
+fn ends_inside_a_block(file: File, size: u64) -> bool {
+    let Ok(header) = FileHeader::read(&file, size) else { return false };
+    let mut walk = Walk::new(file.into(), header.sync, size, header.len);
+    let mut last = None;
+    while let Ok(Some(step)) = walk.step() {
+        last = Some(step);
+    }
+    matches!(last, Some(Step::Gap(gap)) if gap.cause == GapCause::Truncated)
+}
+
+/// Part files that hold rows of these inputs.
+fn parts_of(state: &State, superseded: &[(String, String)]) -> Vec<String> {
+    let hashes: HashMap<&str, &str> = superseded.iter().map(|(h, p)| (h.as_str(), p.as_str())).collect();
+    let mut paths = BTreeSet::new();
+    for (manifest, file) in state.files() {
+        let keeps = file.kept.iter().any(|hash| hashes.contains_key(hash.as_str()));
+        let holds = |i: &u32| {
+            manifest.inputs.get(*i as usize).is_some_and(|input| {
+                // Of rejected inputs only the path tells which one is meant.
+                hashes.get(input.sha256.as_str()).is_some_and(|path| input.size > 0 || *path == input.path)
+            })
+        };
+        if keeps || file.inputs.iter().any(holds) {
+            paths.insert(file.path.clone());
+        }
+    }
+    paths.into_iter().collect()
+}
+
+/// Same inputs and options, same name; what is replaced counts, so that converting again gives new names.
+fn run_name(plan: &Plan, options: &Options) -> String {
+    let mut hash = Sha256::new();
+    let mut part = |text: &str| {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    };
+    part(env!("CARGO_PKG_VERSION"));
+    let Options { out: _, tables: _, window: _, memory, strict: _, reconvert: _, dry_run: _, wait: _, .. } = options;
+    part(&format!("{:?} {memory} {:?} {:?}", options.content(), options.compression, options.encodings));
+    for input in &plan.inputs {
+        part(&input.name);
+        part(&input.sha256);
+    }
+    part("unreadable");
+    for unreadable in &plan.unreadable {
+        part(&unreadable.name);
+        part(&unreadable.message);
+    }
+    part("rewrite");
+    plan.rewrite.iter().for_each(|path| part(path));
+    hex(&hash.finalize()[..8])
+}

@@ -1,0 +1,61 @@
+//! How far a run is: counters that the library moves and a front end looks at.
+
+use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+use crate::error::{Error, Result};
+
+/// What a run is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Phase {
+    /// Reading inputs to tell which are new.
+    Checking,
+    Converting,
+    Publishing,
+}
+
+/// Counters of one run.
+#[derive(Debug, Default)]
+pub struct Meter {
+    phase: AtomicUsize,
+    pub total_files: AtomicU64,
+    pub files: AtomicU64,
+    pub total_bytes: AtomicU64,
+    pub bytes: AtomicU64,
+    pub records: AtomicU64,
+    /// Number of the signal that asks the run to stop, or 0.
+    stop: AtomicI32,
+}
+
+impl Meter {
+    pub fn phase(&self) -> Phase {
+        match self.phase.load(Relaxed) {
+            0 => Phase::Checking,
+            1 => Phase::Converting,
+            _ => Phase::Publishing,
+        }
+    }
+
+    /// Begins a phase with this much to do.
+    pub fn begin(&self, phase: Phase, files: u64, bytes: u64) {
+        self.files.store(0, Relaxed);
+        self.bytes.store(0, Relaxed);
+        self.total_files.store(files, Relaxed);
+        self.total_bytes.store(bytes, Relaxed);
+        self.phase.store(phase as usize, Relaxed);
+    }
+
+    /// Asks the run to stop, as a signal does.
+    pub fn stop(&self, signal: i32) {
+        self.stop.store(signal, Relaxed);
+    }
+
+    /// # Errors
+    /// The run was asked to stop.
+    pub fn check(&self) -> Result<()> {
+        match self.stop.load(Relaxed) {
+            0 => Ok(()),
+            signal => Err(Error::Interrupted(signal)),
+        }
+    }
+}

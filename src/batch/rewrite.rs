@@ -1,0 +1,84 @@
+//! Takes the rows of replaced inputs out of part files that hold rows of others, too.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, BooleanArray, RecordBatch};
+use arrow_select::filter::filter_record_batch;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use crate::dataset::manifest::Manifest;
+use crate::dataset::part::{PartFile, Rows};
+use crate::dataset::writer::{Chunk, DatasetWriter};
+use crate::error::{Error, IoContext, Result};
+use crate::flatten::time::Date;
+use crate::tables::column::ColumnData;
+use crate::tables::schema::TableId;
+
+struct Batch(RecordBatch);
+
+impl Rows for Batch {
+    fn len(&self) -> usize {
+        self.0.num_rows()
+    }
+
+    fn column(&self, index: usize) -> ColumnData {
+        ColumnData::Plain(Arc::clone(self.0.column(index)))
+    }
+}
+
+/// Inputs whose rows go: SHA-256 and path.
+pub struct Gone<'s>(pub &'s [(String, String)]);
+
+impl Gone<'_> {
+    /// Rows have the beginning of the hash in their trace id; a reject without a trace has only its input's name.
+    fn has(&self, trace_id: Option<&str>, input: Option<&str>) -> bool {
+        match trace_id {
+            Some(id) => {
+                let prefix = id.split('-').next().unwrap_or(id);
+                self.0.iter().any(|(hash, _)| !prefix.is_empty() && hash.starts_with(prefix))
+            }
+            None => input.is_some_and(|input| self.0.iter().any(|(_, path)| path == input)),
+        }
+    }
+}
+
+/// Copies the rows of a part file that stay into part files of the run that `writer` writes.
+///
+/// # Errors
+/// The part file is not there or cannot be read, or not written anew.
+pub fn rewrite(root: &Path, manifest: &Manifest, part: &PartFile, gone: &Gone, writer: &mut DatasetWriter) -> Result<()> {
+    let path = root.join(&part.path);
+    let lost = |message: &str| Error::Dataset { path: path.clone(), message: message.into() };
+    let table = TableId::by_name(&part.table).ok_or_else(|| lost("it belongs to no table of the contract"))?;
+    let date = part.path.split('/').nth(1).and_then(|d| d.strip_prefix("date=")).and_then(|d| d.parse().ok());
+    let date: Date = date.ok_or_else(|| lost("its folder names no date"))?;
+    let of_run = part.inputs.iter().filter_map(|i| manifest.inputs.get(*i as usize)).map(|i| &i.sha256);
+    let kept: BTreeSet<String> =
+        of_run.chain(&part.kept).filter(|hash| !gone.0.iter().any(|(g, _)| g == *hash)).cloned().collect();
+    let error = |source| Error::Parquet { path: path.clone(), source };
+    let file = File::open(&path).during("open", &path)?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(error)?;
+    let reader = reader.with_batch_size(16 << 10).build().map_err(error)?;
+    for batch in reader {
+        let batch = batch.map_err(|e| error(e.into()))?;
+        let text = |name: &str| batch.column_by_name(name).and_then(|c| c.as_string_opt::<i32>());
+        let (ids, names) = (text("trace_id"), text("input"));
+        let stays: BooleanArray = (0..batch.num_rows())
+            .map(|row| {
+                let value = |column: Option<&arrow_array::StringArray>| {
+                    column.filter(|c| c.is_valid(row)).map(|c| c.value(row).to_owned())
+                };
+                Some(!gone.has(value(ids).as_deref(), value(names).as_deref()))
+            })
+            .collect();
+        let batch = filter_record_batch(&batch, &stays).map_err(|e| error(e.into()))?;
+        if batch.num_rows() > 0 {
+            writer.write(&Chunk { table, date, inputs: BTreeSet::new(), rows: Box::new(Batch(batch)) })?;
+        }
+    }
+    writer.cut_kept(&kept)
+}

@@ -1,0 +1,270 @@
+//! A whole run: lock, recover, plan, convert, publish.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use super::options::Options;
+use super::plan::{self, Plan};
+use super::progress::{Meter, Phase};
+use super::rewrite::{Gone, rewrite};
+use super::source::{Source, Step};
+use super::summary::Summary;
+use crate::dataset::commit::{self, Lock};
+use crate::dataset::layout::Layout;
+use crate::dataset::manifest::{FORMAT, InputEntry, Manifest, State, Status};
+use crate::dataset::part::PartFile;
+use crate::dataset::writer::{Chunk, DatasetWriter, Limits};
+use crate::error::{Error, IoContext, Result};
+use crate::fault;
+use crate::flatten::flattener::InputCounts;
+use crate::input::Found;
+use crate::tables::schema::TableId;
+use crate::text::Escaped;
+
+/// Converts what is new of the inputs. Runs on the current rayon pool.
+///
+/// # Errors
+/// Whatever keeps the run from being published. The dataset is then as it was.
+pub fn convert(found: &Found, options: &Options, meter: &Meter) -> Result<Summary> {
+    let start = Instant::now();
+    let layout = Layout::new(&options.out);
+    // Asking what would be done changes nothing, so it needs no lock either.
+    let _lock = if options.dry_run {
+        None
+    } else {
+        let lock = Lock::take(&layout, options.wait)?;
+        commit::recover(&layout)?;
+        Some(lock)
+    };
+    let state = State::load(&layout)?;
+    let plan = plan::plan(&found.files, &state, options, meter)?;
+    let mut summary = Summary::empty();
+    summary.dry_run = options.dry_run;
+    summary.inputs.passed_over = found.passed_over.len();
+    summary.skip(&plan.skipped);
+    if options.dry_run {
+        describe(&plan, &mut summary);
+    } else if !plan.is_empty() {
+        execute(&layout, &state, &plan, options, meter, &mut summary)?;
+    }
+    summary.took(start.elapsed());
+    Ok(summary)
+}
+
+fn describe(plan: &Plan, summary: &mut Summary) {
+    summary.run = (!plan.is_empty()).then(|| plan.run.clone());
+    summary.inputs.converted = plan.inputs.len();
+    summary.inputs.rejected = plan.unreadable.len();
+    summary.bytes_in = plan.inputs.iter().map(|i| i.stat.size).sum();
+    for input in &plan.inputs {
+        let kind = if input.incomplete { "would be converted as far as it is whole" } else { "would be converted" };
+        summary.notes.push(format!("{} {kind}", Escaped(&input.name)));
+    }
+    for path in &plan.rewrite {
+        summary.notes.push(format!("{path} would be rewritten"));
+    }
+}
+
+fn execute(
+    layout: &Layout,
+    state: &State,
+    plan: &Plan,
+    options: &Options,
+    meter: &Meter,
+    summary: &mut Summary,
+) -> Result<()> {
+    let known = layout.manifest(&plan.run).exists();
+    let staging = layout.staging(&plan.run);
+    fs::create_dir_all(&staging).during("create the folder", &staging)?;
+    let converted = stage(layout, state, plan, options, meter);
+    let (manifest, problems) = match converted {
+        Ok(converted) => converted,
+        Err(e) => return Err(discard(&staging, e)),
+    };
+    describe_result(plan, &manifest, problems, summary);
+    let damaged = summary.inputs.damaged + summary.inputs.rejected;
+    if options.strict && damaged > 0 {
+        let inputs = summary.inputs.converted + summary.inputs.rejected;
+        return Err(discard(&staging, Error::Strict(damaged, inputs)));
+    }
+    // The same unreadable inputs as in an earlier run, and nothing else: they are reported, there is nothing to add.
+    if known {
+        summary.files = 0;
+        summary.bytes_out = 0;
+        return fs::remove_dir_all(&staging).during("remove", &staging);
+    }
+    meter.begin(Phase::Publishing, 0, 0);
+    if let Err(e) = meter.check() {
+        return Err(discard(&staging, e));
+    }
+    commit::publish(layout, &manifest)?;
+    summary.published = true;
+    Ok(())
+}
+
+/// Throws the staged files away. What cannot be removed is left to the next run.
+fn discard(staging: &Path, error: Error) -> Error {
+    let _ = fs::remove_dir_all(staging);
+    error
+}
+
+/// Converts all inputs into staged part files.
+fn stage(
+    layout: &Layout,
+    state: &State,
+    plan: &Plan,
+    options: &Options,
+    meter: &Meter,
+) -> Result<(Manifest, Vec<String>)> {
+    let bytes = plan.inputs.iter().map(|i| i.stat.size).sum();
+    meter.begin(Phase::Converting, plan.inputs.len() as u64, bytes);
+    let mut writer = DatasetWriter::new(
+        layout.staging(&plan.run),
+        &plan.run,
+        &options.tables,
+        options.compression,
+        options.encodings,
+        Limits::within(options.memory),
+    )?;
+    let gone = Gone(&plan.superseded);
+    for (manifest, part) in state.files().filter(|(_, part)| plan.rewrite.contains(&part.path)) {
+        meter.check()?;
+        rewrite(layout.root(), manifest, part, &gone, &mut writer)?;
+    }
+    let (counts, problems) = convert_inputs(plan, options, meter, &mut writer)?;
+    write_empty_tables(state, plan, options, &mut writer)?;
+    let files = writer.finish()?;
+    fault::point("all parts closed");
+    let manifest = Manifest {
+        format: FORMAT,
+        run: plan.run.clone(),
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        content: options.content(),
+        compression: options.compression.to_string(),
+        encodings: options.encodings,
+        inputs: entries(plan, &counts),
+        files,
+        removed: plan.rewrite.clone(),
+        superseded: plan.superseded.iter().map(|(hash, _)| hash.clone()).collect(),
+    };
+    Ok((manifest, problems))
+}
+
+/// Reads the next rows while the last ones are encoded.
+fn convert_inputs(
+    plan: &Plan,
+    options: &Options,
+    meter: &Meter,
+    writer: &mut DatasetWriter,
+) -> Result<(Vec<InputCounts>, Vec<String>)> {
+    let mut source = Source::new(&plan.inputs, options, meter);
+    let mut step = source.next()?;
+    while let Some(current) = step {
+        let write = || match &current {
+            Step::Rows(chunks) => write_all(writer, chunks),
+            Step::Cut(chunks) => write_all(writer, chunks).and_then(|()| writer.cut()),
+        };
+        let (next, written) = rayon::join(|| source.next(), write);
+        written?;
+        step = next?;
+        fault::point("rows written");
+    }
+    source.reject_unreadable(&plan.unreadable);
+    let last = source.finish(writer.earliest_date());
+    write_all(writer, &last.chunks)?;
+    Ok((last.counts, last.problems))
+}
+
+fn write_all(writer: &mut DatasetWriter, chunks: &[Chunk]) -> Result<()> {
+    chunks.iter().try_for_each(|chunk| writer.write(chunk))
+}
+
+/// Every wanted table of which the dataset has no file gets one without rows, so that readers find its columns.
+fn write_empty_tables(state: &State, plan: &Plan, options: &Options, writer: &mut DatasetWriter) -> Result<()> {
+    let date = writer.earliest_date().unwrap_or_default();
+    let mut there = writer.tables();
+    let stays = state.files().filter(|(_, part)| !plan.rewrite.contains(&part.path));
+    there.extend(stays.filter_map(|(_, part)| TableId::by_name(&part.table)));
+    for table in options.tables.difference(&there) {
+        writer.write_empty(*table, date)?;
+    }
+    Ok(())
+}
+
+fn entries(plan: &Plan, counts: &[InputCounts]) -> Vec<InputEntry> {
+    let read = plan.inputs.iter().zip(counts).map(|(input, counts)| InputEntry {
+        path: input.name.clone(),
+        size: input.stat.size,
+        mtime: input.stat.mtime,
+        sha256: input.sha256.clone(),
+        status: match counts {
+            _ if counts.rejected => Status::Rejected,
+            _ if counts.damaged => Status::Damaged,
+            _ => Status::Converted,
+        },
+        truncated: counts.truncated,
+        traces: counts.traces,
+        records: counts.records,
+        lost: counts.lost,
+        filtered: counts.filtered,
+        dangling: counts.dangling,
+        repaired: counts.repaired,
+        rows: rows(counts),
+    });
+    let unread = plan.unreadable.iter().map(|unreadable| InputEntry {
+        path: unreadable.name.clone(),
+        size: 0,
+        mtime: 0,
+        sha256: String::new(),
+        status: Status::Rejected,
+        truncated: false,
+        traces: 0,
+        records: 0,
+        lost: 0,
+        filtered: 0,
+        dangling: 0,
+        repaired: 0,
+        rows: BTreeMap::from([(TableId::Rejects.name().to_owned(), 1)]),
+    });
+    read.chain(unread).collect()
+}
+
+fn rows(counts: &InputCounts) -> BTreeMap<String, i64> {
+    let all = TableId::ALL.into_iter().zip(counts.rows);
+    all.filter(|(_, rows)| *rows > 0).map(|(table, rows)| (table.name().to_owned(), rows)).collect()
+}
+
+fn describe_result(plan: &Plan, manifest: &Manifest, problems: Vec<String>, summary: &mut Summary) {
+    summary.run = Some(plan.run.clone());
+    summary.problems = problems;
+    for input in &manifest.inputs {
+        match input.status {
+            Status::Converted => summary.inputs.converted += 1,
+            Status::Damaged => {
+                summary.inputs.converted += 1;
+                summary.inputs.damaged += 1;
+            }
+            Status::Rejected => summary.inputs.rejected += 1,
+        }
+        summary.records += input.records;
+        summary.records_lost += input.lost;
+        summary.records_filtered += input.filtered;
+        summary.dangling_references += input.dangling;
+        summary.repaired_strings += input.repaired;
+        summary.bytes_in += input.size;
+    }
+    for table in &manifest.content.tables {
+        summary.rows.insert(table.clone(), 0);
+    }
+    for input in &manifest.inputs {
+        for (table, rows) in &input.rows {
+            if let Some(sum) = summary.rows.get_mut(table) {
+                *sum += rows;
+            }
+        }
+    }
+    summary.files = manifest.files.len();
+    summary.bytes_out = manifest.files.iter().map(|f: &PartFile| f.bytes).sum();
+}

@@ -1,0 +1,281 @@
+//! Reads the inputs of a run in order and makes chunks of rows.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::options::Options;
+use super::plan::{Input, Unreadable};
+use super::progress::Meter;
+use crate::dataset::writer::Chunk;
+use crate::error::{Error, IoContext, Result};
+use crate::flatten::flattener::{Flattener, InputCounts, InputInfo};
+use crate::flatten::time::Date;
+use crate::input::{self, Stat};
+use crate::tables::pending::Pending;
+use crate::trace::container::FileHeader;
+use crate::trace::decode::Cursor;
+use crate::trace::reader::{Blocks, Item, Place, Severity};
+use crate::trace::records::{Event, Record};
+
+/// What [`Source::next`] hands out.
+pub enum Step {
+    /// Rows to write.
+    Rows(Vec<Chunk>),
+    /// Rows to write, and then files to end: what follows lies in files of its own.
+    Cut(Vec<Chunk>),
+}
+
+/// What is left when all inputs are read.
+pub struct Last {
+    pub chunks: Vec<Chunk>,
+    /// What became of each input.
+    pub counts: Vec<InputCounts>,
+    /// What was wrong, one line each.
+    pub problems: Vec<String>,
+}
+
+/// All inputs of a run.
+pub struct Source<'p> {
+    inputs: &'p [Input],
+    next: usize,
+    open: Option<OpenInput>,
+    flattener: Flattener,
+    block_limit: usize,
+    meter: &'p Meter,
+    counts: Vec<InputCounts>,
+    /// Whether no file is open that rows of earlier inputs lie in.
+    apart: bool,
+}
+
+struct OpenInput {
+    file: Arc<File>,
+    header: FileHeader,
+    unknown_fields: Vec<String>,
+    blocks: Blocks,
+    buffer: Vec<u8>,
+}
+
+impl<'p> Source<'p> {
+    pub fn new(inputs: &'p [Input], options: &Options, meter: &'p Meter) -> Source<'p> {
+        Source {
+            inputs,
+            next: 0,
+            open: None,
+            flattener: Flattener::new(Pending::new(options.batch_bytes()), options.window),
+            block_limit: options.block_limit(),
+            meter,
+            counts: Vec::with_capacity(inputs.len()),
+            apart: true,
+        }
+    }
+
+    /// Reads until there are rows to write; `None` when all inputs are read.
+    ///
+    /// # Errors
+    /// An input cannot be read any more or has changed, or the run was asked to stop. Damage is no error.
+    pub fn next(&mut self) -> Result<Option<Step>> {
+        loop {
+            self.meter.check()?;
+            if let Some(mut open) = self.open.take() {
+                if self.block(&mut open)? {
+                    self.open = Some(open);
+                } else if self.end_input(&open.file)? {
+                    return Ok(Some(Step::Cut(self.everything())));
+                }
+            } else {
+                let Some(input) = self.inputs.get(self.next) else { return Ok(None) };
+                // Rows of an incomplete input lie apart, so that replacing them only swaps files.
+                if input.incomplete && !self.apart {
+                    return Ok(Some(Step::Cut(self.everything())));
+                }
+                self.begin_input(input)?;
+            }
+            if !self.flattener.pending.ready.chunks.is_empty() {
+                return Ok(Some(Step::Rows(std::mem::take(&mut self.flattener.pending.ready.chunks))));
+            }
+        }
+    }
+
+    fn everything(&mut self) -> Vec<Chunk> {
+        self.flattener.pending.flush();
+        self.apart = true;
+        std::mem::take(&mut self.flattener.pending.ready.chunks)
+    }
+
+    /// Accounts for inputs of which nothing could be read.
+    pub fn reject_unreadable(&mut self, unreadable: &[Unreadable]) {
+        for (i, input) in unreadable.iter().enumerate() {
+            self.flattener.begin_input(InputInfo {
+                index: (self.inputs.len() + i) as u32,
+                name: input.name.as_str().into(),
+                sha256: "".into(),
+                bytes: 0,
+            });
+            let message = format!("the file cannot be read: {}", input.message);
+            self.flattener.reject(Severity::Error, "unreadable", message, None, None, None);
+            self.flattener.end_input();
+        }
+    }
+
+    /// The rows that still wait. What has no date gets `earliest`, or 1970-01-01 if nothing has any.
+    pub fn finish(mut self, earliest: Option<Date>) -> Last {
+        self.flattener.finish(earliest);
+        Last {
+            chunks: self.flattener.pending.ready.chunks,
+            counts: self.counts,
+            problems: self.flattener.problems,
+        }
+    }
+
+    fn begin_input(&mut self, input: &Input) -> Result<()> {
+        self.apart = false;
+        self.flattener.begin_input(InputInfo {
+            index: self.next as u32,
+            name: input.name.as_str().into(),
+            sha256: input.sha256.as_str().into(),
+            bytes: input.stat.size,
+        });
+        let file = Arc::new(input::open(&input.path).during("open", &input.path)?);
+        match FileHeader::read(&file, input.stat.size) {
+            Ok(header) => {
+                let blocks = Blocks::new(file.clone(), &header, input.stat.size, self.block_limit);
+                self.open = Some(OpenInput {
+                    file,
+                    unknown_fields: header.schema.unknown_fields().collect(),
+                    header,
+                    blocks,
+                    buffer: Vec::new(),
+                });
+            }
+            Err(e) => {
+                let (code, message) = (e.code(), e.to_string());
+                self.flattener.reject_input(code, message);
+                self.end_input(&file)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the current input; says whether it must lie apart.
+    fn end_input(&mut self, file: &File) -> Result<bool> {
+        let input = &self.inputs[self.next];
+        unchanged(file, input, self.meter)?;
+        self.counts.push(self.flattener.end_input());
+        self.next += 1;
+        self.meter.files.fetch_add(1, Relaxed);
+        Ok(input.incomplete)
+    }
+
+    /// Converts the next block; `false` at the end of the input.
+    fn block(&mut self, open: &mut OpenInput) -> Result<bool> {
+        let input = &self.inputs[self.next];
+        let OpenInput { file, header, unknown_fields, blocks, buffer } = open;
+        let before = blocks.pos();
+        let item = blocks.next(buffer).during("read", &input.path)?;
+        self.meter.bytes.fetch_add(blocks.pos() - before, Relaxed);
+        let block = match item {
+            None => return Ok(false),
+            Some(Item::Damage(damage)) => {
+                self.flattener.damage(damage);
+                return Ok(true);
+            }
+            Some(Item::Block(block)) => block,
+        };
+        self.meter.records.fetch_add(block.count, Relaxed);
+        let after = blocks.pos();
+        let flattener = &mut self.flattener;
+        let limit = self.block_limit;
+        let damage = blocks.records(header, block, buffer, |place: Place, record| -> Result<()> {
+            if flattener.starts_trace(&record) {
+                let ahead = || Blocks::from(file.clone(), header, input.stat.size, limit, after, 0);
+                let date = trace_date(header, &record, place.rest, ahead).during("read", &input.path)?;
+                match &record {
+                    Record::Header(h) => flattener.begin_trace(Some(h), date, unknown_fields),
+                    _ => flattener.begin_trace(None, date, unknown_fields),
+                }
+            }
+            flattener.record(place, record);
+            Ok(())
+        })?;
+        if let Some(damage) = damage {
+            self.flattener.damage(damage);
+        }
+        Ok(true)
+    }
+}
+
+/// An input must be what it was when its hash was taken; what was appended since does not matter.
+fn unchanged(file: &File, input: &Input, meter: &Meter) -> Result<()> {
+    let now = Stat::of(file).during("read", &input.path)?;
+    if now == input.stat {
+        return Ok(());
+    }
+    let stop = || meter.check().map_err(io::Error::other);
+    match input::sha256(file, input.stat.size, &[], &stop) {
+        Ok((hash, _)) if hash == input.sha256 => Ok(()),
+        _ => {
+            meter.check()?;
+            Err(Error::InputChanged(Path::new(&input.path).to_owned()))
+        }
+    }
+}
+
+/// The trace's date: that of the first event or flow (its end, if it is a flow) before the next header, or else of the
+/// first record with a time. 1970-01-01 if nothing in the trace has a time.
+fn trace_date(
+    header: &FileHeader,
+    first: &Record,
+    rest: &[u8],
+    ahead: impl FnOnce() -> Blocks,
+) -> io::Result<Date> {
+    let mut fallback = None;
+    if let Some(date) = look(first, &mut fallback) {
+        return Ok(date);
+    }
+    let mut cur = Cursor::new(rest);
+    while !cur.is_at_end() {
+        match Record::decode(&mut cur, &header.schema, &header.branches) {
+            Ok(Record::Header(_)) => return Ok(fallback.unwrap_or_default()),
+            Ok(record) => {
+                if let Some(date) = look(&record, &mut fallback) {
+                    return Ok(date);
+                }
+            }
+            Err(_) => break,
+        }
+    }
+    // Seldom: a trace usually has an event in the block of its header.
+    let mut blocks = ahead();
+    let mut buffer = Vec::new();
+    while let Some(item) = blocks.next(&mut buffer)? {
+        let Item::Block(block) = item else { continue };
+        let found = blocks.records(header, block, &buffer, |_, record| match record {
+            Record::Header(_) => Err(None),
+            record => look(&record, &mut fallback).map_or(Ok(()), |date| Err(Some(date))),
+        });
+        if let Err(date) = found {
+            return Ok(date.or(fallback).unwrap_or_default());
+        }
+    }
+    Ok(fallback.unwrap_or_default())
+}
+
+fn look(record: &Record, fallback: &mut Option<Date>) -> Option<Date> {
+    let ts = match record {
+        Record::Event(kind, Event { ts, end_ts, .. }) => {
+            let time = if kind.is_flow() { end_ts.or(*ts) } else { *ts };
+            return time.map(Date::of);
+        }
+        Record::Pod(pod) => pod.ts,
+        Record::Process(process) => process.ts,
+        Record::File(file) => file.ts,
+        Record::Header(_) | Record::Container(_) | Record::Unknown(_) => None,
+    };
+    if fallback.is_none() {
+        *fallback = ts.map(Date::of);
+    }
+    None
+}

@@ -1,0 +1,153 @@
+//! What a run came to.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::plan::Skip;
+use crate::text::{Escaped, grouped};
+
+/// The result of a run, as `--summary-json` writes it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// The run's name; absent where there was nothing to do.
+    pub run: Option<String>,
+    /// Whether anything was published. A dry run publishes nothing.
+    pub published: bool,
+    pub dry_run: bool,
+    pub inputs: InputSummary,
+    /// Records read.
+    pub records: i64,
+    /// Records known to be lost to damage.
+    pub records_lost: i64,
+    /// Events and flows outside --since/--until.
+    pub records_filtered: i64,
+    pub dangling_references: i64,
+    pub repaired_strings: i64,
+    /// Rows by table.
+    pub rows: BTreeMap<String, i64>,
+    /// Parquet files written.
+    pub files: usize,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    pub seconds: f64,
+    /// What was wrong with inputs, one line each.
+    pub problems: Vec<String>,
+    /// What a user should know though nothing is wrong.
+    pub notes: Vec<String>,
+}
+
+/// Numbers of inputs.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct InputSummary {
+    pub converted: usize,
+    pub skipped: usize,
+    /// Of the converted: those that are not whole. They, and what was rejected, are in `rejects`.
+    pub damaged: usize,
+    /// Of which nothing could be read.
+    pub rejected: usize,
+    /// Files in directories that are no traces.
+    pub passed_over: usize,
+}
+
+impl Summary {
+    pub fn empty() -> Summary {
+        Summary {
+            run: None,
+            published: false,
+            dry_run: false,
+            inputs: InputSummary::default(),
+            records: 0,
+            records_lost: 0,
+            records_filtered: 0,
+            dangling_references: 0,
+            repaired_strings: 0,
+            rows: BTreeMap::new(),
+            files: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+            seconds: 0.0,
+            problems: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// Whether some input was not taken over whole.
+    pub fn is_damaged(&self) -> bool {
+        self.inputs.damaged + self.inputs.rejected > 0
+    }
+
+    /// Counts what is skipped, and says so where it may surprise.
+    pub fn skip(&mut self, skipped: &[(String, Skip)]) {
+        self.inputs.skipped = skipped.len();
+        for (name, why) in skipped {
+            let name = Escaped(name);
+            match why {
+                Skip::Done => {}
+                Skip::DoneOtherwise => self.notes.push(format!(
+                    "{name} was converted with other --tables, --since or --until; --reconvert converts it anew"
+                )),
+                Skip::Duplicate => self.notes.push(format!("{name} has the content of another input; it was skipped")),
+            }
+        }
+    }
+
+    pub fn took(&mut self, time: Duration) {
+        self.seconds = time.as_secs_f64();
+    }
+}
+
+/// The table for people.
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let InputSummary { converted, skipped, damaged, rejected, passed_over } = self.inputs;
+        if converted + rejected == 0 {
+            write!(f, "Nothing to convert: ")?;
+            match skipped {
+                0 => writeln!(f, "there is no input.")?,
+                1 => writeln!(f, "the one input is in the dataset already.")?,
+                n => writeln!(f, "all {} inputs are in the dataset already.", grouped(n as u64))?,
+            }
+            return Ok(());
+        }
+        if !self.rows.is_empty() {
+            writeln!(f, "{:<24}{:>16}", "table", "rows")?;
+            for (table, rows) in &self.rows {
+                writeln!(f, "{table:<24}{:>16}", grouped(*rows as u64))?;
+            }
+            writeln!(f)?;
+        }
+        let mut parts = vec![format!("{} converted", grouped(converted as u64))];
+        for (n, what) in
+            [(skipped, "skipped"), (damaged, "of them damaged"), (rejected, "rejected"), (passed_over, "passed over")]
+        {
+            if n > 0 {
+                parts.push(format!("{} {what}", grouped(n as u64)));
+            }
+        }
+        writeln!(f, "inputs   {}", parts.join(", "))?;
+        let mut parts = vec![format!("{} read", grouped(self.records as u64))];
+        for (n, what) in [
+            (self.records_lost, "lost"),
+            (self.records_filtered, "outside the wanted time"),
+            (self.dangling_references, "dangling references"),
+            (self.repaired_strings, "strings repaired"),
+        ] {
+            if n > 0 {
+                parts.push(format!("{} {what}", grouped(n as u64)));
+            }
+        }
+        writeln!(f, "records  {}", parts.join(", "))?;
+        let speed = self.records as f64 / self.seconds.max(1e-9);
+        writeln!(
+            f,
+            "bytes    {} in, {} out in {} files",
+            grouped(self.bytes_in),
+            grouped(self.bytes_out),
+            grouped(self.files as u64)
+        )?;
+        writeln!(f, "time     {:.2} s, {} records/s", self.seconds, grouped(speed as u64))
+    }
+}

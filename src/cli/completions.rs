@@ -1,0 +1,23 @@
+//! `completions`: what a shell needs to complete commands and options.
+
+use std::io;
+
+use clap::{Args, CommandFactory};
+
+use super::{Cli, Outcome};
+
+/// Print a completion script for a shell
+#[derive(Debug, Args)]
+#[command(after_help = "Example: sf-parquet completions bash > ~/.local/share/bash-completion/completions/sf-parquet")]
+pub struct CompletionsArgs {
+    #[arg(value_enum)]
+    shell: clap_complete::Shell,
+}
+
+pub fn run(args: CompletionsArgs) -> anyhow::Result<Outcome> {
+    let CompletionsArgs { shell } = args;
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "sf-parquet", &mut script);
+    io::Write::write_all(&mut io::stdout(), &script)?;
+    Ok(Outcome::Whole)
+}

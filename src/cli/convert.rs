@@ -1,0 +1,216 @@
+//! `convert`: the main job.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use parquet::basic::{Compression, ZstdLevel};
+
+use super::log::Log;
+use super::{Outcome, Output, progress, size};
+use crate::batch::options::Options;
+use crate::batch::progress::Meter;
+use crate::batch::run;
+use crate::batch::summary::Summary;
+use crate::dataset::commit;
+use crate::dataset::part;
+use crate::error::Error;
+use crate::flatten::flattener::Window;
+use crate::flatten::time;
+use crate::input;
+use crate::tables::schema::TableId;
+use crate::text::Escaped;
+
+/// Convert traces to a Parquet dataset
+///
+/// Reads SysFlow traces and adds what is new in them to the dataset in DIR: one folder of Parquet files for each table,
+/// partitioned by date. All of it appears at once or nothing does; a killed run leaves nothing behind, the same command
+/// goes on. Inputs that the dataset has already are skipped, a trace that has grown since replaces its earlier rows.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ConvertArgs {
+    /// Traces: files, directories (searched recursively), globs, or - for a list of files on standard input
+    #[arg(required_unless_present = "files_from")]
+    input: Vec<PathBuf>,
+    /// The dataset's folder; it is made if it is not there
+    #[arg(short, long, value_name = "DIR")]
+    out: PathBuf,
+    /// Read names of inputs from this file, one on each line (or apart by NUL)
+    #[arg(long, value_name = "FILE")]
+    files_from: Option<PathBuf>,
+    /// Write only these tables
+    #[arg(long, value_name = "TABLE,…", value_delimiter = ',')]
+    tables: Vec<String>,
+    /// Only events and flows that start at this time or later (UTC)
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    since: Option<i64>,
+    /// Only events and flows that start before this time (UTC)
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    until: Option<i64>,
+    /// Threads to use [default: one for each core]
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+    /// Memory to stay within
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "1GiB")]
+    memory: u64,
+    /// Publish nothing if any input is damaged
+    #[arg(long)]
+    strict: bool,
+    /// Convert inputs again that the dataset has already, and replace their rows
+    #[arg(long)]
+    reconvert: bool,
+    /// Say what would be converted, and change nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// If another run is writing to the dataset, wait for it to end
+    #[arg(long)]
+    wait: bool,
+    /// Compression: zstd[:LEVEL], snappy, lz4 or none
+    #[arg(long, value_name = "CODEC", value_parser = compression, default_value = "zstd:1")]
+    compression: Compression,
+    /// Encodings of times and record numbers
+    #[arg(long, value_enum, default_value_t = Encodings::Default)]
+    encodings: Encodings,
+    /// Write the summary as JSON to this file
+    #[arg(long, value_name = "FILE")]
+    summary_json: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sf-parquet convert /mnt/traces --out dataset              every trace below a folder
+  sf-parquet convert 'traces/2022-03-1*.sf' -o dataset      a glob
+  find traces -mtime -1 | sf-parquet convert - -o dataset   a list of files
+  sf-parquet convert traces -o dataset --since 2022-03-17T18:00:00Z --until 2022-03-18
+  duckdb -c \"SELECT type, count(*) FROM 'dataset/records/*/*.parquet' GROUP BY type\"";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Encodings {
+    /// Delta encoding, smaller
+    Default,
+    /// Plain, for readers that lack delta encoding
+    Compatible,
+}
+
+fn compression(text: &str) -> Result<Compression, String> {
+    let (name, level) = match text.split_once(':') {
+        Some((name, level)) => (name, Some(level)),
+        None => (text, None),
+    };
+    match (name, level) {
+        ("zstd", level) => {
+            let level = level.unwrap_or("1").parse::<i32>().map_err(|e| format!("'{text}': {e}"))?;
+            ZstdLevel::try_new(level).map(Compression::ZSTD).map_err(|e| e.to_string())
+        }
+        ("snappy", None) => Ok(Compression::SNAPPY),
+        ("lz4", None) => Ok(Compression::LZ4_RAW),
+        ("none", None) => Ok(Compression::UNCOMPRESSED),
+        _ => Err(format!("'{text}' is no compression: give zstd, zstd:LEVEL, snappy, lz4 or none")),
+    }
+}
+
+/// Less would not even hold the rows that are encoded together.
+const LEAST_MEMORY: u64 = 64 << 20;
+
+pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outcome> {
+    let ConvertArgs {
+        input: mut arguments,
+        out,
+        files_from,
+        tables,
+        since,
+        until,
+        jobs,
+        memory,
+        strict,
+        reconvert,
+        dry_run,
+        wait,
+        compression,
+        encodings,
+        summary_json,
+    } = args;
+    if memory < LEAST_MEMORY {
+        return Err(Error::Usage("--memory must be 64MiB at least".into()).into());
+    }
+    if let (Some(since), Some(until)) = (since, until)
+        && since >= until
+    {
+        return Err(Error::Usage("--since must be earlier than --until".into()).into());
+    }
+    if let Some(list) = files_from {
+        arguments.extend(input::read_list_file(&list)?);
+    }
+    let options = Options {
+        out,
+        tables: wanted(&tables)?,
+        window: Window { since, until },
+        memory: usize::try_from(memory).unwrap_or(usize::MAX),
+        strict,
+        reconvert,
+        dry_run,
+        wait,
+        compression,
+        encodings: match encodings {
+            Encodings::Default => part::Encodings::Default,
+            Encodings::Compatible => part::Encodings::Compatible,
+        },
+    };
+    let found = input::find(&arguments, &mut io::stdin().lock())?;
+    for path in &found.passed_over {
+        log.detail(&format!("{} is no trace and was passed over", Escaped(&path.to_string_lossy())));
+    }
+
+    let meter = Arc::new(Meter::default());
+    stop_on_signals(meter.clone())?;
+    let jobs = jobs.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build().context("cannot start threads")?;
+    let summary =
+        progress::shown(&meter, output, log, || pool.install(|| run::convert(&found, &options, &meter)))?;
+    report(&summary, output, log, summary_json)?;
+    Ok(if summary.is_damaged() && !dry_run { Outcome::Damaged } else { Outcome::Whole })
+}
+
+fn wanted(names: &[String]) -> Result<BTreeSet<TableId>, Error> {
+    if names.is_empty() {
+        return Ok(TableId::ALL.into());
+    }
+    let unknown = |name: &str| {
+        Error::Usage(format!("there is no table '{name}'; there are {}", TableId::ALL.map(TableId::name).join(", ")))
+    };
+    names.iter().map(|name| TableId::by_name(name).ok_or_else(|| unknown(name))).collect()
+}
+
+/// SIGINT and SIGTERM end the run at the next block. A second one ends the process at once.
+fn stop_on_signals(meter: Arc<Meter>) -> anyhow::Result<()> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]).context("cannot watch for signals")?;
+    thread::spawn(move || {
+        let mut stopping = false;
+        for signal in signals.forever() {
+            if stopping {
+                let _ = signal_hook::low_level::emulate_default_handler(signal);
+            }
+            stopping = true;
+            meter.stop(signal);
+        }
+    });
+    Ok(())
+}
+
+fn report(summary: &Summary, output: &Output, log: &Log, json: Option<PathBuf>) -> anyhow::Result<()> {
+    summary.problems.iter().for_each(|line| log.problem(line));
+    summary.notes.iter().for_each(|line| log.note(line));
+    if let Some(path) = json {
+        commit::write_whole(&path, summary)?;
+    }
+    if !output.quiet {
+        write!(io::stdout(), "{summary}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! What the user types, and what he gets to see: one file per command.
+
+pub mod completions;
+pub mod convert;
+pub mod log;
+pub mod progress;
+pub mod schema;
+pub mod size;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::error::Error;
+use crate::text::Escaped;
+
+/// Convert SysFlow telemetry traces to normalized, typed Parquet datasets
+///
+/// A SysFlow trace is an Avro file that a host or Kubernetes node wrote: processes, files, network flows and Kubernetes
+/// events. sf-parquet makes tables of it that DuckDB, Spark and every data warehouse read.
+#[derive(Debug, Parser)]
+#[command(name = "sf-parquet", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+const EXIT_CODES: &str = "\
+Exit status: 0 all inputs taken over whole; 1 failed, nothing was published; 2 wrong usage;
+3 done, but some input was damaged; 130 or 143 interrupted, the same command goes on.";
+
+/// How much is said, and how.
+#[derive(Debug, Clone, Args)]
+pub struct Output {
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more: each input that is skipped or passed over
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// How messages on standard error look
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// A line for people
+    Text,
+    /// A JSON object on each line, for machines
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Convert(convert::ConvertArgs),
+    Schema(schema::SchemaArgs),
+    Completions(completions::CompletionsArgs),
+}
+
+/// How a command ended, if it did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Whole,
+    /// Done, but some input was damaged.
+    Damaged,
+}
+
+/// Runs the command and says how the process ends.
+pub fn run(cli: Cli) -> ExitCode {
+    let Cli { command, output } = cli;
+    let log = log::Log::new(&output);
+    let result = match command {
+        Command::Convert(args) => convert::run(args, &output, &log),
+        Command::Schema(args) => schema::run(args),
+        Command::Completions(args) => completions::run(args),
+    };
+    match result {
+        Ok(Outcome::Whole) => ExitCode::SUCCESS,
+        Ok(Outcome::Damaged) => ExitCode::from(3),
+        Err(e) => {
+            if e.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) {
+                // Whoever reads has seen enough, as with `| head`.
+                return ExitCode::SUCCESS;
+            }
+            log.error(&Escaped(&format!("{e:#}")).to_string());
+            match e.downcast_ref::<Error>() {
+                Some(Error::Usage(_)) => ExitCode::from(2),
+                Some(Error::Interrupted(signal)) => ExitCode::from(128 + *signal as u8),
+                _ => ExitCode::FAILURE,
+            }
+        }
+    }
+}

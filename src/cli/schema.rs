@@ -1,0 +1,60 @@
+//! `schema`: the contract, as text, JSON or DDL.
+
+use std::io::{self, Write};
+
+use clap::{Args, ValueEnum};
+
+use super::Outcome;
+use crate::error::Error;
+use crate::tables::ddl;
+use crate::tables::schema::{TableId, TableInfo};
+
+/// Print the tables and columns of a dataset, as text, JSON or DDL
+#[derive(Debug, Args)]
+#[command(after_help = "Example: sf-parquet schema --format duckdb | duckdb warehouse.db")]
+pub struct SchemaArgs {
+    /// Only this table
+    table: Option<String>,
+    /// The form
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// The dataset's folder, as DDL should name it
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    location: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A table for people
+    Text,
+    /// For machines
+    Json,
+    /// CREATE VIEW statements over the dataset
+    Duckdb,
+    /// CREATE TABLE statements over the dataset, partitioned by date
+    Spark,
+    /// The page docs/tables.md
+    Markdown,
+}
+
+pub fn run(args: SchemaArgs) -> anyhow::Result<Outcome> {
+    let SchemaArgs { table, format, location } = args;
+    let tables: Vec<TableInfo> = match table {
+        None => TableId::ALL.into_iter().map(TableId::info).collect(),
+        Some(name) => {
+            let names = TableId::ALL.map(TableId::name).join(", ");
+            let id = TableId::by_name(&name)
+                .ok_or_else(|| Error::Usage(format!("there is no table '{name}'; there are {names}")))?;
+            vec![id.info()]
+        }
+    };
+    let text = match format {
+        Format::Text => ddl::text(&tables),
+        Format::Json => serde_json::to_string_pretty(&tables)? + "\n",
+        Format::Duckdb => ddl::duckdb(&tables, &location),
+        Format::Spark => ddl::spark(&tables, &location),
+        Format::Markdown => ddl::markdown(&tables),
+    };
+    io::stdout().write_all(text.as_bytes())?;
+    Ok(Outcome::Whole)
+}

@@ -1,0 +1,192 @@
+//! Publishing: everything of a run becomes visible, or nothing.
+//!
+//! A run stages its files on the dataset's own filesystem, then writes a journal of what is to be moved and removed,
+//! and from then on will be completed, by itself or by the next run. Before the journal exists, the next run throws
+//! the staged files away. Every step is repeatable, and everything is synced to disk before the next step counts on it.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::layout::Layout;
+use super::manifest::Manifest;
+use crate::error::{Error, IoContext, Result};
+use crate::fault;
+
+/// The exclusive right to change a dataset. It ends with the process, so none can be left behind.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock, waiting for it if `wait`.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] with the number of the process that has it.
+    pub fn take(layout: &Layout, wait: bool) -> Result<Lock> {
+        let (folder, path) = (layout.private(), layout.lock());
+        fs::create_dir_all(&folder).during("create the folder", &folder)?;
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .during("open", &path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) if wait => file.lock().during("lock", &path)?,
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                // Who has it is a courtesy; that it is taken is what counts.
+                let _ = file.read_to_string(&mut holder);
+                let holder = if holder.is_empty() { "another process".into() } else { format!("process {holder}") };
+                return Err(Error::Locked { path: layout.root().to_owned(), holder });
+            }
+            Err(TryLockError::Error(e)) => return Err(e).during("lock", &path),
+        }
+        file.set_len(0).during("write", &path)?;
+        write!(file, "{}", std::process::id()).during("write", &path)?;
+        Ok(Lock { _file: file })
+    }
+}
+
+/// What is still to be done once everything is staged.
+#[derive(Debug, Serialize, Deserialize)]
+struct Journal {
+    manifest: Manifest,
+}
+
+/// Completes a run that was interrupted while it published, and throws away what one left that was not.
+/// Returns whether there was anything to do.
+pub fn recover(layout: &Layout) -> Result<bool> {
+    let mut found = false;
+    for path in children(&layout.journals())? {
+        found = true;
+        // A journal gets its name only when it is whole; a temporary one never counted.
+        if path.extension().is_some_and(|e| e == "json") {
+            let bytes = fs::read(&path).during("read the journal", &path)?;
+            let journal: Journal = serde_json::from_slice(&bytes).map_err(|e| Error::Dataset {
+                path: path.clone(),
+                message: format!("the journal is damaged: {e}"),
+            })?;
+            complete(layout, &journal.manifest)?;
+        } else {
+            fs::remove_file(&path).during("remove", &path)?;
+        }
+    }
+    for path in children(&layout.all_staging())? {
+        found = true;
+        fs::remove_dir_all(&path).during("remove", &path)?;
+    }
+    // A manifest that was being written when the machine stopped; its journal has just written it anew.
+    for path in children(&layout.manifests())? {
+        if path.extension().is_some_and(|e| e == "tmp") {
+            found = true;
+            fs::remove_file(&path).during("remove", &path)?;
+        }
+    }
+    Ok(found)
+}
+
+fn children(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
+    match fs::read_dir(folder) {
+        Ok(entries) => {
+            let mut paths = entries
+                .map(|e| e.map(|e| e.path()))
+                .collect::<io::Result<Vec<_>>>()
+                .during("list", folder)?;
+            paths.sort();
+            Ok(paths)
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(e) => Err(e).during("list", folder),
+    }
+}
+
+/// Publishes a run whose files are all staged and synced.
+pub fn publish(layout: &Layout, manifest: &Manifest) -> Result<()> {
+    let staging = layout.staging(&manifest.run);
+    for folder in folders(&staging, manifest) {
+        sync_folder(&folder)?;
+    }
+    sync_folder(&layout.all_staging())?;
+    fault::point("staged");
+    let journals = layout.journals();
+    fs::create_dir_all(&journals).during("create the folder", &journals)?;
+    fs::create_dir_all(layout.manifests()).during("create the folder", &layout.manifests())?;
+    sync_folder(&layout.private())?;
+    write_whole(&layout.journal(&manifest.run), &Journal { manifest: manifest.clone() })?;
+    fault::point("journal written");
+    complete(layout, manifest)
+}
+
+/// The folders that a run's files lie in, below `root`.
+fn folders(root: &Path, manifest: &Manifest) -> BTreeSet<std::path::PathBuf> {
+    let mut folders = BTreeSet::from([root.to_owned()]);
+    for file in &manifest.files {
+        let path = root.join(&file.path);
+        folders.extend(path.ancestors().skip(1).take(2).map(Path::to_owned));
+    }
+    folders
+}
+
+/// Does what a journal says. Each step may have been done before.
+fn complete(layout: &Layout, manifest: &Manifest) -> Result<()> {
+    let staging = layout.staging(&manifest.run);
+    for file in &manifest.files {
+        let (from, to) = (staging.join(&file.path), layout.root().join(&file.path));
+        if let Some(folder) = to.parent() {
+            fs::create_dir_all(folder).during("create the folder", folder)?;
+        }
+        match fs::rename(&from, &to) {
+            Ok(()) => {}
+            Err(e) if e.kind() == io::ErrorKind::NotFound && to.exists() => {}
+            Err(e) => return Err(e).during("publish", &to),
+        }
+        fault::point("part published");
+    }
+    for path in &manifest.removed {
+        remove_if_there(&layout.root().join(path))?;
+        fault::point("part removed");
+    }
+    for folder in folders(layout.root(), manifest) {
+        sync_folder(&folder)?;
+    }
+    fault::point("parts synced");
+    write_whole(&layout.manifest(&manifest.run), manifest)?;
+    fault::point("manifest written");
+    remove_if_there(&layout.journal(&manifest.run))?;
+    sync_folder(&layout.journals())?;
+    fault::point("journal removed");
+    match fs::remove_dir_all(&staging) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e).during("remove", &staging),
+        _ => Ok(()),
+    }
+}
+
+fn remove_if_there(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e).during("remove", path),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a JSON file that appears only when it is whole and on disk.
+pub fn write_whole(path: &Path, value: &impl Serialize) -> Result<()> {
+    let temporary = path.with_extension("tmp");
+    let mut bytes = serde_json::to_vec_pretty(value).map_err(io::Error::from).during("write", path)?;
+    bytes.push(b'\n');
+    let mut file = File::create(&temporary).during("create", &temporary)?;
+    file.write_all(&bytes).and_then(|()| file.sync_all()).during("write", &temporary)?;
+    fs::rename(&temporary, path).during("publish", path)?;
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+fn sync_folder(folder: &Path) -> Result<()> {
+    File::open(folder).and_then(|f| f.sync_all()).during("sync the folder", folder)
+}

@@ -1,0 +1,60 @@
+//! Where everything lies in a dataset folder. Readers glob `<table>/*/*.parquet`; what is ours lies beside the tables.
+
+use std::path::{Path, PathBuf};
+
+use crate::flatten::time::Date;
+use crate::tables::schema::TableId;
+
+/// Paths of one dataset.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    pub fn new(root: &Path) -> Layout {
+        Layout { root: root.to_owned() }
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Everything that is not a table.
+    pub fn private(&self) -> PathBuf {
+        self.root.join("_sf_parquet")
+    }
+
+    pub fn manifests(&self) -> PathBuf {
+        self.private().join("manifest")
+    }
+
+    pub fn manifest(&self, run: &str) -> PathBuf {
+        self.manifests().join(format!("{run}.json"))
+    }
+
+    pub fn journals(&self) -> PathBuf {
+        self.private().join("journal")
+    }
+
+    pub fn journal(&self, run: &str) -> PathBuf {
+        self.journals().join(format!("{run}.json"))
+    }
+
+    pub fn all_staging(&self) -> PathBuf {
+        self.private().join("staging")
+    }
+
+    pub fn staging(&self, run: &str) -> PathBuf {
+        self.all_staging().join(run)
+    }
+
+    pub fn lock(&self) -> PathBuf {
+        self.private().join("lock")
+    }
+}
+
+/// Path of a part file relative to the dataset, always with `/`.
+pub fn part_path(table: TableId, date: Date, run: &str, number: usize) -> String {
+    format!("{}/date={date}/part-{run}-{number:05}.parquet", table.name())
+}

@@ -1,0 +1,177 @@
+//! What each run read and wrote. The manifests together say what the dataset holds: every part file that some run
+//! wrote and none removed, of every input that some run read and none superseded.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::layout::Layout;
+use super::part::{Encodings, PartFile};
+use crate::error::{Error, IoContext, Result};
+
+/// Version of the manifest's form.
+pub const FORMAT: u32 = 1;
+
+/// Options that decide which rows a dataset has of an input.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Content {
+    /// Names of the tables, in the order of the contract.
+    pub tables: Vec<String>,
+    /// Nanoseconds since 1970.
+    pub since: Option<i64>,
+    pub until: Option<i64>,
+}
+
+/// One run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    pub format: u32,
+    pub run: String,
+    /// Version of the program.
+    pub program: String,
+    pub content: Content,
+    pub compression: String,
+    pub encodings: Encodings,
+    pub inputs: Vec<InputEntry>,
+    pub files: Vec<PartFile>,
+    /// Part files of earlier runs that this run replaced.
+    pub removed: Vec<String>,
+    /// SHA-256 of inputs of earlier runs whose rows this run replaced.
+    pub superseded: Vec<String>,
+}
+
+/// What became of an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Taken over whole.
+    Converted,
+    /// Some of it is in the dataset, the rest accounted for in `rejects`.
+    Damaged,
+    /// Nothing of it could be read.
+    Rejected,
+}
+
+/// An input that a run read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InputEntry {
+    /// As given.
+    pub path: String,
+    pub size: u64,
+    /// Nanoseconds since 1970.
+    pub mtime: i64,
+    /// Empty where the file could not even be opened.
+    pub sha256: String,
+    pub status: Status,
+    /// The file ended inside a block.
+    pub truncated: bool,
+    pub traces: i64,
+    /// Records read.
+    pub records: i64,
+    /// Records known to be lost.
+    pub lost: i64,
+    /// Events and flows outside the window.
+    pub filtered: i64,
+    /// References that lead nowhere.
+    pub dangling: i64,
+    /// Strings in which invalid UTF-8 was replaced.
+    pub repaired: i64,
+    /// Rows by table, without the tables that have none.
+    pub rows: BTreeMap<String, i64>,
+}
+
+/// The sum of all manifests.
+#[derive(Debug, Default)]
+pub struct State {
+    pub manifests: Vec<Manifest>,
+    by_path: HashMap<String, Place>,
+    by_hash: HashMap<String, Place>,
+    removed: BTreeSet<String>,
+    superseded: BTreeSet<String>,
+}
+
+/// Indexes of a manifest and of an input in it.
+type Place = (usize, usize);
+
+impl State {
+    /// Reads all manifests of a dataset.
+    ///
+    /// # Errors
+    /// One cannot be read, or is none.
+    pub fn load(layout: &Layout) -> Result<State> {
+        let folder = layout.manifests();
+        let mut paths: Vec<_> = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries
+                .map(|e| e.map(|e| e.path()))
+                .collect::<std::io::Result<_>>()
+                .during("list", &folder)?,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(e) => return Err(e).during("list", &folder),
+        };
+        paths.retain(|p| p.extension().is_some_and(|e| e == "json"));
+        paths.sort();
+        let manifests = paths.iter().map(|p| Manifest::read(p)).collect::<Result<Vec<_>>>()?;
+        let mut state = State { manifests, ..State::default() };
+        for (m, manifest) in state.manifests.iter().enumerate() {
+            state.removed.extend(manifest.removed.iter().cloned());
+            state.superseded.extend(manifest.superseded.iter().cloned());
+            for (i, input) in manifest.inputs.iter().enumerate() {
+                // An input that was converted again is in several manifests: the one that holds its rows is the one
+                // whose part files were not removed, and any will do to know that it was read.
+                state.by_path.insert(input.path.clone(), (m, i));
+                if !input.sha256.is_empty() && input.status != Status::Rejected {
+                    state.by_hash.insert(input.sha256.clone(), (m, i));
+                }
+            }
+        }
+        Ok(state)
+    }
+
+    fn at(&self, place: Place) -> (&Manifest, &InputEntry) {
+        let manifest = &self.manifests[place.0];
+        (manifest, &manifest.inputs[place.1])
+    }
+
+    /// The entry of an input that was last seen under this path.
+    pub fn by_path(&self, path: &str) -> Option<(&Manifest, &InputEntry)> {
+        self.by_path.get(path).map(|p| self.at(*p))
+    }
+
+    /// The entry of an input with this content.
+    pub fn by_hash(&self, sha256: &str) -> Option<(&Manifest, &InputEntry)> {
+        self.by_hash.get(sha256).map(|p| self.at(*p))
+    }
+
+    /// Inputs whose end was missing, and which may have grown under another name since.
+    pub fn truncated(&self) -> impl Iterator<Item = &InputEntry> {
+        let inputs = self.manifests.iter().flat_map(|m| &m.inputs);
+        inputs.filter(|i| i.truncated && !self.superseded.contains(&i.sha256))
+    }
+
+    pub fn is_superseded(&self, sha256: &str) -> bool {
+        self.superseded.contains(sha256)
+    }
+
+    /// The part files that make up the dataset, with their manifests.
+    pub fn files(&self) -> impl Iterator<Item = (&Manifest, &PartFile)> {
+        let files = self.manifests.iter().flat_map(|m| m.files.iter().map(move |f| (m, f)));
+        files.filter(|(_, f)| !self.removed.contains(&f.path))
+    }
+}
+
+impl Manifest {
+    /// # Errors
+    /// The file cannot be read, or is no manifest of a form that this program knows.
+    pub fn read(path: &Path) -> Result<Manifest> {
+        let bytes = std::fs::read(path).during("read the manifest", path)?;
+        let broken = |message: String| Error::Dataset { path: path.to_owned(), message };
+        let manifest: Manifest =
+            serde_json::from_slice(&bytes).map_err(|e| broken(format!("the manifest is damaged: {e}")))?;
+        if manifest.format != FORMAT {
+            let form = manifest.format;
+            return Err(broken(format!("the manifest has the form {form}, this program knows {FORMAT}")));
+        }
+        Ok(manifest)
+    }
+}

@@ -1,0 +1,315 @@
+//! One part file: rows of one table and date, encoded column by column in parallel.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_array::{Array, ArrayRef, DictionaryArray};
+use arrow_schema::{DataType, Field, SchemaRef};
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::basic::{Compression, Encoding};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::ColumnPath;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, IoContext, Result};
+use crate::tables::column::{ColumnData, ColumnType};
+use crate::tables::files::hex;
+use crate::tables::schema::{BLOOM_COLUMNS, TableInfo};
+
+/// A part file as a manifest lists it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PartFile {
+    /// Relative to the dataset.
+    pub path: String,
+    pub table: String,
+    pub rows: u64,
+    pub bytes: u64,
+    pub sha256: String,
+    /// Earliest and latest `ts_uts`, nanoseconds; absent for tables without time.
+    pub min_ts: Option<i64>,
+    pub max_ts: Option<i64>,
+    /// Which of the run's inputs have rows in it.
+    pub inputs: BTreeSet<u32>,
+    /// SHA-256 of inputs of earlier runs whose rows it took over from a part file that was replaced.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub kept: BTreeSet<String>,
+}
+
+/// Rows of a table that are not yet arrays: each column is built where it is encoded.
+pub trait Rows: Send + Sync {
+    fn len(&self) -> usize;
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    fn column(&self, index: usize) -> ColumnData;
+}
+
+/// How all part files of a table are encoded.
+#[derive(Debug, Clone)]
+pub struct Encoder {
+    schema: SchemaRef,
+    parquet: Arc<parquet::schema::types::SchemaDescriptor>,
+    properties: Arc<WriterProperties>,
+    /// Leaf columns of each column: a MAP has two.
+    leaves: Vec<usize>,
+    ts_column: Option<usize>,
+}
+
+/// Whether columns are encoded in a way that old readers lack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encodings {
+    /// DELTA_BINARY_PACKED for times and record numbers.
+    Default,
+    /// PLAIN for them.
+    Compatible,
+}
+
+impl Encoder {
+    /// # Errors
+    /// Only if the contract's schema is none of Parquet's.
+    pub fn new(table: &TableInfo, compression: Compression, encodings: Encodings) -> Result<Encoder> {
+        let schema = table.arrow_schema();
+        let error = |source| Error::Parquet { path: table.name.into(), source };
+        let parquet = ArrowSchemaConverter::new().schema_root("schema").convert(&schema).map_err(error)?;
+        let mut properties = WriterProperties::builder()
+            .set_created_by(concat!("sf-parquet version ", env!("CARGO_PKG_VERSION")).to_owned())
+            .set_compression(compression)
+            .set_max_row_group_row_count(None)
+            .set_statistics_enabled(EnabledStatistics::Page)
+            .set_bloom_filter_max_ndv(1 << 16);
+        properties = properties.set_bloom_filter_enabled(false);
+        for column in &table.columns {
+            let path = ColumnPath::from(column.name);
+            if column.sequence {
+                let encoding = match encodings {
+                    Encodings::Default => Encoding::DELTA_BINARY_PACKED,
+                    Encodings::Compatible => Encoding::PLAIN,
+                };
+                properties = properties
+                    .set_column_dictionary_enabled(path.clone(), false)
+                    .set_column_encoding(path.clone(), encoding);
+            }
+            if column.column_type == ColumnType::String {
+                // Page statistics of strings cost more than they save.
+                properties = properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::Chunk);
+            }
+            if BLOOM_COLUMNS.contains(&column.name) {
+                properties = properties.set_column_bloom_filter_enabled(path, true);
+            }
+        }
+        let leaves = table
+            .columns
+            .iter()
+            .map(|c| if c.column_type == ColumnType::MapStringString { 2 } else { 1 })
+            .collect();
+        let ts_column = table.columns.iter().position(|c| c.name == "ts_uts");
+        let properties = Arc::new(properties.build());
+        Ok(Encoder { schema, parquet: Arc::new(parquet), properties, leaves, ts_column })
+    }
+}
+
+/// Writes, counts and hashes.
+struct HashingFile {
+    file: BufWriter<File>,
+    hash: Sha256,
+    bytes: u64,
+}
+
+impl Write for HashingFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// A part file that is being written.
+pub struct OpenPart {
+    path: PathBuf,
+    encoder: Arc<Encoder>,
+    file: SerializedFileWriter<HashingFile>,
+    columns: Vec<Vec<ArrowColumnWriter>>,
+    group_rows: usize,
+    groups: usize,
+    part: PartFile,
+}
+
+impl OpenPart {
+    /// Creates the file `root`/`relative` and its folders.
+    pub fn create(root: &Path, relative: String, table: &str, encoder: Arc<Encoder>) -> Result<OpenPart> {
+        let path = root.join(&relative);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).during("create the folder", folder)?;
+        }
+        let file = File::create_new(&path).during("create", &path)?;
+        let file = HashingFile { file: BufWriter::with_capacity(1 << 20, file), hash: Sha256::new(), bytes: 0 };
+        let file =
+            SerializedFileWriter::new(file, encoder.parquet.root_schema_ptr(), encoder.properties.clone())
+                .map_err(|source| parquet_error(&path, source))?;
+        Ok(OpenPart {
+            path,
+            encoder,
+            file,
+            columns: Vec::new(),
+            group_rows: 0,
+            groups: 0,
+            part: PartFile {
+                path: relative,
+                table: table.to_owned(),
+                rows: 0,
+                bytes: 0,
+                sha256: String::new(),
+                min_ts: None,
+                max_ts: None,
+                inputs: BTreeSet::new(),
+                kept: BTreeSet::new(),
+            },
+        })
+    }
+
+    /// Appends rows to the current row group. Columns are built and encoded in parallel.
+    pub fn write(&mut self, rows: &dyn Rows, inputs: &BTreeSet<u32>) -> Result<()> {
+        if self.columns.is_empty() {
+            self.start_group()?;
+        }
+        let ts_column = self.encoder.ts_column;
+        let fields = self.encoder.schema.fields();
+        let ranges: Vec<Option<(i64, i64)>> = self
+            .columns
+            .par_iter_mut()
+            .enumerate()
+            .map(|(i, writers)| {
+                let data = rows.column(i);
+                let range = if ts_column == Some(i) { range(&data) } else { None };
+                encode(writers, &fields[i], data).map(|()| range)
+            })
+            .collect::<std::result::Result<_, _>>()
+            .map_err(|source| parquet_error(&self.path, source))?;
+        for (min, max) in ranges.into_iter().flatten() {
+            self.part.min_ts = Some(self.part.min_ts.map_or(min, |m| m.min(min)));
+            self.part.max_ts = Some(self.part.max_ts.map_or(max, |m| m.max(max)));
+        }
+        self.group_rows += rows.len();
+        self.part.rows += rows.len() as u64;
+        self.part.inputs.extend(inputs);
+        Ok(())
+    }
+
+    fn start_group(&mut self) -> Result<()> {
+        let factory = ArrowRowGroupWriterFactory::new(&self.file, self.encoder.schema.clone());
+        let writers =
+            factory.create_column_writers(self.groups).map_err(|source| parquet_error(&self.path, source))?;
+        let mut writers = writers.into_iter();
+        self.columns = self.encoder.leaves.iter().map(|&n| writers.by_ref().take(n).collect()).collect();
+        Ok(())
+    }
+
+    /// Rows of the row group that is not yet in the file.
+    pub fn group_rows(&self) -> usize {
+        self.group_rows
+    }
+
+    /// Bytes of memory that the current row group takes.
+    pub fn memory(&self) -> usize {
+        self.columns.iter().flatten().map(ArrowColumnWriter::memory_size).sum()
+    }
+
+    /// Bytes in the file so far.
+    pub fn file_bytes(&self) -> usize {
+        self.file.bytes_written()
+    }
+
+    /// Writes the current row group, if any, to the file.
+    pub fn end_group(&mut self) -> Result<()> {
+        if self.columns.is_empty() {
+            return Ok(());
+        }
+        let path = &self.path;
+        let error = |source| parquet_error(path, source);
+        let chunks: Vec<_> = std::mem::take(&mut self.columns)
+            .into_par_iter()
+            .flat_map_iter(|writers| writers.into_iter().map(ArrowColumnWriter::close))
+            .collect::<std::result::Result<_, _>>()
+            .map_err(error)?;
+        let mut group = self.file.next_row_group().map_err(error)?;
+        for chunk in chunks {
+            chunk.append_to_row_group(&mut group).map_err(error)?;
+        }
+        group.close().map_err(error)?;
+        self.group_rows = 0;
+        self.groups += 1;
+        Ok(())
+    }
+
+    /// Writes the footer, syncs the file to disk and says what is in it.
+    pub fn close(mut self) -> Result<PartFile> {
+        self.end_group()?;
+        let path = self.path;
+        // Writes the footer, too.
+        let HashingFile { file, hash, bytes } =
+            self.file.into_inner().map_err(|source| parquet_error(&path, source))?;
+        let file = file.into_inner().map_err(io::IntoInnerError::into_error).during("write", &path)?;
+        file.sync_all().during("sync", &path)?;
+        Ok(PartFile { bytes, sha256: hex(&hash.finalize()), ..self.part })
+    }
+}
+
+/// An I/O error keeps its kind, so that its remedy can be named.
+fn parquet_error(path: &Path, source: parquet::errors::ParquetError) -> Error {
+    match source {
+        parquet::errors::ParquetError::External(inner) => match inner.downcast::<io::Error>() {
+            Ok(source) => Error::Io { action: "write", path: path.to_owned(), source: *source },
+            Err(other) => Error::Parquet {
+                path: path.to_owned(),
+                source: parquet::errors::ParquetError::External(other),
+            },
+        },
+        source => Error::Parquet { path: path.to_owned(), source },
+    }
+}
+
+fn range(data: &ColumnData) -> Option<(i64, i64)> {
+    let ColumnData::Plain(array) = data else { return None };
+    let values = array.as_primitive_opt::<Int64Type>()?;
+    values.iter().flatten().fold(None, |range, v| match range {
+        None => Some((v, v)),
+        Some((min, max)) => Some((v.min(min), v.max(max))),
+    })
+}
+
+fn encode(
+    writers: &mut [ArrowColumnWriter],
+    field: &Field,
+    data: ColumnData,
+) -> std::result::Result<(), parquet::errors::ParquetError> {
+    let array: ArrayRef = match data {
+        ColumnData::Plain(array) => array,
+        ColumnData::Keyed { keys, values } if *values.data_type() == DataType::Utf8 && values.null_count() == 0 => {
+            Arc::new(DictionaryArray::try_new((*keys).clone(), values)?)
+        }
+        ColumnData::Keyed { keys, values } => arrow_select::take::take(&values, &*keys, None)?,
+    };
+    let field = match array.data_type() {
+        DataType::Dictionary(..) => &Field::new(field.name(), array.data_type().clone(), true),
+        _ => field,
+    };
+    for (writer, leaf) in writers.iter_mut().zip(compute_leaves(field, &array)?) {
+        writer.write(&leaf)?;
+    }
+    Ok(())
+}

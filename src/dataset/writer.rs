@@ -1,0 +1,192 @@
+//! All part files of a run: one open file for each table and date in use, rolled by size, closed when there are too many.
+//!
+//! What is closed when depends on the rows alone, never on time or threads, so that the same input gives the same files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parquet::basic::Compression;
+
+use super::layout::part_path;
+use super::part::{Encoder, Encodings, OpenPart, PartFile, Rows};
+use crate::error::Result;
+use crate::flatten::time::Date;
+use crate::tables::schema::TableId;
+
+/// Rows of one table and date, on their way to a part file.
+pub struct Chunk {
+    pub table: TableId,
+    pub date: Date,
+    /// Ordinals of the inputs that they come from.
+    pub inputs: BTreeSet<u32>,
+    pub rows: Box<dyn Rows>,
+}
+
+/// Sizes at which groups and files end.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    pub group_rows: usize,
+    /// Memory of one open row group.
+    pub group_bytes: usize,
+    /// Memory of all open row groups together.
+    pub open_bytes: usize,
+    pub file_bytes: usize,
+    pub open_files: usize,
+}
+
+impl Limits {
+    /// Limits that keep the writer within `memory` bytes.
+    pub fn within(memory: usize) -> Limits {
+        Limits {
+            group_rows: 500_000,
+            group_bytes: (64 << 20).min(memory / 8),
+            open_bytes: memory / 4,
+            file_bytes: 256 << 20,
+            open_files: 64,
+        }
+    }
+}
+
+/// Writes part files into a staging folder.
+pub struct DatasetWriter {
+    staging: PathBuf,
+    run: String,
+    limits: Limits,
+    encoders: BTreeMap<TableId, Arc<Encoder>>,
+    open: BTreeMap<(TableId, Date), Open>,
+    /// Part files so far of each table and date.
+    numbers: BTreeMap<(TableId, Date), usize>,
+    /// Counts writes, to find what was not used for longest.
+    clock: u64,
+    parts: Vec<PartFile>,
+}
+
+struct Open {
+    part: OpenPart,
+    used: u64,
+    memory: usize,
+}
+
+impl DatasetWriter {
+    /// A writer for `run`, which stages below `staging`.
+    pub fn new(
+        staging: PathBuf,
+        run: &str,
+        tables: &BTreeSet<TableId>,
+        compression: Compression,
+        encodings: Encodings,
+        limits: Limits,
+    ) -> Result<DatasetWriter> {
+        let encoders = tables
+            .iter()
+            .map(|&table| Ok((table, Arc::new(Encoder::new(&table.info(), compression, encodings)?))))
+            .collect::<Result<_>>()?;
+        Ok(DatasetWriter {
+            staging,
+            run: run.to_owned(),
+            limits,
+            encoders,
+            open: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            clock: 0,
+            parts: Vec::new(),
+        })
+    }
+
+    /// Writes rows to the part file of their table and date. Tables that are not wanted are passed over.
+    pub fn write(&mut self, chunk: &Chunk) -> Result<()> {
+        let place = (chunk.table, chunk.date);
+        let Some(encoder) = self.encoders.get(&chunk.table).cloned() else { return Ok(()) };
+        if !self.open.contains_key(&place) {
+            self.make_room()?;
+            let part = self.create(place, encoder)?;
+            self.open.insert(place, Open { part, used: 0, memory: 0 });
+        }
+        let limits = self.limits;
+        self.clock += 1;
+        let Some(open) = self.open.get_mut(&place) else { unreachable!("it was just opened") };
+        open.used = self.clock;
+        open.part.write(&*chunk.rows, &chunk.inputs)?;
+        open.memory = open.part.memory();
+        if open.part.group_rows() >= limits.group_rows || open.memory >= limits.group_bytes {
+            open.part.end_group()?;
+            open.memory = 0;
+            // The next row group may be as large again.
+            if open.part.file_bytes() + limits.group_bytes > limits.file_bytes {
+                self.close(place)?;
+            }
+        }
+        while self.open.values().map(|o| o.memory).sum::<usize>() > limits.open_bytes {
+            let Some(open) = self.open.values_mut().max_by_key(|o| o.memory) else { break };
+            open.part.end_group()?;
+            open.memory = 0;
+        }
+        Ok(())
+    }
+
+    fn create(&mut self, place: (TableId, Date), encoder: Arc<Encoder>) -> Result<OpenPart> {
+        let number = self.numbers.entry(place).or_default();
+        let path = part_path(place.0, place.1, &self.run, *number);
+        *number += 1;
+        OpenPart::create(&self.staging, path, place.0.name(), encoder)
+    }
+
+    fn make_room(&mut self) -> Result<()> {
+        while self.open.len() >= self.limits.open_files {
+            let oldest = self.open.iter().min_by_key(|(_, o)| o.used).map(|(place, _)| *place);
+            let Some(place) = oldest else { break };
+            self.close(place)?;
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, place: (TableId, Date)) -> Result<()> {
+        if let Some(open) = self.open.remove(&place) {
+            self.parts.push(open.part.close()?);
+        }
+        Ok(())
+    }
+
+    /// Ends all open files, so that what comes next lies in files of its own.
+    pub fn cut(&mut self) -> Result<()> {
+        let places: Vec<_> = self.open.keys().copied().collect();
+        places.into_iter().try_for_each(|place| self.close(place))
+    }
+
+    /// Ends all open files, which hold rows that earlier runs took from the inputs with these hashes.
+    pub fn cut_kept(&mut self, kept: &BTreeSet<String>) -> Result<()> {
+        let first = self.parts.len();
+        self.cut()?;
+        for part in &mut self.parts[first..] {
+            part.kept.clone_from(kept);
+        }
+        Ok(())
+    }
+
+    /// Writes a file without rows.
+    pub fn write_empty(&mut self, table: TableId, date: Date) -> Result<()> {
+        if let Some(encoder) = self.encoders.get(&table).cloned() {
+            let part = self.create((table, date), encoder)?.close()?;
+            self.parts.push(part);
+        }
+        Ok(())
+    }
+
+    /// Tables of which at least one file was begun.
+    pub fn tables(&self) -> BTreeSet<TableId> {
+        self.numbers.keys().map(|(table, _)| *table).collect()
+    }
+
+    /// Earliest date of any file, if there is one.
+    pub fn earliest_date(&self) -> Option<Date> {
+        self.numbers.keys().map(|(_, date)| *date).min()
+    }
+
+    /// Closes all files and lists them by path.
+    pub fn finish(mut self) -> Result<Vec<PartFile>> {
+        self.cut()?;
+        self.parts.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(self.parts)
+    }
+}

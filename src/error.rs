@@ -1,0 +1,59 @@
+//! What can go wrong in a run, in one line each: what was tried, on which file, and why it failed.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::text::Escaped;
+
+/// An error that ends a command.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot {action} {}: {source}{}", Escaped(&.path.to_string_lossy()), remedy(.source))]
+    Io { action: &'static str, path: PathBuf, source: io::Error },
+
+    #[error("cannot encode {}: {source}", Escaped(&.path.to_string_lossy()))]
+    Parquet { path: PathBuf, source: parquet::errors::ParquetError },
+
+    /// The user asked for something that cannot be.
+    #[error("{0}")]
+    Usage(String),
+
+    #[error("{}: {message}", Escaped(&.path.to_string_lossy()))]
+    Dataset { path: PathBuf, message: String },
+
+    #[error("another run is writing to {} ({holder}); wait for it with --wait", Escaped(&.path.to_string_lossy()))]
+    Locked { path: PathBuf, holder: String },
+
+    #[error("{} changed while it was read; run the command again", Escaped(&.0.to_string_lossy()))]
+    InputChanged(PathBuf),
+
+    #[error("{0} of {1} inputs are damaged and --strict is given; nothing was published")]
+    Strict(usize, usize),
+
+    /// A signal asked the program to stop.
+    #[error("interrupted; nothing was published, the same command goes on")]
+    Interrupted(i32),
+}
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free some space and run the command again",
+        io::ErrorKind::PermissionDenied => "; check who may read and write it",
+        io::ErrorKind::ReadOnlyFilesystem => "; choose a folder on a writable filesystem",
+        io::ErrorKind::CrossesDevices => "; the whole dataset must lie on one filesystem",
+        _ => "",
+    }
+}
+
+/// Adds what was tried and the file to an I/O error.
+pub trait IoContext<T> {
+    fn during(self, action: &'static str, path: &Path) -> Result<T>;
+}
+
+impl<T> IoContext<T> for io::Result<T> {
+    fn during(self, action: &'static str, path: &Path) -> Result<T> {
+        self.map_err(|source| Error::Io { action, path: path.to_owned(), source })
+    }
+}

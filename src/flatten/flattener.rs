@@ -1,0 +1,442 @@
+//! Takes the records of inputs in order and makes rows of every table, trace by trace.
+
+use std::sync::Arc;
+
+use super::entities::{Container, Entities, File, Index, Pod, Process, Ref, Str, Trace};
+use super::opflags;
+use super::time::Date;
+use crate::k8s::message;
+use crate::tables::entity_row::EntityRow;
+use crate::tables::pending::Pending;
+use crate::tables::records::{K8s, Row};
+use crate::tables::schema::TableId;
+use crate::tables::traces::RecordCounts;
+use crate::tables::{pod_service_ports, processes, rejects, traces};
+use crate::trace::reader::{Damage, Place, Severity};
+use crate::trace::records::{Event, EventKind, Header, Record};
+
+/// What all rows of an input know of it.
+#[derive(Debug, Clone)]
+pub struct InputInfo {
+    /// Ordinal among the inputs of the run.
+    pub index: u32,
+    /// As the user gave it.
+    pub name: Arc<str>,
+    /// 64 hex digits.
+    pub sha256: Arc<str>,
+    pub bytes: u64,
+}
+
+impl InputInfo {
+    fn trace_id(&self, header_no: Option<i64>) -> String {
+        let hash = &self.sha256[..self.sha256.len().min(16)];
+        match header_no {
+            Some(ordinal) => format!("{hash}-{ordinal}"),
+            None => format!("{hash}-none"),
+        }
+    }
+}
+
+/// The times that are wanted: `since <= ts < until`, nanoseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Window {
+    pub since: Option<i64>,
+    pub until: Option<i64>,
+}
+
+impl Window {
+    /// Whether an event or flow with this start is wanted. One without a time cannot be outside.
+    fn contains(&self, ts: Option<i64>) -> bool {
+        ts.is_none_or(|ts| self.since.is_none_or(|s| s <= ts) && self.until.is_none_or(|u| ts < u))
+    }
+}
+
+/// What became of an input.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InputCounts {
+    pub traces: i64,
+    pub records: i64,
+    /// Records known to be lost.
+    pub lost: i64,
+    /// Events and flows outside the window.
+    pub filtered: i64,
+    pub dangling: i64,
+    pub repaired: i64,
+    /// Whether anything of the file was damaged or missing, also where nobody knows how many records that cost.
+    pub damaged: bool,
+    /// Whether nothing of it could be read.
+    pub rejected: bool,
+    pub truncated: bool,
+    /// Rows by [`TableId`].
+    pub rows: [i64; TableId::COUNT],
+}
+
+struct CurrentTrace {
+    info: Arc<Trace>,
+    date: Date,
+    /// The row of `traces` so far.
+    row: traces::Row,
+    entities: Entities,
+    /// Union branches that SysFlow 5 does not have, and how often each came.
+    unknown: Vec<(String, i64)>,
+}
+
+/// Makes rows of records.
+pub struct Flattener {
+    pub pending: Pending,
+    window: Window,
+    input: InputInfo,
+    headers: i64,
+    trace: Option<CurrentTrace>,
+    /// Losses before the first header.
+    lost_before: i64,
+    counts: InputCounts,
+    /// Rejects of inputs that have no trace, and so no date.
+    dateless: Vec<(u32, rejects::Row)>,
+    /// What was wrong with inputs, one line each, the first [`MAX_PROBLEMS`].
+    pub problems: Vec<String>,
+}
+
+/// Lines that are kept for people; `rejects` has them all.
+const MAX_PROBLEMS: usize = 1_000;
+
+impl Flattener {
+    pub fn new(pending: Pending, window: Window) -> Flattener {
+        let input = InputInfo { index: 0, name: "".into(), sha256: "".into(), bytes: 0 };
+        Flattener {
+            pending,
+            window,
+            input,
+            headers: 0,
+            trace: None,
+            lost_before: 0,
+            counts: InputCounts::default(),
+            dateless: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// Makes all rows ready. What has no date gets the earliest of all, or 1970-01-01 if nothing has any.
+    pub fn finish(&mut self, earliest: Option<Date>) {
+        let date = self.pending.earliest_date().into_iter().chain(earliest).min().unwrap_or_default();
+        for (input, row) in std::mem::take(&mut self.dateless) {
+            self.pending.rejects.push(date, input, row, 256, &mut self.pending.ready);
+        }
+        self.pending.flush();
+    }
+
+    pub fn begin_input(&mut self, input: InputInfo) {
+        self.input = input;
+        self.headers = 0;
+        self.lost_before = 0;
+        self.counts = InputCounts::default();
+    }
+
+    /// Ends the input and says what became of it.
+    pub fn end_input(&mut self) -> InputCounts {
+        self.end_trace();
+        std::mem::take(&mut self.counts)
+    }
+
+    /// Whether a record starts a trace, so that [`Flattener::begin_trace`] must come first.
+    pub fn starts_trace(&self, record: &Record) -> bool {
+        matches!(record, Record::Header(_)) || self.trace.is_none()
+    }
+
+    /// Begins a trace: at a header, or (`None`) at a record that has no header before it.
+    pub fn begin_trace(&mut self, header: Option<&Header>, date: Date, unknown_fields: &[String]) {
+        self.end_trace();
+        let header_no = header.map(|_| self.headers);
+        self.headers += i64::from(header.is_some());
+        let copy = |text: Option<&crate::trace::records::Text>| text.map(|t| Str::from(&**t));
+        let info = Arc::new(Trace {
+            id: self.input.trace_id(header_no),
+            node_id: header.and_then(|h| copy(h.exporter.as_ref())),
+            node_ip: header.and_then(|h| copy(h.ip.as_ref())),
+            filename: header.and_then(|h| copy(h.filename.as_ref())),
+            schema: header.and_then(|h| h.version),
+        });
+        let row = traces::Row {
+            trace: info.clone(),
+            input: self.input.name.clone(),
+            input_sha256: self.input.sha256.clone(),
+            input_bytes: self.input.bytes as i64,
+            header_no,
+            first_ts: None,
+            last_ts: None,
+            records: RecordCounts::default(),
+            records_lost: std::mem::take(&mut self.lost_before),
+            filtered: 0,
+            dangling: 0,
+            repaired: 0,
+            truncated: false,
+            rows: [0; TableId::COUNT],
+        };
+        self.trace = Some(CurrentTrace { info, date, row, entities: Entities::default(), unknown: Vec::new() });
+        for field in unknown_fields {
+            let message = format!("the field {field} is not known and was left out");
+            self.reject(Severity::Notice, "unknown_field", message, None, None, Some(0));
+        }
+    }
+
+    fn end_trace(&mut self) {
+        let Some(trace) = &mut self.trace else { return };
+        for (name, count) in std::mem::take(&mut trace.unknown) {
+            let message = format!("{count} records of the type {name} are not known and were left out");
+            self.reject(Severity::Notice, "unknown_record", message, None, None, Some(count));
+        }
+        let Some(CurrentTrace { mut row, date, .. }) = self.trace.take() else { return };
+        row.rows[TableId::Traces as usize] += 1;
+        self.counts.traces += 1;
+        self.counts.records += row.records.total();
+        self.counts.filtered += row.filtered;
+        self.counts.dangling += row.dangling;
+        self.counts.repaired += row.repaired;
+        for (sum, rows) in self.counts.rows.iter_mut().zip(row.rows) {
+            *sum += rows;
+        }
+        self.pending.traces.push(date, self.input.index, row, 256, &mut self.pending.ready);
+    }
+
+    /// Takes note that nothing of the input can be read.
+    pub fn reject_input(&mut self, code: &'static str, message: String) {
+        self.counts.rejected = true;
+        self.reject(Severity::Error, code, message, None, None, None);
+    }
+
+    /// Takes note of damage to the file.
+    pub fn damage(&mut self, damage: Damage) {
+        let lost = damage.records_lost.map(|n| n as i64);
+        self.counts.damaged = true;
+        self.counts.lost += lost.unwrap_or(0);
+        let truncated = damage.code == "truncated";
+        self.counts.truncated |= truncated;
+        match &mut self.trace {
+            Some(trace) => {
+                trace.row.records_lost += lost.unwrap_or(0);
+                trace.row.truncated |= truncated;
+            }
+            None => self.lost_before += lost.unwrap_or(0),
+        }
+        let (record, offset) = (Some(damage.record_no as i64), Some(damage.offset as i64));
+        self.reject(damage.severity, damage.code, damage.message, record, offset, lost);
+    }
+
+    /// Adds a row to `rejects`, of the current trace if there is one.
+    pub fn reject(
+        &mut self,
+        severity: Severity,
+        code: &'static str,
+        message: String,
+        record_no: Option<i64>,
+        byte_offset: Option<i64>,
+        records_lost: Option<i64>,
+    ) {
+        let bytes = 128 + message.len();
+        if severity > Severity::Notice || code == "truncated" {
+            self.problem(severity, &message, byte_offset, records_lost);
+        }
+        let row = rejects::Row {
+            trace_id: self.trace.as_ref().map(|t| t.info.id.clone()),
+            input: self.input.name.clone(),
+            record_no,
+            byte_offset,
+            severity,
+            code,
+            message,
+            records_lost,
+        };
+        match &mut self.trace {
+            Some(trace) => {
+                trace.row.rows[TableId::Rejects as usize] += 1;
+                self.pending.rejects.push(trace.date, self.input.index, row, bytes, &mut self.pending.ready);
+            }
+            None => {
+                self.counts.rows[TableId::Rejects as usize] += 1;
+                self.dateless.push((self.input.index, row));
+            }
+        }
+    }
+
+    fn problem(&mut self, severity: Severity, message: &str, byte_offset: Option<i64>, records_lost: Option<i64>) {
+        use crate::text::Escaped;
+        if self.problems.len() == MAX_PROBLEMS {
+            self.problems.push("more in the table rejects".to_owned());
+        }
+        if self.problems.len() > MAX_PROBLEMS {
+            return;
+        }
+        let at = byte_offset.map_or(String::new(), |offset| format!(" at byte {offset}"));
+        let lost = match records_lost {
+            None if byte_offset.is_some() => "; nobody can know how many records are lost".to_owned(),
+            None | Some(0) => String::new(),
+            Some(1) => "; 1 record is lost".to_owned(),
+            Some(n) => format!("; {n} records are lost"),
+        };
+        self.problems.push(format!(
+            "{}: {}{at}: {}{lost}",
+            severity.name(),
+            Escaped(&self.input.name),
+            Escaped(message)
+        ));
+    }
+
+    /// Takes the next record of the current trace.
+    pub fn record(&mut self, place: Place, record: Record) {
+        let Some(trace) = &mut self.trace else { unreachable!("a record comes after begin_trace") };
+        let (record_no, index, date) = (place.record_no as i64, self.input.index, trace.date);
+        let pending = &mut self.pending;
+        trace.row.repaired += place.repaired as i64;
+        let counts = &mut trace.row.records;
+        let entities = &mut trace.entities;
+        let rows = &mut trace.row.rows;
+        match record {
+            Record::Header(_) => counts.headers += 1,
+            Record::Unknown(name) => {
+                counts.unknown += 1;
+                match trace.unknown.iter_mut().find(|(n, _)| n == name) {
+                    Some((_, count)) => *count += 1,
+                    None => trace.unknown.push((name.to_owned(), 1)),
+                }
+            }
+            Record::Pod(mut pod) => {
+                counts.pods += 1;
+                let services = pod.services.take().unwrap_or_default();
+                let pod = Arc::new(Pod::new(record_no, pod));
+                entities.add_pod(pod.clone());
+                for row in pod_service_ports::rows(&trace.info, &pod, &services) {
+                    rows[TableId::PodServicePorts as usize] += 1;
+                    pending.pod_service_ports.push(date, index, row, 128, &mut pending.ready);
+                }
+                rows[TableId::Pods as usize] += 1;
+                let row = EntityRow { trace: trace.info.clone(), entity: pod, container: None, pod: None };
+                pending.pods.push(date, index, row, place.size, &mut pending.ready);
+            }
+            Record::Container(container) => {
+                counts.containers += 1;
+                let container = Arc::new(Container::new(record_no, container));
+                let at = entities.add_container(container.clone());
+                let pod = pod_of(entities, Some(at));
+                rows[TableId::Containers as usize] += 1;
+                let row = EntityRow { trace: trace.info.clone(), entity: container, container: None, pod };
+                pending.containers.push(date, index, row, place.size, &mut pending.ready);
+            }
+            Record::Process(process) => {
+                counts.processes += 1;
+                let process = Arc::new(Process::new(record_no, process));
+                let at = entities.add_process(process.clone());
+                let ancestors = entities.ancestors(at);
+                let container = entities.process_container(at).index();
+                let pod = pod_of(entities, container);
+                let container = container.map(|c| entities.containers.get(c).entity.clone());
+                rows[TableId::Processes as usize] += 1;
+                let bytes = place.size + ancestors.len() * 64;
+                let base = EntityRow { trace: trace.info.clone(), entity: process, container, pod };
+                pending.processes.push(date, index, processes::Row { base, ancestors }, bytes, &mut pending.ready);
+            }
+            Record::File(file) => {
+                counts.files += 1;
+                let file = Arc::new(File::new(record_no, file));
+                entities.add_file(file.clone());
+                let container = entities.container(file.container_id.as_ref()).index();
+                let container = container.map(|c| entities.containers.get(c).entity.clone());
+                rows[TableId::Files as usize] += 1;
+                let row = EntityRow { trace: trace.info.clone(), entity: file, container, pod: None };
+                pending.files.push(date, index, row, place.size, &mut pending.ready);
+            }
+            Record::Event(kind, event) => {
+                *counts.event(kind) += 1;
+                for time in [event.ts, event.end_ts.filter(|_| kind.is_flow())].into_iter().flatten() {
+                    trace.row.first_ts = Some(trace.row.first_ts.map_or(time, |t| t.min(time)));
+                    trace.row.last_ts = Some(trace.row.last_ts.map_or(time, |t| t.max(time)));
+                }
+                if !self.window.contains(event.ts) {
+                    trace.row.filtered += 1;
+                    return;
+                }
+                rows[TableId::Records as usize] += 1;
+                let date = event.ts.map_or(date, Date::of);
+                let dangling = push_event(trace, pending, index, date, place, kind, event);
+                trace.row.dangling += dangling;
+            }
+        }
+    }
+}
+
+fn pod_of(entities: &mut Entities, container: Option<Index>) -> Option<Arc<Pod>> {
+    let pod = container.and_then(|c| entities.pod(c).index())?;
+    Some(entities.pods.get(pod).entity.clone())
+}
+
+/// Adds an event's row to `records`. Returns the number of references that lead nowhere.
+fn push_event(
+    trace: &mut CurrentTrace,
+    pending: &mut Pending,
+    index: u32,
+    date: Date,
+    place: Place,
+    kind: EventKind,
+    event: Event,
+) -> i64 {
+    let entities = &mut trace.entities;
+    let process = entities.process(event.proc_oid.as_ref());
+    let of_process = |refer: &mut dyn FnMut(Index) -> Ref| process.index().map_or(Ref::Absent, refer);
+    let parent = of_process(&mut |p| entities.parent(p));
+    let container = of_process(&mut |p| entities.process_container(p));
+    let pod = container.index().map_or(Ref::Absent, |c| entities.pod(c));
+    let file = entities.file(event.file_oid.as_ref());
+    let new_file = entities.file(event.new_file_oid.as_ref());
+    let all = [process, parent, container, pod, file, new_file];
+    let dangling = all.iter().filter(|r| **r == Ref::Dangling).count() as i64;
+
+    let batch = pending.records.batch(date, index, &mut pending.ready);
+    let number = batch.number;
+    batch.traces.push_trace(&trace.info);
+    let latest = process.index().map(|i| entities.processes.get_mut(i));
+    batch.processes.push_entity(latest, number, 0);
+    let latest = parent.index().map(|i| entities.processes.get_mut(i));
+    batch.parents.push_entity(latest, number, 1);
+    let latest = file.index().map(|i| entities.files.get_mut(i));
+    batch.files.push_entity(latest, number, 0);
+    let latest = new_file.index().map(|i| entities.files.get_mut(i));
+    batch.new_files.push_entity(latest, number, 1);
+    let latest = container.index().map(|i| entities.containers.get_mut(i));
+    batch.containers.push_entity(latest, number, 0);
+    let latest = pod.index().map(|i| entities.pods.get_mut(i));
+    batch.pods.push_entity(latest, number, 0);
+    batch.ops.push(event.op_flags.or_else(|| opflags::flag(event.op_name.as_deref()?)));
+    batch.sips.push(event.sip);
+    batch.dips.push(event.dip);
+
+    let is_flow = kind.is_flow();
+    let k8s = (kind == EventKind::K8sEvent).then(|| {
+        Box::new(K8s {
+            action: event.action.as_deref().map(Str::from),
+            kind: event.kind.as_deref().map(Str::from),
+            message: event.message.as_deref().map(|m| message::fix(m).into()),
+        })
+    });
+    batch.rows.push(Row {
+        record_no: place.record_no as i64,
+        kind: Some(kind),
+        ret: event.ret,
+        ts: event.ts,
+        end_ts: event.end_ts.filter(|_| is_flow),
+        tid: event.tid,
+        fd: event.fd,
+        open_flags: event.open_flags,
+        proto: event.proto,
+        sport: event.sport,
+        dport: event.dport,
+        rbytes: event.rbytes,
+        rops: event.rops,
+        wbytes: event.wbytes,
+        wops: event.wops,
+        threads_cloned: event.threads_cloned,
+        threads_exited: event.threads_exited,
+        clone_errors: event.clone_errors,
+        k8s,
+    });
+    pending.records.pushed(date, place.size, &mut pending.ready);
+    dangling
+}

@@ -1,0 +1,90 @@
+//! Times: nanoseconds since 1970 UTC, and the days that partition tables.
+
+use std::fmt;
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime};
+
+/// A day in UTC. Shown as `YYYY-MM-DD`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Date(NaiveDate);
+
+impl Date {
+    /// The day in which a time falls; times before 1970 belong to the days before.
+    pub fn of(nanos: i64) -> Date {
+        Date(DateTime::from_timestamp_nanos(nanos).date_naive())
+    }
+}
+
+impl std::str::FromStr for Date {
+    type Err = chrono::ParseError;
+
+    fn from_str(text: &str) -> Result<Date, chrono::ParseError> {
+        text.parse().map(Date)
+    }
+}
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        self.0.format("%Y-%m-%d").fmt(f)
+    }
+}
+
+/// A time as ISO 8601 in UTC with all nine digits of its fraction.
+pub fn iso(nanos: i64) -> String {
+    DateTime::from_timestamp_nanos(nanos).format("%Y-%m-%dT%H:%M:%S%.9fZ").to_string()
+}
+
+/// Reads `2022-03-17`, `2022-03-17T18:47:15.845631` (both UTC), the same with an offset, or nanoseconds since 1970.
+///
+/// # Errors
+/// A sentence that shows the forms.
+pub fn parse(text: &str) -> Result<i64, String> {
+    let nanos = if let Ok(nanos) = text.parse::<i64>() {
+        Some(nanos)
+    } else if let Ok(date) = text.parse::<NaiveDate>() {
+        date.and_time(Default::default()).and_utc().timestamp_nanos_opt()
+    } else if let Ok(time) = text.parse::<NaiveDateTime>() {
+        time.and_utc().timestamp_nanos_opt()
+    } else {
+        DateTime::parse_from_rfc3339(text).ok().and_then(|t| t.timestamp_nanos_opt())
+    };
+    nanos.ok_or_else(|| {
+        format!("'{text}' is no time: give 2022-03-17, 2022-03-17T18:47:15.5Z or nanoseconds since 1970")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_of_known_times() {
+        for (nanos, date) in [
+            (0, "1970-01-01"),
+            (-1, "1969-12-31"),
+            (1_647_542_835_845_631_000, "2022-03-17"),
+            (951_868_799_999_999_999, "2000-02-29"),
+            (i64::MAX, "2262-04-11"),
+            (i64::MIN, "1677-09-21"),
+        ] {
+            assert_eq!(Date::of(nanos).to_string(), date);
+        }
+    }
+
+    #[test]
+    fn iso_has_nine_digits() {
+        assert_eq!(iso(1_647_542_835_845_631_007), "2022-03-17T18:47:15.845631007Z");
+        assert_eq!(iso(-1), "1969-12-31T23:59:59.999999999Z");
+    }
+
+    #[test]
+    fn times_are_read_in_every_form_that_the_help_shows() {
+        let nanos = 1_647_542_835_500_000_000;
+        for text in ["2022-03-17T18:47:15.5Z", "2022-03-17T18:47:15.5", "2022-03-17T20:47:15.5+02:00"] {
+            assert_eq!(parse(text), Ok(nanos), "{text}");
+        }
+        assert_eq!(parse("2022-03-17"), Ok(1_647_475_200_000_000_000));
+        assert_eq!(parse("1647542835500000000"), Ok(nanos));
+        assert!(parse("yesterday").is_err());
+    }
+}

@@ -1,0 +1,249 @@
+//! Which files are the input: paths, directories, globs and lists become files, in a fixed order; a file becomes a
+//! fingerprint.
+
+use std::cmp::Ordering;
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, BufRead, Read};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, IoContext, Result};
+use crate::tables::files::hex;
+
+/// What the inputs come to.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// In the order of the arguments, natural order within a directory or glob, each once.
+    pub files: Vec<PathBuf>,
+    /// Files in directories that are no traces by name and content.
+    pub passed_over: Vec<PathBuf>,
+}
+
+/// Finds the files that `arguments` mean: files, directories (recursively), globs, `-` for a list on standard input.
+/// A file that is named and does not exist is among them, so that its absence is accounted for like any damage.
+///
+/// # Errors
+/// A directory or list that cannot be read, a glob that is none or matches nothing.
+pub fn find(arguments: &[PathBuf], stdin: &mut dyn BufRead) -> Result<Found> {
+    let mut found = Found::default();
+    for argument in arguments {
+        if argument.as_os_str() == "-" {
+            let names = read_list(stdin).during("read the list of inputs on", Path::new("standard input"))?;
+            found.files.extend(names);
+        } else if argument.is_dir() {
+            walk(argument, &mut found)?;
+        } else if argument.exists() || !is_pattern(argument) {
+            found.files.push(argument.clone());
+        } else {
+            expand(argument, &mut found)?;
+        }
+    }
+    let mut seen = HashSet::new();
+    found.files.retain(|file| seen.insert(file.clone()));
+    Ok(found)
+}
+
+/// File names, one on each line, or apart by NUL (`find -print0`).
+pub fn read_list(list: &mut dyn BufRead) -> io::Result<Vec<PathBuf>> {
+    let mut bytes = Vec::new();
+    list.read_to_end(&mut bytes)?;
+    let separator = if bytes.contains(&0) { 0 } else { b'\n' };
+    let names = bytes.split(|b| *b == separator).map(|name| name.strip_suffix(b"\r").unwrap_or(name));
+    Ok(names.filter(|n| !n.is_empty()).map(|n| PathBuf::from(std::ffi::OsString::from_vec(n.to_vec()))).collect())
+}
+
+fn is_pattern(path: &Path) -> bool {
+    path.as_os_str().as_bytes().iter().any(|b| b"*?[".contains(b))
+}
+
+fn expand(pattern: &Path, found: &mut Found) -> Result<()> {
+    let text = pattern.to_str().ok_or_else(|| Error::Usage(format!("{pattern:?} is no pattern: it is not UTF-8")))?;
+    let paths = glob::glob(text).map_err(|e| Error::Usage(format!("'{text}' is no pattern: {e}")))?;
+    let mut paths: Vec<PathBuf> = paths
+        .map(|p| p.map_err(|e| Error::Io { action: "list", path: e.path().to_owned(), source: e.into() }))
+        .collect::<Result<_>>()?;
+    if paths.is_empty() {
+        return Err(Error::Usage(format!("no file matches '{text}'")));
+    }
+    paths.sort_by(|a, b| natural(a, b));
+    for path in paths {
+        if path.is_dir() {
+            walk(&path, found)?;
+        } else {
+            found.files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Collects a directory's files. Hidden files and links to directories are left out.
+fn walk(folder: &Path, found: &mut Found) -> Result<()> {
+    let mut entries = std::fs::read_dir(folder)
+        .and_then(|entries| entries.map(|e| e.map(|e| e.path())).collect::<io::Result<Vec<_>>>())
+        .during("list", folder)?;
+    entries.retain(|p| p.file_name().is_none_or(|name| !name.as_bytes().starts_with(b".")));
+    entries.sort_by(|a, b| natural(a, b));
+    for path in entries {
+        let link = path.symlink_metadata().map(|m| m.is_symlink()).unwrap_or(false);
+        if path.is_dir() {
+            if !link {
+                walk(&path, found)?;
+            }
+        } else if is_trace_name(&path) || starts_like_avro(&path) {
+            found.files.push(path);
+        } else {
+            found.passed_over.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Collectors name traces by a time without an extension, people add `.sf` or `.avro`.
+fn is_trace_name(path: &Path) -> bool {
+    match path.extension().and_then(|e| e.to_str()) {
+        None => true,
+        Some(extension) => matches!(extension, "sf" | "avro") || extension.bytes().all(|b| b.is_ascii_digit()),
+    }
+}
+
+fn starts_like_avro(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    File::open(path).and_then(|f| f.read_exact_at(&mut magic, 0)).is_ok() && &magic == b"Obj\x01"
+}
+
+/// Natural order of names: numbers in them count as numbers, so that `trace-9` comes before `trace-10`.
+pub fn natural(a: &Path, b: &Path) -> Ordering {
+    let (mut x, mut y) = (a.as_os_str().as_bytes(), b.as_os_str().as_bytes());
+    loop {
+        let (Some(&c), Some(&d)) = (x.first(), y.first()) else {
+            // Equal as numbers (`01` and `1`): the bytes decide, so that the order is total.
+            return x.len().cmp(&y.len()).then_with(|| a.cmp(b));
+        };
+        if c.is_ascii_digit() && d.is_ascii_digit() {
+            let (n, m) = (digits(&mut x), digits(&mut y));
+            match n.len().cmp(&m.len()).then_with(|| n.cmp(m)) {
+                Ordering::Equal => {}
+                order => return order,
+            }
+        } else if c != d {
+            return c.cmp(&d);
+        } else {
+            (x, y) = (&x[1..], &y[1..]);
+        }
+    }
+}
+
+/// Takes the digits at the start, and returns them without leading zeros.
+fn digits<'a>(text: &mut &'a [u8]) -> &'a [u8] {
+    let len = text.iter().take_while(|b| b.is_ascii_digit()).count();
+    let (number, rest) = text.split_at(len);
+    *text = rest;
+    &number[number.iter().take_while(|b| **b == b'0').count()..]
+}
+
+/// What identifies a file without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    pub size: u64,
+    /// Nanoseconds since 1970.
+    pub mtime: i64,
+    /// Changes with every write, and nobody can set it back.
+    ctime: i64,
+}
+
+impl Stat {
+    pub fn of(file: &File) -> io::Result<Stat> {
+        Ok(Stat::from(&file.metadata()?))
+    }
+
+    pub fn from(meta: &std::fs::Metadata) -> Stat {
+        let nanos = |seconds: i64, nanos: i64| seconds.saturating_mul(1_000_000_000).saturating_add(nanos);
+        Stat {
+            size: meta.len(),
+            mtime: nanos(meta.mtime(), meta.mtime_nsec()),
+            ctime: nanos(meta.ctime(), meta.ctime_nsec()),
+        }
+    }
+}
+
+/// Opens a regular file. Pipes and devices would never end.
+pub fn open(path: &Path) -> io::Result<File> {
+    let meta = std::fs::metadata(path)?;
+    if !meta.is_file() {
+        let what = if meta.is_dir() { "it is a directory" } else { "it is no regular file" };
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    }
+    File::open(path)
+}
+
+/// SHA-256 of the first `size` bytes of a file as hex digits, and of each shorter prefix in `prefixes` (ascending).
+///
+/// # Errors
+/// The file cannot be read, or is shorter. `stop` may end it with an error of its own.
+pub fn sha256(
+    file: &File,
+    size: u64,
+    prefixes: &[u64],
+    stop: &dyn Fn() -> io::Result<()>,
+) -> io::Result<(String, Vec<String>)> {
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; (1 << 20).min(usize::try_from(size).unwrap_or(usize::MAX).max(1))];
+    let mut pos = 0;
+    let mut hashes = Vec::new();
+    for &end in prefixes.iter().filter(|p| **p < size).chain([&size]) {
+        while pos < end {
+            stop()?;
+            let want = (end - pos).min(buffer.len() as u64) as usize;
+            file.read_exact_at(&mut buffer[..want], pos)?;
+            hash.update(&buffer[..want]);
+            pos += want as u64;
+        }
+        hashes.push(hex(&hash.clone().finalize()));
+    }
+    let whole = hashes.pop().unwrap_or_default();
+    Ok((whole, hashes))
+}
+
+/// Reads a file of file names.
+pub fn read_list_file(path: &Path) -> Result<Vec<PathBuf>> {
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|mut f| f.read_to_end(&mut bytes)).during("read the list of inputs", path)?;
+    read_list(&mut &bytes[..]).during("read the list of inputs", path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn natural_order_counts_numbers() {
+        let mut names = ["t-10", "t-9", "t-1/b", "t-01", "t-1", "t", "a10b2", "a10b10", "a9"].map(Path::new);
+        names.sort_by(|a, b| natural(a, b));
+        assert_eq!(names, ["a9", "a10b2", "a10b10", "t", "t-01", "t-1", "t-1/b", "t-9", "t-10"].map(Path::new));
+    }
+
+    #[test]
+    fn lists_may_be_lines_or_nul_separated() {
+        let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
+        assert_eq!(read_list(&mut &b"a\r\nb c\n\n"[..]).unwrap(), paths(&["a", "b c"]));
+        assert_eq!(read_list(&mut &b"a\nb\0c\0"[..]).unwrap(), paths(&["a\nb", "c"]));
+    }
+
+    #[test]
+    fn prefixes_have_the_hash_of_the_shorter_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        std::fs::write(&path, b"hello world").unwrap();
+        let file = open(&path).unwrap();
+        let never = || Ok(());
+        let (whole, prefixes) = sha256(&file, 11, &[0, 5, 11], &never).unwrap();
+        assert_eq!(prefixes.len(), 2);
+        assert_eq!(sha256(&file, 5, &[], &never).unwrap().0, prefixes[1]);
+        assert_eq!(whole, "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9");
+        assert!(open(folder.path()).is_err());
+    }
+}

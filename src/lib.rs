@@ -1,0 +1,13 @@
+//! Converts SysFlow telemetry traces to normalized, typed Parquet datasets.
+#![forbid(unsafe_code)]
+pub mod batch;
+pub mod cli;
+pub mod dataset;
+pub mod error;
+pub mod fault;
+pub mod flatten;
+pub mod input;
+pub mod k8s;
+pub mod tables;
+pub mod text;
+pub mod trace;

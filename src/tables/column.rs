@@ -1,0 +1,188 @@
+//! A column of a table: its name, where its values come from, and the one place that makes Arrow arrays of rows.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use arrow_array::builder::{
+    BooleanBuilder, Int32Builder, Int64Builder, ListBuilder, MapBuilder, MapFieldNames, StringBuilder,
+};
+use arrow_array::{ArrayRef, Int32Array, TimestampMicrosecondArray};
+use arrow_schema::{DataType, Field, Fields, TimeUnit};
+
+/// The types that columns have: those that DuckDB, Spark and every warehouse read alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ColumnType {
+    Boolean,
+    Int32,
+    Int64,
+    String,
+    /// Microseconds since 1970 UTC.
+    Timestamp,
+    ListString,
+    ListInt64,
+    MapStringString,
+}
+
+/// Pairs of a MAP column.
+pub type Pairs = [(Box<str>, Box<str>)];
+
+/// How a column's value is taken from a row of type `R`, and with it the column's type.
+pub enum Get<R: ?Sized> {
+    Bool(fn(&R) -> Option<bool>),
+    I32(fn(&R) -> Option<i32>),
+    I64(fn(&R) -> Option<i64>),
+    /// Numbers that mostly grow, such as nanoseconds and record numbers: an INT64 that is delta-encoded.
+    Seq(fn(&R) -> Option<i64>),
+    /// Nanoseconds since 1970 UTC, which become a TIMESTAMP of microseconds, floored.
+    Time(fn(&R) -> Option<i64>),
+    Str(for<'r> fn(&'r R) -> Option<Cow<'r, str>>),
+    StrList(for<'r> fn(&'r R) -> Option<Cow<'r, [Box<str>]>>),
+    I64List(for<'r> fn(&'r R) -> Option<Cow<'r, [i64]>>),
+    Map(for<'r> fn(&'r R) -> Option<&'r Pairs>),
+}
+
+/// A column of the contract.
+pub struct Column<R: ?Sized> {
+    pub name: &'static str,
+    /// The SysFlow attribute that it holds, or where else it comes from.
+    pub attribute: &'static str,
+    pub get: Get<R>,
+    pub doc: &'static str,
+}
+
+/// Declares a column.
+pub const fn column<R: ?Sized>(
+    name: &'static str,
+    attribute: &'static str,
+    get: Get<R>,
+    doc: &'static str,
+) -> Column<R> {
+    Column { name, attribute, get, doc }
+}
+
+/// The values of one column in a batch.
+#[derive(Debug, Clone)]
+pub enum ColumnData {
+    Plain(ArrayRef),
+    /// Row `i` has the value `values[keys[i]]`; a null key is NULL. Keys are shared by all columns of one entity, and
+    /// values may repeat.
+    Keyed { keys: Arc<Int32Array>, values: ArrayRef },
+}
+
+impl ColumnType {
+    pub fn data_type(self) -> DataType {
+        match self {
+            ColumnType::Boolean => DataType::Boolean,
+            ColumnType::Int32 => DataType::Int32,
+            ColumnType::Int64 => DataType::Int64,
+            ColumnType::String => DataType::Utf8,
+            ColumnType::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            ColumnType::ListString => DataType::List(element(DataType::Utf8)),
+            ColumnType::ListInt64 => DataType::List(element(DataType::Int64)),
+            ColumnType::MapStringString => {
+                let entries = Fields::from(vec![
+                    Field::new("key", DataType::Utf8, false),
+                    Field::new("value", DataType::Utf8, true),
+                ]);
+                DataType::Map(Arc::new(Field::new("key_value", DataType::Struct(entries), false)), false)
+            }
+        }
+    }
+}
+
+/// The Parquet specification's name for a list's item.
+fn element(data_type: DataType) -> Arc<Field> {
+    Arc::new(Field::new("element", data_type, true))
+}
+
+impl<R: ?Sized> Get<R> {
+    pub fn column_type(&self) -> ColumnType {
+        match self {
+            Get::Bool(_) => ColumnType::Boolean,
+            Get::I32(_) => ColumnType::Int32,
+            Get::I64(_) | Get::Seq(_) => ColumnType::Int64,
+            Get::Time(_) => ColumnType::Timestamp,
+            Get::Str(_) => ColumnType::String,
+            Get::StrList(_) => ColumnType::ListString,
+            Get::I64List(_) => ColumnType::ListInt64,
+            Get::Map(_) => ColumnType::MapStringString,
+        }
+    }
+
+    /// Whether the values are times or record numbers, for which delta encoding beats a dictionary.
+    pub fn is_sequence(&self) -> bool {
+        matches!(self, Get::Seq(_) | Get::Time(_))
+    }
+
+    /// The column's values in `rows`.
+    pub fn build<'r>(&self, rows: impl ExactSizeIterator<Item = &'r R>) -> ArrayRef
+    where
+        R: 'r,
+    {
+        let len = rows.len();
+        match self {
+            Get::Bool(get) => {
+                let mut b = BooleanBuilder::with_capacity(len);
+                rows.for_each(|r| b.append_option(get(r)));
+                Arc::new(b.finish())
+            }
+            Get::I32(get) => {
+                let mut b = Int32Builder::with_capacity(len);
+                rows.for_each(|r| b.append_option(get(r)));
+                Arc::new(b.finish())
+            }
+            Get::I64(get) | Get::Seq(get) => {
+                let mut b = Int64Builder::with_capacity(len);
+                rows.for_each(|r| b.append_option(get(r)));
+                Arc::new(b.finish())
+            }
+            Get::Time(get) => {
+                let micros = rows.map(|r| get(r).map(|ns| ns.div_euclid(1_000)));
+                Arc::new(TimestampMicrosecondArray::from_iter(micros).with_timezone("UTC"))
+            }
+            Get::Str(get) => {
+                let mut b = StringBuilder::with_capacity(len, len * 8);
+                rows.for_each(|r| b.append_option(get(r)));
+                Arc::new(b.finish())
+            }
+            Get::StrList(get) => {
+                let mut b = ListBuilder::new(StringBuilder::new()).with_field(element(DataType::Utf8));
+                rows.for_each(|r| match get(r) {
+                    Some(list) => {
+                        list.iter().for_each(|s| b.values().append_value(s));
+                        b.append(true);
+                    }
+                    None => b.append(false),
+                });
+                Arc::new(b.finish())
+            }
+            Get::I64List(get) => {
+                let mut b = ListBuilder::new(Int64Builder::new()).with_field(element(DataType::Int64));
+                rows.for_each(|r| match get(r) {
+                    Some(list) => {
+                        b.values().append_slice(&list);
+                        b.append(true);
+                    }
+                    None => b.append(false),
+                });
+                Arc::new(b.finish())
+            }
+            Get::Map(get) => {
+                let names =
+                    MapFieldNames { entry: "key_value".into(), key: "key".into(), value: "value".into() };
+                let mut b = MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new());
+                for r in rows {
+                    let pairs = get(r);
+                    for (key, value) in pairs.unwrap_or_default() {
+                        b.keys().append_value(key);
+                        b.values().append_value(value);
+                    }
+                    // Fails only where keys and values differ in number.
+                    b.append(pairs.is_some()).unwrap_or_else(|e| unreachable!("{e}"));
+                }
+                Arc::new(b.finish())
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The contract in words and in SQL: everything here follows from [`super::schema`].
+
+use std::fmt::Write;
+
+use super::column::ColumnType;
+use super::schema::{BLOOM_COLUMNS, TableInfo};
+
+impl ColumnType {
+    /// The type's name in the contract.
+    pub fn name(self) -> &'static str {
+        match self {
+            ColumnType::Boolean => "BOOLEAN",
+            ColumnType::Int32 => "INT32",
+            ColumnType::Int64 => "INT64",
+            ColumnType::String => "STRING",
+            ColumnType::Timestamp => "TIMESTAMP",
+            ColumnType::ListString => "LIST<STRING>",
+            ColumnType::ListInt64 => "LIST<INT64>",
+            ColumnType::MapStringString => "MAP<STRING,STRING>",
+        }
+    }
+
+    /// The type's name in DuckDB.
+    pub fn duckdb(self) -> &'static str {
+        match self {
+            ColumnType::Boolean => "BOOLEAN",
+            ColumnType::Int32 => "INTEGER",
+            ColumnType::Int64 => "BIGINT",
+            ColumnType::String => "VARCHAR",
+            ColumnType::Timestamp => "TIMESTAMP WITH TIME ZONE",
+            ColumnType::ListString => "VARCHAR[]",
+            ColumnType::ListInt64 => "BIGINT[]",
+            ColumnType::MapStringString => "MAP(VARCHAR, VARCHAR)",
+        }
+    }
+
+    /// The type's name in Spark.
+    pub fn spark(self) -> &'static str {
+        match self {
+            ColumnType::Boolean => "BOOLEAN",
+            ColumnType::Int32 => "INT",
+            ColumnType::Int64 => "BIGINT",
+            ColumnType::String => "STRING",
+            ColumnType::Timestamp => "TIMESTAMP",
+            ColumnType::ListString => "ARRAY<STRING>",
+            ColumnType::ListInt64 => "ARRAY<BIGINT>",
+            ColumnType::MapStringString => "MAP<STRING, STRING>",
+        }
+    }
+}
+
+/// Writing to a string cannot fail.
+macro_rules! put {
+    ($out:ident, $($arg:tt)*) => {{ let _ = writeln!($out, $($arg)*); }};
+}
+
+/// A table for people.
+pub fn text(tables: &[TableInfo]) -> String {
+    let mut out = String::new();
+    for (i, table) in tables.iter().enumerate() {
+        if i > 0 {
+            out.push('\n');
+        }
+        put!(out, "{}: a row is {}", table.name, table.doc);
+        for column in &table.columns {
+            let ty = column.column_type.name();
+            put!(out, "  {:<24} {ty:<19} {}", column.name, column.doc);
+        }
+        put!(out, "  {:<24} {:<19} {}", "date", "DATE", "partition, from the folder's name");
+    }
+    out
+}
+
+/// A view for each table, with the types spelled out, so that a folder of old files shows a change at once.
+pub fn duckdb(tables: &[TableInfo], location: &str) -> String {
+    let mut out = String::from("SET TimeZone = 'UTC';\n");
+    for table in tables {
+        put!(out, "CREATE OR REPLACE VIEW {} AS SELECT", table.name);
+        for column in &table.columns {
+            put!(out, "  \"{}\"::{} AS \"{}\",", column.name, column.column_type.duckdb(), column.name);
+        }
+        put!(out, "  \"date\"::DATE AS \"date\"");
+        let glob = quoted(&format!("{location}/{}/*/*.parquet", table.name), "''");
+        put!(out, "FROM read_parquet({glob}, hive_partitioning = true, hive_types = {{'date': DATE}});");
+    }
+    out
+}
+
+/// An external table for each table.
+pub fn spark(tables: &[TableInfo], location: &str) -> String {
+    let mut out = String::from("SET TIME ZONE 'UTC';\n");
+    for table in tables {
+        put!(out, "CREATE TABLE IF NOT EXISTS {} (", table.name);
+        for column in &table.columns {
+            put!(out, "  `{}` {} COMMENT {},", column.name, column.column_type.spark(), quoted(column.doc, "\\'"));
+        }
+        put!(out, "  `date` DATE)");
+        let path = quoted(&format!("{location}/{}", table.name), "\\'");
+        put!(out, "USING parquet PARTITIONED BY (`date`) LOCATION {path};");
+        put!(out, "MSCK REPAIR TABLE {};", table.name);
+    }
+    out
+}
+
+fn quoted(text: &str, quote: &str) -> String {
+    format!("'{}'", text.replace('\'', quote))
+}
+
+/// docs/tables.md.
+pub fn markdown(tables: &[TableInfo]) -> String {
+    let mut out = String::from(
+        "# Tables\n\n\
+         Generated from the contract in `src/tables/` with `sf-parquet schema --format markdown`; a test keeps it so.\n\n\
+         Every column may be NULL, which means that the trace does not say. Every table is partitioned by `date` (UTC): \
+         `records` and `k8s_*` by the row's own `ts`, all others by the date of the trace's first event or flow. \
+         `(trace_id, record_no)` identifies a record everywhere; a column `*_no` is the `record_no` of the version of an \
+         entity that was in force. Columns with a bloom filter: ",
+    );
+    out.push_str(&BLOOM_COLUMNS.map(|c| format!("`{c}`")).join(", "));
+    out.push_str(".\n");
+    for table in tables {
+        put!(out, "\n## {}\n\nA row is {}.\n", table.name, table.doc);
+        put!(out, "| column | type | SysFlow attribute | meaning |\n| --- | --- | --- | --- |");
+        for column in &table.columns {
+            let attribute =
+                if column.attribute.is_empty() { String::new() } else { format!("`{}`", column.attribute) };
+            put!(out, "| `{}` | {} | {attribute} | {} |", column.name, column.column_type.name(), column.doc);
+        }
+    }
+    out
+}

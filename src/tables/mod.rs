@@ -1,0 +1,15 @@
+//! The tables of a dataset: each file holds one table's rows and columns, [`schema`] lists them all.
+
+pub mod column;
+pub mod containers;
+pub mod ddl;
+pub mod entity_row;
+pub mod files;
+pub mod pending;
+pub mod pod_service_ports;
+pub mod pods;
+pub mod processes;
+pub mod records;
+pub mod rejects;
+pub mod schema;
+pub mod traces;

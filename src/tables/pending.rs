@@ -1,0 +1,199 @@
+//! Rows that wait to be written, by table and date, until they are many enough to encode.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::column::{Column, ColumnData};
+use super::records;
+use super::schema::TableId;
+use super::{containers, files, pod_service_ports, pods, processes, rejects, traces};
+use crate::dataset::part::Rows;
+use crate::dataset::writer::Chunk;
+use crate::flatten::time::Date;
+
+/// Rows of a batch: as many as encode best (docs/performance.md).
+const BATCH_ROWS: usize = 16 << 10;
+/// Dates of one table that may wait at a time.
+const MAX_DATES: usize = 32;
+
+/// A table's rows, by date.
+pub struct ByDate<R: 'static> {
+    table: TableId,
+    columns: &'static [Column<R>],
+    waiting: BTreeMap<Date, Waiting<Vec<R>>>,
+}
+
+struct Waiting<B> {
+    rows: B,
+    bytes: usize,
+    inputs: BTreeSet<u32>,
+}
+
+struct RowsOf<R: 'static> {
+    columns: &'static [Column<R>],
+    rows: Vec<R>,
+}
+
+impl<R: Send + Sync> Rows for RowsOf<R> {
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn column(&self, index: usize) -> ColumnData {
+        ColumnData::Plain(self.columns[index].get.build(self.rows.iter()))
+    }
+}
+
+impl Rows for records::Batch {
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn column(&self, index: usize) -> ColumnData {
+        records::Batch::column(self, index)
+    }
+}
+
+/// Chunks that are large enough to write, and the size at which they are.
+pub struct Ready {
+    pub chunks: Vec<Chunk>,
+    /// Bytes of source records at which a batch is full, however few its rows.
+    batch_bytes: usize,
+}
+
+impl<R: Send + Sync + 'static> ByDate<R> {
+    fn new(table: TableId, columns: &'static [Column<R>]) -> Self {
+        ByDate { table, columns, waiting: BTreeMap::new() }
+    }
+
+    /// Takes a row of about `bytes` bytes.
+    pub fn push(&mut self, date: Date, input: u32, row: R, bytes: usize, ready: &mut Ready) {
+        if self.waiting.len() >= MAX_DATES && !self.waiting.contains_key(&date) {
+            self.flush(ready);
+        }
+        let waiting = self.waiting.entry(date).or_insert_with(|| Waiting {
+            rows: Vec::new(),
+            bytes: 0,
+            inputs: BTreeSet::new(),
+        });
+        waiting.rows.push(row);
+        waiting.bytes += bytes;
+        waiting.inputs.insert(input);
+        if waiting.rows.len() >= BATCH_ROWS || waiting.bytes >= ready.batch_bytes {
+            self.flush_date(date, ready);
+        }
+    }
+
+    fn flush_date(&mut self, date: Date, ready: &mut Ready) {
+        if let Some(Waiting { rows, inputs, .. }) = self.waiting.remove(&date) {
+            let rows = Box::new(RowsOf { columns: self.columns, rows });
+            ready.chunks.push(Chunk { table: self.table, date, inputs, rows });
+        }
+    }
+
+    fn flush(&mut self, ready: &mut Ready) {
+        let dates: Vec<_> = self.waiting.keys().copied().collect();
+        dates.into_iter().for_each(|date| self.flush_date(date, ready));
+    }
+}
+
+/// The rows of `records`, by date.
+#[derive(Default)]
+pub struct RecordsByDate {
+    waiting: BTreeMap<Date, Waiting<records::Batch>>,
+    /// Batches begun so far.
+    batches: u64,
+}
+
+impl RecordsByDate {
+    /// The batch that takes the next row of this date.
+    pub fn batch(&mut self, date: Date, input: u32, ready: &mut Ready) -> &mut records::Batch {
+        if self.waiting.len() >= MAX_DATES && !self.waiting.contains_key(&date) {
+            self.flush(ready);
+        }
+        let waiting = self.waiting.entry(date).or_insert_with(|| {
+            self.batches += 1;
+            Waiting { rows: records::Batch::new(self.batches), bytes: 0, inputs: BTreeSet::new() }
+        });
+        if waiting.inputs.last() != Some(&input) {
+            waiting.inputs.insert(input);
+        }
+        &mut waiting.rows
+    }
+
+    /// Takes note that a row of about `bytes` bytes was pushed to the batch of this date.
+    pub fn pushed(&mut self, date: Date, bytes: usize, ready: &mut Ready) {
+        if let Some(waiting) = self.waiting.get_mut(&date) {
+            waiting.bytes += bytes;
+            if waiting.rows.rows.len() >= BATCH_ROWS || waiting.bytes >= ready.batch_bytes {
+                self.flush_date(date, ready);
+            }
+        }
+    }
+
+    fn flush_date(&mut self, date: Date, ready: &mut Ready) {
+        if let Some(Waiting { rows, inputs, .. }) = self.waiting.remove(&date) {
+            ready.chunks.push(Chunk { table: TableId::Records, date, inputs, rows: Box::new(rows) });
+        }
+    }
+
+    fn flush(&mut self, ready: &mut Ready) {
+        let dates: Vec<_> = self.waiting.keys().copied().collect();
+        dates.into_iter().for_each(|date| self.flush_date(date, ready));
+    }
+}
+
+/// The waiting rows of all tables.
+pub struct Pending {
+    pub records: RecordsByDate,
+    pub processes: ByDate<processes::Row>,
+    pub files: ByDate<files::Row>,
+    pub containers: ByDate<containers::Row>,
+    pub pods: ByDate<pods::Row>,
+    pub pod_service_ports: ByDate<pod_service_ports::Row>,
+    pub traces: ByDate<traces::Row>,
+    pub rejects: ByDate<rejects::Row>,
+    pub ready: Ready,
+}
+
+impl Pending {
+    /// Rows wait until they are a batch or come from `batch_bytes` bytes of records.
+    pub fn new(batch_bytes: usize) -> Pending {
+        Pending {
+            records: RecordsByDate::default(),
+            processes: ByDate::new(TableId::Processes, processes::COLUMNS),
+            files: ByDate::new(TableId::Files, files::COLUMNS),
+            containers: ByDate::new(TableId::Containers, containers::COLUMNS),
+            pods: ByDate::new(TableId::Pods, pods::COLUMNS),
+            pod_service_ports: ByDate::new(TableId::PodServicePorts, pod_service_ports::COLUMNS),
+            traces: ByDate::new(TableId::Traces, traces::COLUMNS),
+            rejects: ByDate::new(TableId::Rejects, rejects::COLUMNS),
+            ready: Ready { chunks: Vec::new(), batch_bytes },
+        }
+    }
+
+    /// The earliest date of a waiting row.
+    pub fn earliest_date(&self) -> Option<Date> {
+        let dates = [
+            self.records.waiting.keys().next(),
+            self.processes.waiting.keys().next(),
+            self.files.waiting.keys().next(),
+            self.containers.waiting.keys().next(),
+            self.pods.waiting.keys().next(),
+            self.traces.waiting.keys().next(),
+        ];
+        dates.into_iter().flatten().min().copied()
+    }
+
+    /// Makes everything ready, full or not.
+    pub fn flush(&mut self) {
+        let ready = &mut self.ready;
+        self.records.flush(ready);
+        self.processes.flush(ready);
+        self.files.flush(ready);
+        self.containers.flush(ready);
+        self.pods.flush(ready);
+        self.pod_service_ports.flush(ready);
+        self.traces.flush(ready);
+        self.rejects.flush(ready);
+    }
+}

@@ -1,0 +1,312 @@
+//! `records`: every event and flow, flattened with its process, parent, files, container, pod and node.
+//!
+//! A batch keeps each entity once and a row as indexes of entities, so that the forty columns that describe entities
+//! cost a shared array of keys and a few values each.
+
+use std::borrow::Cow;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use arrow_array::Int32Array;
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use super::column::Get::{Bool, I32, I64, Seq, Str, StrList, Time};
+use super::column::{Column, ColumnData, column};
+use super::entity_row::{list, text};
+use super::schema::ColumnInfo;
+use crate::flatten::entities::{self, Container, File, Latest, Pod, Process, Trace};
+use crate::flatten::{net, opflags};
+use crate::trace::records::EventKind;
+
+pub const DOC: &str = "an event or flow (PE, FE, NE, PF, FF, NF, KE), flattened with all that it refers to";
+
+/// The values that belong to the row itself.
+#[derive(Debug, Default)]
+pub struct Row {
+    pub record_no: i64,
+    pub kind: Option<EventKind>,
+    pub ret: Option<i32>,
+    pub ts: Option<i64>,
+    pub end_ts: Option<i64>,
+    pub tid: Option<i64>,
+    pub fd: Option<i32>,
+    pub open_flags: Option<i32>,
+    pub proto: Option<i32>,
+    pub sport: Option<i32>,
+    pub dport: Option<i32>,
+    pub rbytes: Option<i64>,
+    pub rops: Option<i64>,
+    pub wbytes: Option<i64>,
+    pub wops: Option<i64>,
+    pub threads_cloned: Option<i64>,
+    pub threads_exited: Option<i64>,
+    pub clone_errors: Option<i64>,
+    pub k8s: Option<Box<K8s>>,
+}
+
+/// What a KE has and no other event.
+#[derive(Debug)]
+pub struct K8s {
+    pub action: Option<entities::Str>,
+    pub kind: Option<entities::Str>,
+    /// Fixed.
+    pub message: Option<Arc<str>>,
+}
+
+/// Values that many rows share: each once, and for each row the place of its value, or -1.
+#[derive(Debug)]
+pub struct Role<E> {
+    values: Vec<E>,
+    keys: Vec<i32>,
+}
+
+impl<E> Default for Role<E> {
+    fn default() -> Self {
+        Role { values: Vec::new(), keys: Vec::new() }
+    }
+}
+
+impl<E> Role<E> {
+    /// Appends a value that no row has yet; the result is its key.
+    pub fn add(&mut self, value: E) -> i32 {
+        self.values.push(value);
+        (self.values.len() - 1) as i32
+    }
+
+    /// The next row has the value with this key, or none.
+    pub fn push(&mut self, key: Option<i32>) {
+        self.keys.push(key.unwrap_or(-1));
+    }
+
+    fn keys(&self) -> Arc<Int32Array> {
+        match self.keys.contains(&-1) {
+            true => Arc::new(self.keys.iter().map(|&k| (k >= 0).then_some(k)).collect()),
+            false => Arc::new(Int32Array::from(self.keys.clone())),
+        }
+    }
+
+    fn of_row(&self, row: usize) -> Option<&E> {
+        usize::try_from(self.keys[row]).ok().map(|key| &self.values[key])
+    }
+}
+
+impl<E> Role<Arc<E>> {
+    /// The next row has the entity, which knows its key in the batch with this number if it has one already.
+    pub fn push_entity(&mut self, latest: Option<&mut Latest<E>>, batch: u64, stamp: usize) {
+        let key = latest.map(|latest| {
+            if latest.stamp[stamp].batch != batch {
+                let key = self.add(latest.entity.clone());
+                latest.stamp[stamp] = entities::Stamp { batch, key };
+            }
+            latest.stamp[stamp].key
+        });
+        self.push(key);
+    }
+}
+
+impl Role<Arc<Trace>> {
+    /// The next row belongs to this trace. Rows of a trace follow each other.
+    pub fn push_trace(&mut self, trace: &Arc<Trace>) {
+        let key = match self.values.last() {
+            Some(last) if Arc::ptr_eq(last, trace) => (self.values.len() - 1) as i32,
+            _ => self.add(trace.clone()),
+        };
+        self.push(Some(key));
+    }
+}
+
+/// A role of small values that are found by their content.
+#[derive(Debug)]
+pub struct Distinct<E> {
+    role: Role<E>,
+    known: HashMap<E, i32, RandomState>,
+}
+
+impl<E> Default for Distinct<E> {
+    fn default() -> Self {
+        Distinct { role: Role::default(), known: HashMap::default() }
+    }
+}
+
+impl<E: Hash + Eq + Copy> Distinct<E> {
+    pub fn push(&mut self, value: Option<E>) {
+        let key = value.map(|value| *self.known.entry(value).or_insert_with(|| self.role.add(value)));
+        self.role.push(key);
+    }
+}
+
+/// A batch of rows.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Distinguishes batches, so that entities know whether they are in this one. Starts at 1.
+    pub number: u64,
+    pub rows: Vec<Row>,
+    pub traces: Role<Arc<Trace>>,
+    pub processes: Role<Arc<Process>>,
+    pub parents: Role<Arc<Process>>,
+    pub files: Role<Arc<File>>,
+    pub new_files: Role<Arc<File>>,
+    pub containers: Role<Arc<Container>>,
+    pub pods: Role<Arc<Pod>>,
+    pub ops: Distinct<i32>,
+    pub sips: Distinct<i64>,
+    pub dips: Distinct<i64>,
+}
+
+/// Where a column's values come from: the row, or something that many rows share.
+enum Source {
+    Row(Column<Row>),
+    /// The state of the process, or of the file where there is no process (as in the reference).
+    State(Column<Option<entities::Str>>),
+    Trace(Column<Arc<Trace>>),
+    Process(Column<Arc<Process>>),
+    Parent(Column<Arc<Process>>),
+    File(Column<Arc<File>>),
+    NewFile(Column<Arc<File>>),
+    Container(Column<Arc<Container>>),
+    Pod(Column<Arc<Pod>>),
+    Ops(Column<i32>),
+    Sip(Column<i64>),
+    Dip(Column<i64>),
+}
+
+use Source as S;
+
+const COLUMNS: &[Source] = &[
+    S::Trace(column("trace_id", "", Str(|t| Some((&*t.id).into())), "the trace: input hash and header ordinal")),
+    S::Row(column("record_no", "", Seq(|r| Some(r.record_no)), "ordinal of the record in its file")),
+    S::Row(column("type", "type", Str(|r| r.kind.map(|k| k.code().into())), "PE, FE, NE, PF, FF, NF or KE")),
+    S::State(column("state", "state", Str(text), "state of the process, or of the file if there is no process")),
+    S::Ops(column("opflags", "opflags", Str(|o| Some(opflags::text(*o).into())), "operations, the reference's text")),
+    S::Ops(column("opflags_bitmap", "opflags_bitmap", I32(|o| Some(*o)), "operations as bits")),
+    S::Ops(column("ops", "", StrList(|o| Some(Cow::Owned(opflags::names(*o)))), "operations by name, in bit order")),
+    S::Row(column("ret", "ret", I32(|r| r.ret), "return code of an event")),
+    S::Row(column("ts", "ts", Time(|r| r.ts), "start, floored to microseconds")),
+    S::Row(column("ts_uts", "ts_uts", Seq(|r| r.ts), "start in nanoseconds")),
+    S::Row(column("endts", "endts", Time(|r| r.end_ts), "end of a flow, floored to microseconds")),
+    S::Row(column("endts_uts", "endts_uts", Seq(|r| r.end_ts), "end of a flow in nanoseconds")),
+    S::Process(column("proc_pid", "proc.pid", I64(|p| p.id.map(|i| i.pid)), "process id as the host sees it")),
+    S::Row(column("proc_tid", "proc.tid", I64(|r| r.tid), "thread id")),
+    S::Process(column("proc_uid", "proc.uid", I32(|p| p.uid), "user id")),
+    S::Process(column("proc_user", "proc.user", Str(|p| text(&p.user)), "user name")),
+    S::Process(column("proc_gid", "proc.gid", I32(|p| p.gid), "group id")),
+    S::Process(column("proc_group", "proc.group", Str(|p| text(&p.group)), "group name")),
+    S::Process(column("proc_cwd", "proc.cwd", Str(|p| text(&p.cwd)), "working directory (schema 5 on)")),
+    S::Process(column("proc_exe", "proc.exe", Str(|p| text(&p.exe)), "executable")),
+    S::Process(column("proc_args", "proc.args", Str(|p| text(&p.args)), "arguments")),
+    S::Process(column("proc_tty", "proc.tty", Bool(|p| p.tty), "has a terminal")),
+    S::Process(column("proc_entry", "proc.entry", Bool(|p| p.entry), "is the entry point of its container")),
+    S::Process(column("proc_createts", "proc.createts", I64(|p| p.id.map(|i| i.create_ts)), "creation, nanoseconds")),
+    S::Parent(column("pproc_pid", "pproc.pid", I64(|p| p.id.map(|i| i.pid)), "parent: process id")),
+    S::Parent(column("pproc_uid", "pproc.uid", I32(|p| p.uid), "parent: user id")),
+    S::Parent(column("pproc_user", "pproc.user", Str(|p| text(&p.user)), "parent: user name")),
+    S::Parent(column("pproc_gid", "pproc.gid", I32(|p| p.gid), "parent: group id")),
+    S::Parent(column("pproc_group", "pproc.group", Str(|p| text(&p.group)), "parent: group name")),
+    S::Parent(column("pproc_cwd", "pproc.cwd", Str(|p| text(&p.cwd)), "parent: working directory")),
+    S::Parent(column("pproc_exe", "pproc.exe", Str(|p| text(&p.exe)), "parent: executable")),
+    S::Parent(column("pproc_args", "pproc.args", Str(|p| text(&p.args)), "parent: arguments")),
+    S::Parent(column("pproc_tty", "pproc.tty", Bool(|p| p.tty), "parent: has a terminal")),
+    S::Parent(column("pproc_entry", "pproc.entry", Bool(|p| p.entry), "parent: is an entry point")),
+    S::Parent(column("pproc_createts", "pproc.createts", I64(|p| p.id.map(|i| i.create_ts)), "parent: creation")),
+    S::Row(column("file_fd", "file.fd", I32(|r| r.fd), "descriptor of a file or network flow")),
+    S::File(column("file_path", "file.path", Str(|f| text(&f.path)), "path")),
+    S::NewFile(column("file_newpath", "file.newpath", Str(|f| text(&f.path)), "new path of a rename or link")),
+    S::File(column("file_type", "file.type", Str(|f| f.kind().map(|c| c.to_string().into())), "f, d, p, u, …")),
+    S::Row(column("file_openflags", "file.openflags", I32(|r| r.open_flags), "open flags as bits")),
+    S::Row(column("net_proto", "net.proto", I32(|r| r.proto), "IP protocol number: 6 TCP, 17 UDP")),
+    S::Row(column("net_sport", "net.sport", I32(|r| r.sport), "source port")),
+    S::Row(column("net_dport", "net.dport", I32(|r| r.dport), "destination port")),
+    S::Sip(column("net_sip", "net.sip", Str(|ip| Some(net::dotted(*ip).into())), "source address")),
+    S::Dip(column("net_dip", "net.dip", Str(|ip| Some(net::dotted(*ip).into())), "destination address")),
+    S::Sip(column("net_sip_int", "net.sip", I64(|ip| Some(net::host_order(*ip))), "source, host byte order")),
+    S::Dip(column("net_dip_int", "net.dip", I64(|ip| Some(net::host_order(*ip))), "destination, host byte order")),
+    S::Row(column("flow_rbytes", "flow.rbytes", I64(|r| r.rbytes), "bytes read or received")),
+    S::Row(column("flow_rops", "flow.rops", I64(|r| r.rops), "reads")),
+    S::Row(column("flow_wbytes", "flow.wbytes", I64(|r| r.wbytes), "bytes written or sent")),
+    S::Row(column("flow_wops", "flow.wops", I64(|r| r.wops), "writes")),
+    S::Row(column("pf_nthreads", "pf.nthreads", I64(|r| r.threads_cloned), "threads created")),
+    S::Row(column("pf_nexits", "pf.nexits", I64(|r| r.threads_exited), "threads exited")),
+    S::Row(column("pf_nerrors", "pf.nerrors", I64(|r| r.clone_errors), "clone errors")),
+    S::Container(column("container_id", "container.id", Str(|c| text(&c.id)), "container id")),
+    S::Container(column("container_name", "container.name", Str(|c| text(&c.name)), "container name")),
+    S::Container(column("container_imageid", "container.imageid", Str(|c| text(&c.image_id)), "image id")),
+    S::Container(column("container_image", "container.image", Str(|c| text(&c.image)), "image name")),
+    S::Container(column("container_type", "container.type", Str(|c| text(&c.kind)), "CT_DOCKER, CT_CRIO, …")),
+    S::Container(column("container_privileged", "container.privileged", Bool(|c| c.privileged), "runs privileged")),
+    S::Pod(column("pod_id", "pod.id", Str(|p| text(&p.id)), "pod id")),
+    S::Pod(column("pod_name", "pod.name", Str(|p| text(&p.name)), "pod name")),
+    S::Pod(column("pod_nname", "pod.nname", Str(|p| text(&p.node_name)), "name of the pod's node")),
+    S::Pod(column("pod_hostip", "pod.hostip", StrList(|p| list(&p.host_ip)), "addresses of the pod's host")),
+    S::Pod(column("pod_internalip", "pod.internalip", StrList(|p| list(&p.internal_ip)), "the pod's addresses")),
+    S::Pod(column("pod_ns", "pod.ns", Str(|p| text(&p.namespace)), "pod namespace")),
+    S::Pod(column("pod_rstrtcnt", "pod.rstrtcnt", I64(|p| p.restart_count), "restarts of the pod")),
+    S::Trace(column("node_id", "node.id", Str(|t| text(&t.node_id)), "node that exported the trace")),
+    S::Trace(column("node_ip", "node.ip", Str(|t| text(&t.node_ip)), "its address")),
+    S::Trace(column("filename", "filename", Str(|t| text(&t.filename)), "file name that the header gives")),
+    S::Trace(column("schema", "schema", I64(|t| t.schema), "SysFlow schema version")),
+    S::Row(column("k8s_action", "k8s.action", Str(|r| text(&r.k8s.as_ref()?.action)), "what happened, of a KE")),
+    S::Row(column("k8s_kind", "k8s.kind", Str(|r| text(&r.k8s.as_ref()?.kind)), "to which kind of component")),
+    S::Row(column("k8s_msg", "k8s.msg", Str(|r| r.k8s.as_ref()?.message.as_deref().map(Into::into)), "message, fixed")),
+    S::Process(column("proc_no", "", Seq(|p| Some(p.record_no)), "record_no of the process's row in processes")),
+    S::Parent(column("pproc_no", "", Seq(|p| Some(p.record_no)), "record_no of the parent's row in processes")),
+    S::File(column("file_no", "", Seq(|f| Some(f.record_no)), "record_no of the file's row in files")),
+    S::NewFile(column("newfile_no", "", Seq(|f| Some(f.record_no)), "record_no of the new file's row in files")),
+    S::Container(column("container_no", "", Seq(|c| Some(c.record_no)), "record_no of the row in containers")),
+    S::Pod(column("pod_no", "", Seq(|p| Some(p.record_no)), "record_no of the pod's row in pods")),
+];
+
+/// The columns' descriptions.
+pub fn columns() -> Vec<ColumnInfo> {
+    COLUMNS
+        .iter()
+        .map(|source| match source {
+            S::Row(c) => c.info(),
+            S::State(c) => c.info(),
+            S::Trace(c) => c.info(),
+            S::Process(c) | S::Parent(c) => c.info(),
+            S::File(c) | S::NewFile(c) => c.info(),
+            S::Container(c) => c.info(),
+            S::Pod(c) => c.info(),
+            S::Ops(c) => c.info(),
+            S::Sip(c) | S::Dip(c) => c.info(),
+        })
+        .collect()
+}
+
+fn keyed<E>(role: &Role<E>, column: &Column<E>) -> ColumnData {
+    ColumnData::Keyed { keys: role.keys(), values: column.get.build(role.values.iter()) }
+}
+
+impl Batch {
+    pub fn new(number: u64) -> Batch {
+        Batch { number, ..Batch::default() }
+    }
+
+    /// The values of the column at `index`.
+    pub fn column(&self, index: usize) -> ColumnData {
+        match &COLUMNS[index] {
+            S::Row(c) => ColumnData::Plain(c.get.build(self.rows.iter())),
+            S::State(c) => {
+                let states: Vec<&Option<entities::Str>> = (0..self.rows.len())
+                    .map(|row| match (self.processes.of_row(row), self.files.of_row(row)) {
+                        (Some(process), _) => &process.state,
+                        (None, Some(file)) => &file.state,
+                        (None, None) => &None,
+                    })
+                    .collect();
+                ColumnData::Plain(c.get.build(states.into_iter()))
+            }
+            S::Trace(c) => keyed(&self.traces, c),
+            S::Process(c) => keyed(&self.processes, c),
+            S::Parent(c) => keyed(&self.parents, c),
+            S::File(c) => keyed(&self.files, c),
+            S::NewFile(c) => keyed(&self.new_files, c),
+            S::Container(c) => keyed(&self.containers, c),
+            S::Pod(c) => keyed(&self.pods, c),
+            S::Ops(c) => keyed(&self.ops.role, c),
+            S::Sip(c) => keyed(&self.sips.role, c),
+            S::Dip(c) => keyed(&self.dips.role, c),
+        }
+    }
+}

@@ -1,0 +1,409 @@
+//! How a value of the writer's schema becomes a Rust value that borrows from the block.
+//!
+//! Decoding is driven by the writer's type and the wanted Rust type: an `int` fits where a `long` is wanted, a union
+//! is looked through, an enum gives its symbol. What does not fit is skipped and comes out as missing; only bytes that
+//! are no Avro at all are an error. Every length is checked against the bytes that are left before it is used.
+
+use std::borrow::Cow;
+
+use super::schema::{NO_SLOT, Schema, Type, TypeId};
+
+/// Nested values deeper than this are an attack (SysFlow needs five levels).
+const MAX_DEPTH: u8 = 32;
+
+/// Why bytes are no value of the schema. The position is in [`Cursor::pos`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    #[error("the data ends inside a value")]
+    UnexpectedEnd,
+    #[error("a variable-length integer is too long")]
+    BadVarint,
+    #[error("a length or count reaches beyond the data")]
+    BadLength,
+    #[error("a union or enum index is out of range")]
+    BadIndex,
+    #[error("values are nested too deeply")]
+    TooDeep,
+}
+
+type Result<T> = std::result::Result<T, DecodeError>;
+
+/// A position in an inflated block.
+#[derive(Debug)]
+pub struct Cursor<'a> {
+    data: &'a [u8],
+    pos: usize,
+    depth: u8,
+    /// Strings that held invalid UTF-8 so far.
+    pub repaired: u64,
+}
+
+impl<'a> Cursor<'a> {
+    pub fn new(data: &'a [u8]) -> Self {
+        Cursor { data, pos: 0, depth: 0, repaired: 0 }
+    }
+
+    /// Byte offset in the inflated block.
+    pub fn pos(&self) -> usize {
+        self.pos
+    }
+
+    pub fn is_at_end(&self) -> bool {
+        self.pos >= self.data.len()
+    }
+
+    pub fn remaining(&self) -> usize {
+        self.data.len() - self.pos
+    }
+
+    #[inline]
+    pub fn take(&mut self, len: usize) -> Result<&'a [u8]> {
+        let end = self.pos.checked_add(len).ok_or(DecodeError::BadLength)?;
+        let bytes = self.data.get(self.pos..end).ok_or(DecodeError::BadLength)?;
+        self.pos = end;
+        Ok(bytes)
+    }
+
+    /// A zigzag variable-length integer of at most ten bytes.
+    #[inline]
+    pub fn long(&mut self) -> Result<i64> {
+        let mut value = 0u64;
+        let mut shift = 0;
+        loop {
+            let byte = *self.data.get(self.pos).ok_or(DecodeError::UnexpectedEnd)?;
+            self.pos += 1;
+            if shift == 63 && byte > 1 {
+                return Err(DecodeError::BadVarint);
+            }
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok((value >> 1) as i64 ^ -((value & 1) as i64));
+            }
+            shift += 7;
+        }
+    }
+
+    #[inline]
+    fn length(&mut self) -> Result<usize> {
+        let len = usize::try_from(self.long()?).map_err(|_| DecodeError::BadLength)?;
+        if len > self.remaining() { Err(DecodeError::BadLength) } else { Ok(len) }
+    }
+
+    #[inline]
+    fn bytes(&mut self) -> Result<&'a [u8]> {
+        let len = self.length()?;
+        self.take(len)
+    }
+
+    #[inline]
+    fn text(&mut self) -> Result<Cow<'a, str>> {
+        let bytes = self.bytes()?;
+        Ok(match std::str::from_utf8(bytes) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => {
+                self.repaired += 1;
+                Cow::Owned(String::from_utf8_lossy(bytes).into_owned())
+            }
+        })
+    }
+
+    /// Runs `item` for every entry of an array or map. A count may not exceed the bytes left, since no entry of
+    /// interest is empty and an attacker's would be.
+    fn entries(&mut self, mut item: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
+        loop {
+            let mut count = self.long()?;
+            if count < 0 {
+                count = count.checked_neg().ok_or(DecodeError::BadLength)?;
+                self.long()?; // The block's size in bytes, which only skipping readers want.
+            }
+            if count == 0 {
+                return Ok(());
+            }
+            if count as u64 > self.remaining() as u64 {
+                return Err(DecodeError::BadLength);
+            }
+            for _ in 0..count {
+                item(self)?;
+            }
+        }
+    }
+
+    fn nested<T>(&mut self, inner: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if self.depth == MAX_DEPTH {
+            return Err(DecodeError::TooDeep);
+        }
+        self.depth += 1;
+        let result = inner(self);
+        self.depth -= 1;
+        result
+    }
+
+    #[inline]
+    fn branch(&mut self, branches: &[TypeId]) -> Result<TypeId> {
+        let index = self.long()?;
+        usize::try_from(index).ok().and_then(|i| branches.get(i)).copied().ok_or(DecodeError::BadIndex)
+    }
+
+    /// Passes over a value of type `ty`.
+    pub fn skip(&mut self, schema: &Schema, ty: TypeId) -> Result<()> {
+        match schema.get(ty) {
+            Type::Null => Ok(()),
+            Type::Boolean => self.take(1).map(drop),
+            Type::Int | Type::Long | Type::Enum(_) => self.long().map(drop),
+            Type::Float => self.take(4).map(drop),
+            Type::Double => self.take(8).map(drop),
+            Type::Bytes | Type::String => self.bytes().map(drop),
+            Type::Fixed(size) => self.take(*size).map(drop),
+            Type::Array(items) => self.nested(|cur| cur.entries(|cur| cur.skip(schema, *items))),
+            Type::Map(values) => self.nested(|cur| {
+                cur.entries(|cur| {
+                    cur.bytes()?;
+                    cur.skip(schema, *values)
+                })
+            }),
+            Type::Union(branches) => {
+                let ty = self.branch(branches)?;
+                self.nested(|cur| cur.skip(schema, ty))
+            }
+            Type::Record(record) => {
+                self.nested(|cur| record.fields.iter().try_for_each(|f| cur.skip(schema, f.ty)))
+            }
+        }
+    }
+
+    /// Reads the fields of a record: `set(slot, type)` for those that have a slot, the others are skipped. A value
+    /// that is no record is skipped.
+    pub fn record(
+        &mut self,
+        schema: &'a Schema,
+        ty: TypeId,
+        mut set: impl FnMut(&mut Self, u8, TypeId) -> Result<()>,
+    ) -> Result<()> {
+        self.nested(|cur| match schema.get(ty) {
+            Type::Record(record) => {
+                for field in &record.fields {
+                    match field.slot {
+                        NO_SLOT => cur.skip(schema, field.ty)?,
+                        slot => set(cur, slot, field.ty)?,
+                    }
+                }
+                Ok(())
+            }
+            Type::Union(branches) => {
+                let ty = cur.branch(branches)?;
+                cur.record(schema, ty, set)
+            }
+            _ => cur.skip(schema, ty),
+        })
+    }
+}
+
+/// A Rust value that can be read from a value of the writer's schema; `None` where the value is null or of a type that
+/// does not fit.
+pub trait Decode<'a>: Sized {
+    fn decode(cur: &mut Cursor<'a>, schema: &'a Schema, ty: TypeId) -> Result<Option<Self>>;
+}
+
+/// Looks through a union, or skips what does not fit. Every scalar's last arm.
+#[inline]
+fn other<'a, T: Decode<'a>>(cur: &mut Cursor<'a>, schema: &'a Schema, ty: TypeId) -> Result<Option<T>> {
+    match schema.get(ty) {
+        Type::Union(branches) => {
+            let ty = cur.branch(branches)?;
+            cur.nested(|cur| T::decode(cur, schema, ty))
+        }
+        _ => cur.skip(schema, ty).map(|()| None),
+    }
+}
+
+impl<'a> Decode<'a> for i64 {
+    #[inline]
+    fn decode(cur: &mut Cursor<'a>, schema: &'a Schema, ty: TypeId) -> Result<Option<Self>> {
+        match schema.get(ty) {
+            Type::Int | Type::Long => cur.long().map(Some),
+            _ => other(cur, schema, ty),
+        }
+    }
+}
+
+/// An `int` of the schema. A `long` that does not fit is missing rather than wrong.
+impl<'a> Decode<'a> for i32 {
+    #[inline]
+    fn decode(cur: &mut Cursor<'a>, schema: &'a Schema, ty: TypeId) -> Result<Option<Self>> {
+        Ok(i64::decode(cur, schema, ty)?.and_then(|v| i32::try_from(v).ok()))
+    }
+}
+
+impl<'a> Decode<'a> for bool {
+    #[inline]
+    fn decode(cur: &mut Cursor<'a>, schema: &'a Schema, ty: TypeId) -> Result<Option<Self>> {
+        match schema.get(ty) {
+            Type::Boolean => Ok(Some(cur.take(1)?[0] != 0)),
+            _ => other(cur, schema, ty),
+        }
+    }
+}
+
+impl<'a> Decode<'a> for Cow<'a, str> {
+    #[inline]
+    fn decode(cur: &mut Cursor<'a>, schema: &'a Schema, ty: TypeId) -> Result<Option<Self>> {
+        match schema.get(ty) {
+            Type::String | Type::Bytes => cur.text().map(Some),
+            Type::Enum(symbols) => {
+                let index = usize::try_from(cur.long()?).map_err(|_| DecodeError::BadIndex)?;
+                symbols.get(index).map(|s| Some(Cow::Borrowed(s.as_str()))).ok_or(DecodeError::BadIndex)
+            }
+            _ => other(cur, schema, ty),
+        }
+    }
+}
+
+/// A fixed of exactly `N` bytes.
+impl<'a, const N: usize> Decode<'a> for [u8; N] {
+    #[inline]
+    fn decode(cur: &mut Cursor<'a>, schema: &'a Schema, ty: TypeId) -> Result<Option<Self>> {
+        match schema.get(ty) {
+            Type::Fixed(size) => Ok(cur.take(*size)?.try_into().ok()),
+            Type::Bytes => Ok(cur.bytes()?.try_into().ok()),
+            _ => other(cur, schema, ty),
+        }
+    }
+}
+
+/// An array; entries that do not fit are left out.
+impl<'a, T: Decode<'a>> Decode<'a> for Vec<T> {
+    fn decode(cur: &mut Cursor<'a>, schema: &'a Schema, ty: TypeId) -> Result<Option<Self>> {
+        match schema.get(ty) {
+            Type::Array(items) => cur.nested(|cur| {
+                let mut list = Vec::new();
+                cur.entries(|cur| {
+                    list.extend(T::decode(cur, schema, *items)?);
+                    Ok(())
+                })?;
+                Ok(Some(list))
+            }),
+            _ => other(cur, schema, ty),
+        }
+    }
+}
+
+/// A map's entries in the order of the data, each key once (the last value counts, as in the reference).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Entries<'a>(pub Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl<'a> Decode<'a> for Entries<'a> {
+    fn decode(cur: &mut Cursor<'a>, schema: &'a Schema, ty: TypeId) -> Result<Option<Self>> {
+        match schema.get(ty) {
+            Type::Map(values) => cur.nested(|cur| {
+                let mut all = Vec::new();
+                cur.entries(|cur| {
+                    let key = cur.text()?;
+                    if let Some(value) = Cow::decode(cur, schema, *values)? {
+                        all.push((key, value));
+                    }
+                    Ok(())
+                })?;
+                Ok(Some(Entries(last_of_each_key(all))))
+            }),
+            _ => other(cur, schema, ty),
+        }
+    }
+}
+
+/// Keeps the last entry of each key, in the order of the last occurrences. DuckDB refuses maps with a key twice.
+pub fn last_of_each_key<K: Eq + std::hash::Hash, V>(all: Vec<(K, V)>) -> Vec<(K, V)> {
+    let mut last = std::collections::HashMap::with_capacity(all.len());
+    for (i, (key, _)) in all.iter().enumerate() {
+        last.insert(key, i);
+    }
+    if last.len() == all.len() {
+        return all;
+    }
+    let keep: std::collections::HashSet<usize> = last.into_values().collect();
+    all.into_iter().enumerate().filter(|(i, _)| keep.contains(i)).map(|(_, entry)| entry).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn zigzag(value: i64) -> Vec<u8> {
+        let mut n = ((value << 1) ^ (value >> 63)) as u64;
+        let mut out = Vec::new();
+        while n >= 0x80 {
+            out.push(n as u8 | 0x80);
+            n >>= 7;
+        }
+        out.push(n as u8);
+        out
+    }
+
+    fn schema(field: &str) -> Schema {
+        let text = format!(
+            r#"{{"type":"record","name":"SysFlow","fields":[{{"name":"rec","type":[{field}]}}]}}"#
+        );
+        Schema::parse(text.as_bytes()).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn longs_come_back(value: i64) {
+            let bytes = zigzag(value);
+            let mut cur = Cursor::new(&bytes);
+            prop_assert_eq!(cur.long(), Ok(value));
+            prop_assert!(cur.is_at_end());
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes: Vec<u8>) {
+            for field in [
+                r#"{"type":"array","items":{"type":"map","values":["null","string"]}}"#,
+                r#"{"type":"record","name":"Tree","fields":[{"name":"next","type":["null","Tree"]}]}"#,
+                r#"{"type":"array","items":"null"}"#,
+            ] {
+                let schema = schema(field);
+                let _ = Cursor::new(&bytes).skip(&schema, schema.branches()[0]);
+                let _ = Vec::<Entries>::decode(&mut Cursor::new(&bytes), &schema, schema.branches()[0]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_varint_of_eleven_bytes_is_refused() {
+        assert_eq!(Cursor::new(&[0xff; 11]).long(), Err(DecodeError::BadVarint));
+        assert_eq!(Cursor::new(&[0xff; 3]).long(), Err(DecodeError::UnexpectedEnd));
+    }
+
+    #[test]
+    fn lengths_beyond_the_data_are_refused_before_allocation() {
+        let strings = schema(r#"{"type":"array","items":"string"}"#);
+        let mut bytes = zigzag(i64::MAX);
+        bytes.extend([0; 8]);
+        let array = Vec::<Cow<str>>::decode(&mut Cursor::new(&bytes), &strings, strings.branches()[0]);
+        assert_eq!(array, Err(DecodeError::BadLength));
+        assert_eq!(Cursor::new(&bytes).text(), Err(DecodeError::BadLength));
+        let minimum = zigzag(i64::MIN);
+        assert_eq!(Cursor::new(&minimum).entries(|_| Ok(())), Err(DecodeError::BadLength));
+    }
+
+    #[test]
+    fn invalid_utf8_is_replaced_and_counted() {
+        let mut cur = Cursor::new(b"\x06a\xffb");
+        assert_eq!(cur.text().unwrap(), "a\u{fffd}b");
+        assert_eq!(cur.repaired, 1);
+    }
+
+    #[test]
+    fn a_self_referential_value_stops_at_the_depth_limit() {
+        let tree = schema(r#"{"type":"record","name":"Tree","fields":[{"name":"next","type":["null","Tree"]}]}"#);
+        let endless = vec![2u8; 1_000_000];
+        assert_eq!(Cursor::new(&endless).skip(&tree, tree.branches()[0]), Err(DecodeError::TooDeep));
+    }
+
+    #[test]
+    fn the_last_value_of_a_key_counts() {
+        assert_eq!(last_of_each_key(vec![("a", 1), ("b", 2), ("a", 3)]), [("b", 2), ("a", 3)]);
+    }
+}

@@ -1,0 +1,12 @@
+//! Reading SysFlow traces: Avro object container files, block by block, into borrowed typed records.
+//!
+//! [`container`] knows the file (header, blocks, sync markers, damage), [`codec`] the compression of a block,
+//! [`schema`] the writer's schema, [`decode`] how one value of it becomes a Rust value, [`records`] the SysFlow
+//! records, and [`reader`] strings these together.
+
+pub mod codec;
+pub mod container;
+pub mod decode;
+pub mod reader;
+pub mod records;
+pub mod schema;

@@ -1,0 +1,270 @@
+//! A trace file as inflated blocks and the records in them, with everything that had to be left out.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use super::codec::{InflateError, Inflater};
+use super::container::{FileHeader, Gap, GapCause, Step, Walk};
+use super::decode::{Cursor, DecodeError};
+use super::records::Record;
+
+/// How bad something is: WARN means that nothing was lost, ERROR that something was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    Notice,
+    Warning,
+    Error,
+}
+
+impl Severity {
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Notice => "notice",
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        }
+    }
+}
+
+/// Something of a file that could not be taken over whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    pub severity: Severity,
+    /// The code in `rejects`.
+    pub code: &'static str,
+    /// Byte offset in the file: of the block, or of the gap.
+    pub offset: u64,
+    /// Ordinal of the first record concerned.
+    pub record_no: u64,
+    pub message: String,
+    /// `None`: nobody can know.
+    pub records_lost: Option<u64>,
+}
+
+/// An inflated block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Block {
+    /// Byte offset of the block in the file.
+    pub offset: u64,
+    /// Ordinal in the file of its first record.
+    pub first_record: u64,
+    /// Records that its header promises.
+    pub count: u64,
+    sync_ok: bool,
+}
+
+/// Where a record was, and what reading it took.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// Ordinal in the file.
+    pub record_no: u64,
+    /// Bytes of the record.
+    pub size: usize,
+    /// Strings of the record in which invalid UTF-8 was replaced.
+    pub repaired: u64,
+    /// The inflated block from behind the record on.
+    pub rest: &'a [u8],
+}
+
+/// What [`Blocks::next`] found.
+#[derive(Debug)]
+pub enum Item {
+    /// A block; its records are in the buffer.
+    Block(Block),
+    Damage(Damage),
+}
+
+/// The blocks of a file from a position on.
+pub struct Blocks {
+    file: Arc<File>,
+    walk: Walk,
+    inflater: Inflater,
+    compressed: Vec<u8>,
+    next_record: u64,
+    /// Bytes that a block may have, compressed and inflated.
+    limit: usize,
+}
+
+impl Blocks {
+    /// All blocks of the first `size` bytes of `file`; none may be larger than `limit` bytes.
+    pub fn new(file: Arc<File>, header: &FileHeader, size: u64, limit: usize) -> Self {
+        Self::from(file, header, size, limit, header.len, 0)
+    }
+
+    /// The blocks from the one at byte `pos`, whose first record has the ordinal `record`.
+    pub fn from(file: Arc<File>, header: &FileHeader, size: u64, limit: usize, pos: u64, record: u64) -> Self {
+        Blocks {
+            walk: Walk::new(file.clone(), header.sync, size, pos),
+            file,
+            inflater: Inflater::new(header.codec, limit),
+            compressed: Vec::new(),
+            next_record: record,
+            limit,
+        }
+    }
+
+    /// Byte offset behind what was read so far.
+    pub fn pos(&self) -> u64 {
+        self.walk.pos()
+    }
+
+    /// Ordinal of the next record.
+    pub fn next_record(&self) -> u64 {
+        self.next_record
+    }
+
+    /// The next block, inflated into `buffer`, or damage; `None` at the end.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn next(&mut self, buffer: &mut Vec<u8>) -> io::Result<Option<Item>> {
+        let Some(step) = self.walk.step()? else { return Ok(None) };
+        let frame = match step {
+            Step::Gap(gap) => {
+                let damage = gap_damage(gap, self.next_record);
+                self.next_record += damage.records_lost.unwrap_or(0);
+                return Ok(Some(Item::Damage(damage)));
+            }
+            Step::Block(frame) => frame,
+        };
+        let first_record = self.next_record;
+        let count = believable(frame.count, frame.data_len);
+        self.next_record += count.unwrap_or(0);
+        let lost = |severity, code, message| {
+            let records_lost = count;
+            Ok(Some(Item::Damage(Damage {
+                severity,
+                code,
+                offset: frame.offset,
+                record_no: first_record,
+                message,
+                records_lost,
+            })))
+        };
+        if frame.data_len > self.limit as u64 {
+            let message = format!("the block has {} bytes, more than the limit of {}", frame.data_len, self.limit);
+            return lost(Severity::Error, "block_too_large", message);
+        }
+        self.compressed.resize(frame.data_len as usize, 0);
+        self.file.read_exact_at(&mut self.compressed, frame.data_offset)?;
+        match self.inflater.inflate(&self.compressed, buffer) {
+            Ok(()) => Ok(Some(Item::Block(Block {
+                offset: frame.offset,
+                first_record,
+                count: frame.count,
+                sync_ok: frame.sync_ok,
+            }))),
+            Err(e @ InflateError::TooLarge(_)) => lost(Severity::Error, "block_too_large", format!("the block: {e}")),
+            Err(e) if frame.sync_ok => lost(Severity::Error, "bad_compression", format!("the block: {e}")),
+            Err(_) => lost(Severity::Error, "bad_sync", "no sync marker ends the block, nor is its data whole".into()),
+        }
+    }
+
+    /// Corrects the ordinals after a block that held another number of records than its header promised.
+    fn resume_at(&mut self, record: u64) {
+        self.next_record = record;
+    }
+
+    /// Decodes the records of `block` in `data` and hands each with its ordinal to `each`. Returns what is damaged.
+    ///
+    /// # Errors
+    /// Whatever `each` returns.
+    pub fn records<'a, E>(
+        &mut self,
+        header: &'a FileHeader,
+        block: Block,
+        data: &'a [u8],
+        mut each: impl FnMut(Place<'a>, Record<'a>) -> Result<(), E>,
+    ) -> Result<Option<Damage>, E> {
+        let damage = |severity, code, records: u64, message, records_lost| {
+            let record_no = block.first_record + records;
+            Some(Damage { severity, code, offset: block.offset, record_no, message, records_lost: Some(records_lost) })
+        };
+        // Without its marker nothing says that the block is one, unless its records fill it exactly.
+        if !block.sync_ok && !self.is_whole(header, block, data) {
+            let message = "no sync marker ends the block, nor is its data whole".into();
+            let lost = block.count.min(data.len() as u64);
+            self.resume_at(block.first_record + lost);
+            return Ok(damage(Severity::Error, "bad_sync", 0, message, lost));
+        }
+        let mut cur = Cursor::new(data);
+        let mut records = 0;
+        while !cur.is_at_end() {
+            let (start, repaired) = (cur.pos(), cur.repaired);
+            match Record::decode(&mut cur, &header.schema, &header.branches) {
+                Ok(record) => {
+                    let place = Place {
+                        record_no: block.first_record + records,
+                        size: cur.pos() - start,
+                        repaired: cur.repaired - repaired,
+                        rest: &data[cur.pos()..],
+                    };
+                    each(place, record)?;
+                }
+                Err(e) => {
+                    // A record has a byte at least, so a count beyond that is a lie.
+                    let lost = block.count.saturating_sub(records).min(data.len() as u64);
+                    let message = format!("at byte {} of the inflated block: {e}", cur.pos());
+                    let (severity, code) = match lost {
+                        0 => (Severity::Warning, "trailing_bytes"),
+                        _ => (Severity::Error, "bad_record"),
+                    };
+                    self.resume_at(block.first_record + records + lost);
+                    return Ok(damage(severity, code, records, message, lost));
+                }
+            }
+            records += 1;
+        }
+        // Records that fill the block to its last byte are whole, whatever its header says of their number.
+        if records != block.count {
+            self.resume_at(block.first_record + records);
+            let message = format!("the block promises {} records and holds {records}", block.count);
+            return Ok(damage(Severity::Warning, "count_mismatch", records.min(block.count), message, 0));
+        }
+        if !block.sync_ok {
+            let message = "the block's sync marker is damaged, its data is whole".into();
+            return Ok(damage(Severity::Warning, "bad_sync", 0, message, 0));
+        }
+        Ok(None)
+    }
+
+    fn is_whole(&self, header: &FileHeader, block: Block, data: &[u8]) -> bool {
+        let mut cur = Cursor::new(data);
+        let decode = |cur: &mut Cursor| -> Result<(), DecodeError> {
+            for _ in 0..block.count {
+                if cur.is_at_end() {
+                    return Err(DecodeError::UnexpectedEnd);
+                }
+                let index = cur.long()?;
+                let branch = usize::try_from(index).ok().and_then(|i| header.schema.branches().get(i));
+                cur.skip(&header.schema, *branch.ok_or(DecodeError::BadIndex)?)?;
+            }
+            Ok(())
+        };
+        decode(&mut cur).is_ok() && cur.is_at_end()
+    }
+}
+
+fn gap_damage(gap: Gap, record_no: u64) -> Damage {
+    let bytes = gap.end - gap.offset;
+    let (severity, code, message) = match gap.cause {
+        GapCause::Truncated => (
+            Severity::Notice,
+            "truncated",
+            format!("the file ends inside a block, {bytes} bytes of it are there: cut, or still being written"),
+        ),
+        GapCause::BadBlockHeader => {
+            (Severity::Error, "bad_block_header", format!("{bytes} bytes up to the next sync marker are no block"))
+        }
+    };
+    let records_lost = gap.records_lost.and_then(|count| believable(count, bytes));
+    Damage { severity, code, offset: gap.offset, record_no, message, records_lost }
+}
+
+/// The number of records that a block header promises, unless its compressed bytes cannot hold as many: a record has
+/// a byte at least, and deflate's best ratio is 1032.
+fn believable(count: u64, compressed: u64) -> Option<u64> {
+    (count <= compressed.saturating_mul(1032).saturating_add(1 << 20)).then_some(count)
+}

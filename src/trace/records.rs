@@ -1,0 +1,334 @@
+//! The records of a SysFlow trace (SysFlow specification, `SysFlow.avsc`, schema versions 1 to 5), borrowed from the
+//! block that holds them.
+//!
+//! Every field is optional: old layouts lack fields, and a field of an unexpected type counts as missing. Times are
+//! nanoseconds since 1970 UTC, whatever logical type the schema claims. IPv4 addresses have their lowest byte first.
+
+use std::borrow::Cow;
+
+use super::decode::{Cursor, Decode, DecodeError, Entries};
+use super::schema::{Schema, Type, TypeId};
+
+/// Text of a trace, invalid UTF-8 replaced by U+FFFD.
+pub type Text<'a> = Cow<'a, str>;
+
+/// Declares a record once: the struct, the Avro names of each field, and how it is read.
+macro_rules! records {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $field:ident: $ty:ty = $($avro:literal)|+,)* })*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, Default, PartialEq)]
+            pub struct $name<'a> {
+                $($(#[$fdoc])* pub $field: Option<$ty>,)*
+                /// Ties records without text to the same lifetime.
+                pub marker: std::marker::PhantomData<&'a ()>,
+            }
+
+            impl<'a> Decode<'a> for $name<'a> {
+                fn decode(cur: &mut Cursor<'a>, schema: &'a Schema, ty: TypeId) -> Result<Option<Self>, DecodeError> {
+                    #[allow(non_camel_case_types)]
+                    enum Slot { $($field,)* }
+                    let mut record = Self::default();
+                    cur.record(schema, ty, |cur, slot, ty| {
+                        $(if slot == Slot::$field as u8 {
+                            record.$field = <$ty>::decode(cur, schema, ty)?;
+                            return Ok(());
+                        })*
+                        cur.skip(schema, ty)
+                    })?;
+                    Ok(Some(record))
+                }
+            }
+
+            impl $name<'_> {
+                const SLOTS: &'static [(&'static str, u8)] = {
+                    #[allow(non_camel_case_types)]
+                    enum Slot { $($field,)* }
+                    &[$($(($avro, Slot::$field as u8),)+)*]
+                };
+            }
+        )*
+    };
+}
+
+records! {
+    /// `SFHeader`: starts a trace; all entity state resets here.
+    Header {
+        version: i64 = "version",
+        exporter: Text<'a> = "exporter",
+        ip: Text<'a> = "ip",
+        filename: Text<'a> = "filename",
+    }
+
+    /// `Pod`: a Kubernetes pod with the services that select it.
+    Pod {
+        ts: i64 = "ts",
+        id: Text<'a> = "id",
+        name: Text<'a> = "name",
+        node_name: Text<'a> = "nodeName",
+        host_ip: Vec<i64> = "hostIP",
+        internal_ip: Vec<i64> = "internalIP",
+        namespace: Text<'a> = "namespace",
+        restart_count: i64 = "restartCount",
+        labels: Entries<'a> = "labels",
+        selectors: Entries<'a> = "selectors",
+        services: Vec<Service<'a>> = "services",
+    }
+
+    /// A service of a pod.
+    Service {
+        name: Text<'a> = "name",
+        id: Text<'a> = "id",
+        namespace: Text<'a> = "namespace",
+        port_list: Vec<Port<'a>> = "portList",
+        cluster_ip: Vec<i64> = "clusterIP",
+    }
+
+    /// A port of a service.
+    Port {
+        port: i32 = "port",
+        target_port: i32 = "targetPort",
+        node_port: i32 = "nodePort",
+        proto: Text<'a> = "proto",
+    }
+
+    /// `Container`.
+    Container {
+        id: Text<'a> = "id",
+        name: Text<'a> = "name",
+        image: Text<'a> = "image",
+        image_id: Text<'a> = "imageid",
+        kind: Text<'a> = "type",
+        privileged: bool = "privileged",
+        pod_id: Text<'a> = "podId",
+    }
+
+    /// `OID`: a process is its creation time and the process id that the host sees.
+    Oid {
+        create_ts: i64 = "createTS",
+        hpid: i64 = "hpid",
+    }
+
+    /// `Process`. The oldest layout calls its state `type`.
+    Process {
+        state: Text<'a> = "state" | "type",
+        oid: Oid<'a> = "oid",
+        poid: Oid<'a> = "poid",
+        ts: i64 = "ts",
+        exe: Text<'a> = "exe",
+        exe_args: Text<'a> = "exeArgs",
+        uid: i32 = "uid",
+        user_name: Text<'a> = "userName",
+        gid: i32 = "gid",
+        group_name: Text<'a> = "groupName",
+        tty: bool = "tty",
+        container_id: Text<'a> = "containerId",
+        entry: bool = "entry",
+        cwd: Text<'a> = "cwd",
+        env: Vec<Text<'a>> = "env",
+    }
+
+    /// `File`: anything with a path or a descriptor; `restype` is the code of one character.
+    File {
+        state: Text<'a> = "state",
+        oid: [u8; 20] = "oid",
+        ts: i64 = "ts",
+        restype: i32 = "restype",
+        path: Text<'a> = "path",
+        container_id: Text<'a> = "containerId",
+    }
+
+    /// Every event and flow: each kind fills the fields that it has.
+    Event {
+        proc_oid: Oid<'a> = "procOID",
+        ts: i64 = "ts",
+        end_ts: i64 = "endTs",
+        tid: i64 = "tid",
+        op_flags: i32 = "opFlags",
+        /// The oldest layout names the one operation instead of giving flags.
+        op_name: Text<'a> = "type",
+        open_flags: i32 = "openFlags",
+        ret: i32 = "ret",
+        fd: i32 = "fd",
+        file_oid: [u8; 20] = "fileOID",
+        new_file_oid: [u8; 20] = "newFileOID",
+        sip: i64 = "sip",
+        sport: i32 = "sport",
+        dip: i64 = "dip",
+        dport: i32 = "dport",
+        proto: i32 = "proto",
+        rbytes: i64 = "numRRecvBytes",
+        rops: i64 = "numRRecvOps",
+        wbytes: i64 = "numWSendBytes",
+        wops: i64 = "numWSendOps",
+        threads_cloned: i64 = "numThreadsCloned",
+        threads_exited: i64 = "numThreadsExited",
+        clone_errors: i64 = "numCloneErrors",
+        /// Arguments of a process event: no column holds them, but they are known.
+        args: Ignored = "args",
+        kind: Text<'a> = "kind",
+        action: Text<'a> = "action",
+        message: Text<'a> = "message",
+    }
+}
+
+/// A field that is known and not wanted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ignored;
+
+impl<'a> Decode<'a> for Ignored {
+    fn decode(cur: &mut Cursor<'a>, schema: &'a Schema, ty: TypeId) -> Result<Option<Self>, DecodeError> {
+        cur.skip(schema, ty).map(|()| None)
+    }
+}
+
+/// The kinds of events and flows, with the reference's two letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum EventKind {
+    ProcessEvent,
+    FileEvent,
+    NetworkEvent,
+    ProcessFlow,
+    FileFlow,
+    NetworkFlow,
+    K8sEvent,
+}
+
+impl EventKind {
+    pub const ALL: [EventKind; 7] = [
+        EventKind::ProcessEvent,
+        EventKind::FileEvent,
+        EventKind::NetworkEvent,
+        EventKind::ProcessFlow,
+        EventKind::FileFlow,
+        EventKind::NetworkFlow,
+        EventKind::K8sEvent,
+    ];
+
+    /// `PE`, `FE`, `NE`, `PF`, `FF`, `NF` or `KE`.
+    pub fn code(self) -> &'static str {
+        match self {
+            EventKind::ProcessEvent => "PE",
+            EventKind::FileEvent => "FE",
+            EventKind::NetworkEvent => "NE",
+            EventKind::ProcessFlow => "PF",
+            EventKind::FileFlow => "FF",
+            EventKind::NetworkFlow => "NF",
+            EventKind::K8sEvent => "KE",
+        }
+    }
+
+    /// A flow lasts, an event happens.
+    pub fn is_flow(self) -> bool {
+        matches!(self, EventKind::ProcessFlow | EventKind::FileFlow | EventKind::NetworkFlow)
+    }
+}
+
+/// One record of a trace.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Record<'a> {
+    Header(Header<'a>),
+    Pod(Pod<'a>),
+    Container(Container<'a>),
+    Process(Process<'a>),
+    File(File<'a>),
+    Event(EventKind, Event<'a>),
+    /// A branch that no SysFlow version up to 5 has, with its name.
+    Unknown(&'a str),
+}
+
+/// Avro field names and slots of the record with this short name; `None` for a record that is not SysFlow's.
+pub fn slots(record: &str) -> Option<&'static [(&'static str, u8)]> {
+    Some(match record {
+        "SFHeader" => Header::SLOTS,
+        "Pod" => Pod::SLOTS,
+        "Service" => Service::SLOTS,
+        "Port" => Port::SLOTS,
+        "Container" => Container::SLOTS,
+        "OID" => Oid::SLOTS,
+        "Process" => Process::SLOTS,
+        "File" => File::SLOTS,
+        name => return event_kind(name).map(|_| Event::SLOTS),
+    })
+}
+
+fn event_kind(record: &str) -> Option<EventKind> {
+    Some(match record {
+        "ProcessEvent" => EventKind::ProcessEvent,
+        "FileEvent" => EventKind::FileEvent,
+        // The reference's table has the second name; no collector is known to write it.
+        "NetworkEvent" | "NetEvent" => EventKind::NetworkEvent,
+        "ProcessFlow" => EventKind::ProcessFlow,
+        "FileFlow" => EventKind::FileFlow,
+        "NetworkFlow" => EventKind::NetworkFlow,
+        "K8sEvent" => EventKind::K8sEvent,
+        _ => return None,
+    })
+}
+
+/// What each branch of the top union is, found once per file.
+#[derive(Debug, Clone)]
+pub struct Branches(Vec<(TypeId, Branch)>);
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Branch {
+    Header,
+    Pod,
+    Container,
+    Process,
+    File,
+    Event(EventKind),
+    Unknown,
+}
+
+impl Branches {
+    pub fn of(schema: &Schema) -> Branches {
+        Branches(schema.branches().iter().map(|&ty| (ty, Branch::of(schema.get(ty)))).collect())
+    }
+}
+
+impl Branch {
+    fn of(ty: &Type) -> Branch {
+        let Type::Record(record) = ty else { return Branch::Unknown };
+        match record.name.as_str() {
+            "SFHeader" => Branch::Header,
+            "Pod" => Branch::Pod,
+            "Container" => Branch::Container,
+            "Process" => Branch::Process,
+            "File" => Branch::File,
+            // The oldest collectors called a process event a flow; a real flow has an end.
+            "ProcessFlow" if !record.fields.iter().any(|f| f.name == "endTs") => {
+                Branch::Event(EventKind::ProcessEvent)
+            }
+            name => event_kind(name).map_or(Branch::Unknown, Branch::Event),
+        }
+    }
+}
+
+impl<'a> Record<'a> {
+    /// Reads the next record at the cursor.
+    ///
+    /// # Errors
+    /// The bytes are no value of the schema.
+    pub fn decode(cur: &mut Cursor<'a>, schema: &'a Schema, branches: &Branches) -> Result<Record<'a>, DecodeError> {
+        let index = cur.long()?;
+        let &(ty, branch) =
+            usize::try_from(index).ok().and_then(|i| branches.0.get(i)).ok_or(DecodeError::BadIndex)?;
+        Ok(match branch {
+            Branch::Header => Record::Header(Decode::decode(cur, schema, ty)?.unwrap_or_default()),
+            Branch::Pod => Record::Pod(Decode::decode(cur, schema, ty)?.unwrap_or_default()),
+            Branch::Container => Record::Container(Decode::decode(cur, schema, ty)?.unwrap_or_default()),
+            Branch::Process => Record::Process(Decode::decode(cur, schema, ty)?.unwrap_or_default()),
+            Branch::File => Record::File(Decode::decode(cur, schema, ty)?.unwrap_or_default()),
+            Branch::Event(kind) => Record::Event(kind, Decode::decode(cur, schema, ty)?.unwrap_or_default()),
+            Branch::Unknown => {
+                cur.skip(schema, ty)?;
+                Record::Unknown(match schema.get(ty) {
+                    Type::Record(record) => &record.name,
+                    Type::Enum(_) => "enum",
+                    _ => "value",
+                })
+            }
+        })
+    }
+}

@@ -1,0 +1,258 @@
+//! The writer's Avro schema, compiled once per file into a flat list of types that decoding walks.
+//!
+//! Records and fields are matched by *short name* (after the last dot), because collectors, fastavro and the Java
+//! tools write union branches both ways. A field that no SysFlow record knows gets no slot and is skipped.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::records;
+
+/// Index of a type in [`Schema::types`].
+pub type TypeId = u32;
+
+/// A field without a place in our records.
+pub const NO_SLOT: u8 = u8::MAX;
+
+/// A schema has to describe a dozen records; anything far larger is an attack on memory.
+const MAX_TYPES: usize = 100_000;
+
+/// One Avro type. Nested types are indexes, so a type may refer to itself.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Type {
+    Null,
+    Boolean,
+    Int,
+    Long,
+    Float,
+    Double,
+    Bytes,
+    String,
+    Fixed(usize),
+    Enum(Vec<String>),
+    Array(TypeId),
+    Map(TypeId),
+    Union(Vec<TypeId>),
+    Record(RecordType),
+}
+
+/// A record of the writer's schema, with the slot that each field has in our record of the same name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordType {
+    /// Name without namespace.
+    pub name: String,
+    pub fields: Vec<Field>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    pub name: String,
+    /// Index into the field list of the SysFlow record of that name, or [`NO_SLOT`].
+    pub slot: u8,
+    pub ty: TypeId,
+}
+
+/// A compiled writer schema.
+#[derive(Debug, Clone)]
+pub struct Schema {
+    types: Vec<Type>,
+    /// The branches of the `rec` union.
+    branches: Vec<TypeId>,
+}
+
+impl Schema {
+    /// Compiles the JSON text of `avro.schema`.
+    ///
+    /// # Errors
+    /// A sentence that says why this is no schema of a SysFlow trace.
+    pub fn parse(text: &[u8]) -> Result<Schema, String> {
+        let json: Value = serde_json::from_slice(text).map_err(|e| format!("the schema is no JSON: {e}"))?;
+        let mut compiler = Compiler { types: Vec::new(), names: HashMap::new() };
+        let root = compiler.compile(&json, "")?;
+        let rec = match &compiler.types[root as usize] {
+            Type::Record(record) if record.fields.len() == 1 && record.fields[0].name == "rec" => record.fields[0].ty,
+            _ => return Err("the schema is not SysFlow's: its top is no record with the one field 'rec'".into()),
+        };
+        let Type::Union(branches) = &compiler.types[rec as usize] else {
+            return Err("the schema is not SysFlow's: 'rec' is no union".into());
+        };
+        Ok(Schema { branches: branches.clone(), types: compiler.types })
+    }
+
+    pub fn get(&self, id: TypeId) -> &Type {
+        &self.types[id as usize]
+    }
+
+    /// The branches of the top union, in the writer's order.
+    pub fn branches(&self) -> &[TypeId] {
+        &self.branches
+    }
+
+    /// Fields of SysFlow records that this program does not know, as `Record.field`, in the schema's order.
+    pub fn unknown_fields(&self) -> impl Iterator<Item = String> + '_ {
+        self.types
+            .iter()
+            .filter_map(|t| match t {
+                Type::Record(r) if records::slots(&r.name).is_some() => Some(r),
+                _ => None,
+            })
+            .flat_map(|r| {
+                r.fields.iter().filter(|f| f.slot == NO_SLOT).map(move |f| format!("{}.{}", r.name, f.name))
+            })
+    }
+}
+
+struct Compiler {
+    types: Vec<Type>,
+    /// Full and short names of the named types so far.
+    names: HashMap<String, TypeId>,
+}
+
+impl Compiler {
+    fn add(&mut self, ty: Type) -> Result<TypeId, String> {
+        if self.types.len() >= MAX_TYPES {
+            return Err(format!("the schema has more than {MAX_TYPES} types"));
+        }
+        self.types.push(ty);
+        Ok((self.types.len() - 1) as TypeId)
+    }
+
+    /// serde_json bounds the nesting of `json` (128), and so the depth of this recursion.
+    fn compile(&mut self, json: &Value, namespace: &str) -> Result<TypeId, String> {
+        match json {
+            Value::String(name) => self.primitive_or_named(name, namespace),
+            Value::Array(branches) => {
+                let branches = branches.iter().map(|b| self.compile(b, namespace)).collect::<Result<_, _>>()?;
+                self.add(Type::Union(branches))
+            }
+            Value::Object(object) => {
+                let ty = object.get("type").ok_or("a type in the schema lacks 'type'")?;
+                match ty.as_str() {
+                    Some("record" | "error") => self.record(json, namespace),
+                    Some("enum") => {
+                        let symbols = list(json, "symbols")?
+                            .iter()
+                            .map(|s| s.as_str().map(str::to_owned).ok_or("an enum symbol is no string"))
+                            .collect::<Result<_, _>>()?;
+                        self.named(json, namespace, Type::Enum(symbols)).map(|(id, _)| id)
+                    }
+                    Some("fixed") => {
+                        let size = json["size"].as_u64().ok_or("a fixed type lacks its size")?;
+                        let size = usize::try_from(size).map_err(|_| "a fixed type is too large")?;
+                        self.named(json, namespace, Type::Fixed(size)).map(|(id, _)| id)
+                    }
+                    Some("array") => {
+                        let items = self.compile(&json["items"], namespace)?;
+                        self.add(Type::Array(items))
+                    }
+                    Some("map") => {
+                        let values = self.compile(&json["values"], namespace)?;
+                        self.add(Type::Map(values))
+                    }
+                    // {"type": "long", "logicalType": …} or {"type": {…}}: the logical type never counts here.
+                    _ => self.compile(ty, namespace),
+                }
+            }
+            _ => Err("a type in the schema is neither name, list nor object".into()),
+        }
+    }
+
+    fn primitive_or_named(&mut self, name: &str, namespace: &str) -> Result<TypeId, String> {
+        let primitive = match name {
+            "null" => Type::Null,
+            "boolean" => Type::Boolean,
+            "int" => Type::Int,
+            "long" => Type::Long,
+            "float" => Type::Float,
+            "double" => Type::Double,
+            "bytes" => Type::Bytes,
+            "string" => Type::String,
+            _ => {
+                let full = format!("{namespace}.{name}");
+                let found = self.names.get(&full).or_else(|| self.names.get(name));
+                return found.copied().ok_or_else(|| format!("the schema uses '{name}' before it defines it"));
+            }
+        };
+        self.add(primitive)
+    }
+
+    /// Registers a named type and returns its id and the namespace that holds inside it.
+    fn named(&mut self, json: &Value, enclosing: &str, ty: Type) -> Result<(TypeId, String), String> {
+        let name = json["name"].as_str().ok_or("a named type in the schema lacks its name")?;
+        let (namespace, short) = match name.rsplit_once('.') {
+            Some((namespace, short)) => (namespace, short),
+            None => (json["namespace"].as_str().unwrap_or(enclosing), name),
+        };
+        let id = self.add(ty)?;
+        self.names.insert(format!("{namespace}.{short}"), id);
+        self.names.entry(short.to_owned()).or_insert(id);
+        Ok((id, namespace.to_owned()))
+    }
+
+    fn record(&mut self, json: &Value, enclosing: &str) -> Result<TypeId, String> {
+        let name = json["name"].as_str().unwrap_or_default();
+        let name = name.rsplit('.').next().unwrap_or(name).to_owned();
+        // Registered before its fields are compiled, since they may refer to it.
+        let empty = Type::Record(RecordType { name: name.clone(), fields: Vec::new() });
+        let (id, namespace) = self.named(json, enclosing, empty)?;
+        let known = records::slots(&name).unwrap_or_default();
+        let mut fields: Vec<Field> = Vec::new();
+        for field in list(json, "fields")? {
+            let name = field["name"].as_str().ok_or("a field in the schema lacks its name")?.to_owned();
+            let ty = self.compile(&field["type"], &namespace)?;
+            let slot = known.iter().find(|(known, _)| *known == name).map_or(NO_SLOT, |(_, slot)| *slot);
+            fields.push(Field { name, slot, ty });
+        }
+        self.types[id as usize] = Type::Record(RecordType { name, fields });
+        Ok(id)
+    }
+}
+
+fn list<'v>(json: &'v Value, key: &str) -> Result<&'v Vec<Value>, String> {
+    json[key].as_array().ok_or_else(|| format!("a type in the schema lacks its list '{key}'"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn top(branches: &str) -> String {
+        format!(r#"{{"type":"record","name":"SysFlow","fields":[{{"name":"rec","type":[{branches}]}}]}}"#)
+    }
+
+    #[test]
+    fn short_and_full_names_are_the_same_record() {
+        for name in [r#""name":"File","namespace":"sysflow.entity""#, r#""name":"sysflow.entity.File""#] {
+            let fields = r#"[{"name":"path","type":"string"},{"name":"selabel","type":"string"}]"#;
+            let text = top(&format!(r#"{{"type":"record",{name},"fields":{fields}}}"#));
+            let schema = Schema::parse(text.as_bytes()).unwrap();
+            let Type::Record(file) = schema.get(schema.branches()[0]) else { panic!("no record") };
+            assert_eq!(file.name, "File");
+            assert_ne!(file.fields[0].slot, NO_SLOT);
+            assert_eq!(schema.unknown_fields().collect::<Vec<_>>(), ["File.selabel"]);
+        }
+    }
+
+    #[test]
+    fn a_record_may_refer_to_itself() {
+        let text = top(r#"{"type":"record","name":"Tree","fields":[{"name":"next","type":["null","Tree"]}]}"#);
+        assert!(Schema::parse(text.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_sysflow_schema_says_why() {
+        for (text, why) in [
+            ("{", "no JSON"),
+            (r#""string""#, "not SysFlow's"),
+            (r#"{"type":"record","name":"A","fields":[{"name":"rec","type":"string"}]}"#, "no union"),
+            (&top(r#""Nothing""#), "before it defines it"),
+            (&top(r#"{"type":"fixed","name":"F"}"#), "size"),
+        ] {
+            let error = Schema::parse(text.as_bytes()).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert!(Schema::parse(deep.as_bytes()).is_err());
+    }
+}
