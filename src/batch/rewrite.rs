@@ -50,7 +50,13 @@ impl Gone<'_> {
 ///
 /// # Errors
 /// The part file is not there or cannot be read, or not written anew.
-pub fn rewrite(root: &Path, manifest: &Manifest, part: &PartFile, gone: &Gone, writer: &mut DatasetWriter) -> Result<()> {
+pub fn rewrite(
+    root: &Path,
+    manifest: &Manifest,
+    part: &PartFile,
+    gone: &Gone,
+    writer: &mut DatasetWriter,
+) -> Result<()> {
     let path = root.join(&part.path);
     let lost = |message: &str| Error::Dataset { path: path.clone(), message: message.into() };
     let table = TableId::by_name(&part.table).ok_or_else(|| lost("it belongs to no table of the contract"))?;

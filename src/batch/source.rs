@@ -123,11 +123,7 @@ impl<'p> Source<'p> {
     /// The rows that still wait. What has no date gets `earliest`, or 1970-01-01 if nothing has any.
     pub fn finish(mut self, earliest: Option<Date>) -> Last {
         self.flattener.finish(earliest);
-        Last {
-            chunks: self.flattener.pending.ready.chunks,
-            counts: self.counts,
-            problems: self.flattener.problems,
-        }
+        Last { chunks: self.flattener.pending.ready.chunks, counts: self.counts, problems: self.flattener.problems }
     }
 
     fn begin_input(&mut self, input: &Input) -> Result<()> {
@@ -225,12 +221,7 @@ fn unchanged(file: &File, input: &Input, meter: &Meter) -> Result<()> {
 
 /// The trace's date: that of the first event or flow (its end, if it is a flow) before the next header, or else of the
 /// first record with a time. 1970-01-01 if nothing in the trace has a time.
-fn trace_date(
-    header: &FileHeader,
-    first: &Record,
-    rest: &[u8],
-    ahead: impl FnOnce() -> Blocks,
-) -> io::Result<Date> {
+fn trace_date(header: &FileHeader, first: &Record, rest: &[u8], ahead: impl FnOnce() -> Blocks) -> io::Result<Date> {
     let mut fallback = None;
     if let Some(date) = look(first, &mut fallback) {
         return Ok(date);

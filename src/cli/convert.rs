@@ -170,8 +170,7 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
     stop_on_signals(meter.clone())?;
     let jobs = jobs.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build().context("cannot start threads")?;
-    let summary =
-        progress::shown(&meter, output, log, || pool.install(|| run::convert(&found, &options, &meter)))?;
+    let summary = progress::shown(&meter, output, log, || pool.install(|| run::convert(&found, &options, &meter)))?;
     report(&summary, output, log, summary_json)?;
     Ok(if summary.is_damaged() && !dry_run { Outcome::Damaged } else { Outcome::Whole })
 }

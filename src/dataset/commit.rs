@@ -30,13 +30,8 @@ impl Lock {
     pub fn take(layout: &Layout, wait: bool) -> Result<Lock> {
         let (folder, path) = (layout.private(), layout.lock());
         fs::create_dir_all(&folder).during("create the folder", &folder)?;
-        let mut file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .during("open", &path)?;
+        let mut file =
+            File::options().read(true).write(true).create(true).truncate(false).open(&path).during("open", &path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) if wait => file.lock().during("lock", &path)?,
@@ -70,10 +65,8 @@ pub fn recover(layout: &Layout) -> Result<bool> {
         // A journal gets its name only when it is whole; a temporary one never counted.
         if path.extension().is_some_and(|e| e == "json") {
             let bytes = fs::read(&path).during("read the journal", &path)?;
-            let journal: Journal = serde_json::from_slice(&bytes).map_err(|e| Error::Dataset {
-                path: path.clone(),
-                message: format!("the journal is damaged: {e}"),
-            })?;
+            let journal: Journal = serde_json::from_slice(&bytes)
+                .map_err(|e| Error::Dataset { path: path.clone(), message: format!("the journal is damaged: {e}") })?;
             complete(layout, &journal.manifest)?;
         } else {
             fs::remove_file(&path).during("remove", &path)?;
@@ -96,10 +89,8 @@ pub fn recover(layout: &Layout) -> Result<bool> {
 fn children(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
     match fs::read_dir(folder) {
         Ok(entries) => {
-            let mut paths = entries
-                .map(|e| e.map(|e| e.path()))
-                .collect::<io::Result<Vec<_>>>()
-                .during("list", folder)?;
+            let mut paths =
+                entries.map(|e| e.map(|e| e.path())).collect::<io::Result<Vec<_>>>().during("list", folder)?;
             paths.sort();
             Ok(paths)
         }

@@ -102,10 +102,9 @@ impl State {
     pub fn load(layout: &Layout) -> Result<State> {
         let folder = layout.manifests();
         let mut paths: Vec<_> = match std::fs::read_dir(&folder) {
-            Ok(entries) => entries
-                .map(|e| e.map(|e| e.path()))
-                .collect::<std::io::Result<_>>()
-                .during("list", &folder)?,
+            Ok(entries) => {
+                entries.map(|e| e.map(|e| e.path())).collect::<std::io::Result<_>>().during("list", &folder)?
+            }
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(e) => return Err(e).during("list", &folder),
         };

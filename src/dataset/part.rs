@@ -107,11 +107,8 @@ impl Encoder {
                 properties = properties.set_column_bloom_filter_enabled(path, true);
             }
         }
-        let leaves = table
-            .columns
-            .iter()
-            .map(|c| if c.column_type == ColumnType::MapStringString { 2 } else { 1 })
-            .collect();
+        let leaves =
+            table.columns.iter().map(|c| if c.column_type == ColumnType::MapStringString { 2 } else { 1 }).collect();
         let ts_column = table.columns.iter().position(|c| c.name == "ts_uts");
         let properties = Arc::new(properties.build());
         Ok(Encoder { schema, parquet: Arc::new(parquet), properties, leaves, ts_column })
@@ -158,9 +155,8 @@ impl OpenPart {
         }
         let file = File::create_new(&path).during("create", &path)?;
         let file = HashingFile { file: BufWriter::with_capacity(1 << 20, file), hash: Sha256::new(), bytes: 0 };
-        let file =
-            SerializedFileWriter::new(file, encoder.parquet.root_schema_ptr(), encoder.properties.clone())
-                .map_err(|source| parquet_error(&path, source))?;
+        let file = SerializedFileWriter::new(file, encoder.parquet.root_schema_ptr(), encoder.properties.clone())
+            .map_err(|source| parquet_error(&path, source))?;
         Ok(OpenPart {
             path,
             encoder,
@@ -212,8 +208,7 @@ impl OpenPart {
 
     fn start_group(&mut self) -> Result<()> {
         let factory = ArrowRowGroupWriterFactory::new(&self.file, self.encoder.schema.clone());
-        let writers =
-            factory.create_column_writers(self.groups).map_err(|source| parquet_error(&self.path, source))?;
+        let writers = factory.create_column_writers(self.groups).map_err(|source| parquet_error(&self.path, source))?;
         let mut writers = writers.into_iter();
         self.columns = self.encoder.leaves.iter().map(|&n| writers.by_ref().take(n).collect()).collect();
         Ok(())
@@ -274,10 +269,9 @@ fn parquet_error(path: &Path, source: parquet::errors::ParquetError) -> Error {
     match source {
         parquet::errors::ParquetError::External(inner) => match inner.downcast::<io::Error>() {
             Ok(source) => Error::Io { action: "write", path: path.to_owned(), source: *source },
-            Err(other) => Error::Parquet {
-                path: path.to_owned(),
-                source: parquet::errors::ParquetError::External(other),
-            },
+            Err(other) => {
+                Error::Parquet { path: path.to_owned(), source: parquet::errors::ParquetError::External(other) }
+            }
         },
         source => Error::Parquet { path: path.to_owned(), source },
     }

@@ -2,8 +2,27 @@
 
 /// Names by bit. The set names of the list column `ops`.
 const NAMES: [&str; 21] = [
-    "CLONE", "EXEC", "EXIT", "SETUID", "SETNS", "ACCEPT", "CONNECT", "OPEN", "READ_RECV", "WRITE_SEND", "CLOSE",
-    "TRUNCATE", "SHUTDOWN", "MMAP", "DIGEST", "MKDIR", "RMDIR", "LINK", "UNLINK", "SYMLINK", "RENAME",
+    "CLONE",
+    "EXEC",
+    "EXIT",
+    "SETUID",
+    "SETNS",
+    "ACCEPT",
+    "CONNECT",
+    "OPEN",
+    "READ_RECV",
+    "WRITE_SEND",
+    "CLOSE",
+    "TRUNCATE",
+    "SHUTDOWN",
+    "MMAP",
+    "DIGEST",
+    "MKDIR",
+    "RMDIR",
+    "LINK",
+    "UNLINK",
+    "SYMLINK",
+    "RENAME",
 ];
 
 /// File operations, which the reference prints before all else, in its order.

@@ -67,7 +67,10 @@ pub enum ColumnData {
     Plain(ArrayRef),
     /// Row `i` has the value `values[keys[i]]`; a null key is NULL. Keys are shared by all columns of one entity, and
     /// values may repeat.
-    Keyed { keys: Arc<Int32Array>, values: ArrayRef },
+    Keyed {
+        keys: Arc<Int32Array>,
+        values: ArrayRef,
+    },
 }
 
 impl ColumnType {
@@ -169,8 +172,7 @@ impl<R: ?Sized> Get<R> {
                 Arc::new(b.finish())
             }
             Get::Map(get) => {
-                let names =
-                    MapFieldNames { entry: "key_value".into(), key: "key".into(), value: "value".into() };
+                let names = MapFieldNames { entry: "key_value".into(), key: "key".into(), value: "value".into() };
                 let mut b = MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new());
                 for r in rows {
                     let pairs = get(r);

@@ -122,8 +122,7 @@ pub fn markdown(tables: &[TableInfo]) -> String {
         put!(out, "\n## {}\n\nA row is {}.\n", table.name, table.doc);
         put!(out, "| column | type | SysFlow attribute | meaning |\n| --- | --- | --- | --- |");
         for column in &table.columns {
-            let attribute =
-                if column.attribute.is_empty() { String::new() } else { format!("`{}`", column.attribute) };
+            let attribute = if column.attribute.is_empty() { String::new() } else { format!("`{}`", column.attribute) };
             put!(out, "| `{}` | {} | {attribute} | {} |", column.name, column.column_type.name(), column.doc);
         }
     }

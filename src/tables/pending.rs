@@ -70,11 +70,8 @@ impl<R: Send + Sync + 'static> ByDate<R> {
         if self.waiting.len() >= MAX_DATES && !self.waiting.contains_key(&date) {
             self.flush(ready);
         }
-        let waiting = self.waiting.entry(date).or_insert_with(|| Waiting {
-            rows: Vec::new(),
-            bytes: 0,
-            inputs: BTreeSet::new(),
-        });
+        let waiting =
+            self.waiting.entry(date).or_insert_with(|| Waiting { rows: Vec::new(), bytes: 0, inputs: BTreeSet::new() });
         waiting.rows.push(row);
         waiting.bytes += bytes;
         waiting.inputs.insert(input);

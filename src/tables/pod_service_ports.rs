@@ -21,6 +21,9 @@ pub struct Row {
     node_port: Option<i32>,
     proto: Option<entities::Str>,
     cluster_ip: Option<entities::Str>,
+    service_no: usize,
+    port_no: Option<usize>,
+    cluster_ip_no: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -44,24 +47,32 @@ pub const COLUMNS: &[Column<Row>] = &[
     column("node_port", "portList.nodePort", I32(|r| r.node_port), "port of every node, 0 for none"),
     column("proto", "portList.proto", Str(|r| text(&r.proto)), "TCP, UDP or SCTP"),
     column("cluster_ip", "pod.services.clusterIP", Str(|r| text(&r.cluster_ip)), "cluster address"),
+    column("service_no", "", I32(|r| i32::try_from(r.service_no).ok()), "ordinal of the service in the pod"),
+    column("port_no", "", I32(|r| r.port_no.and_then(|n| n.try_into().ok())), "ordinal of the port in the service"),
+    column(
+        "cluster_ip_no",
+        "",
+        I32(|r| r.cluster_ip_no.and_then(|n| n.try_into().ok())),
+        "ordinal of the cluster address in the service",
+    ),
 ];
 
 /// The rows of a pod's services, in their order: ports within a service, cluster IPs within a port.
-pub fn rows<'r>(
-    trace: &'r Arc<Trace>,
-    pod: &'r Arc<Pod>,
-    services: &'r [Service],
-) -> impl Iterator<Item = Row> + 'r {
-    services.iter().flat_map(move |service| {
+pub fn rows<'r>(trace: &'r Arc<Trace>, pod: &'r Arc<Pod>, services: &'r [Service]) -> impl Iterator<Item = Row> + 'r {
+    services.iter().enumerate().flat_map(move |(service_no, service)| {
         let copy = |text: &Option<crate::trace::records::Text>| text.as_deref().map(entities::Str::from);
         let identity = Arc::new(Identity {
             name: copy(&service.name),
             id: copy(&service.id),
             namespace: copy(&service.namespace),
         });
-        or_none(service.port_list.as_deref()).flat_map(move |port: Option<&Port>| {
+        or_none(service.port_list.as_deref()).flat_map(move |port: Option<(usize, &Port)>| {
+            let (port_no, port) = port.unzip();
             let identity = identity.clone();
             or_none(service.cluster_ip.as_deref()).map(move |ip| Row {
+                service_no,
+                port_no,
+                cluster_ip_no: ip.map(|(no, _)| no),
                 trace: trace.clone(),
                 pod: pod.clone(),
                 service: identity.clone(),
@@ -69,14 +80,14 @@ pub fn rows<'r>(
                 target_port: port.and_then(|p| p.target_port),
                 node_port: port.and_then(|p| p.node_port),
                 proto: port.and_then(|p| copy(&p.proto)),
-                cluster_ip: ip.map(|ip| net::dotted(*ip).into()),
+                cluster_ip: ip.map(|(_, ip)| net::dotted(*ip).into()),
             })
         })
     })
 }
 
-/// The entries of a list, or one `None` for an empty or absent one.
-fn or_none<T>(list: Option<&[T]>) -> impl Iterator<Item = Option<&T>> {
+/// The entries of a list with their ordinals, or one `None` for an empty or absent one.
+fn or_none<T>(list: Option<&[T]>) -> impl Iterator<Item = Option<(usize, &T)>> {
     let list = list.unwrap_or_default();
-    list.iter().map(Some).chain(list.is_empty().then_some(None))
+    list.iter().enumerate().map(Some).chain(list.is_empty().then_some(None))
 }

@@ -126,8 +126,8 @@ impl FileHeader {
                 match key {
                     b"avro.codec" => {
                         let name = String::from_utf8_lossy(value);
-                        codec = Codec::by_name(&name)
-                            .ok_or_else(|| HeaderError::Codec(name.chars().take(40).collect()))?;
+                        codec =
+                            Codec::by_name(&name).ok_or_else(|| HeaderError::Codec(name.chars().take(40).collect()))?;
                     }
                     b"avro.schema" => schema_json = Some(value.to_vec()),
                     _ => {}

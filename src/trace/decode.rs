@@ -165,9 +165,7 @@ impl<'a> Cursor<'a> {
                 let ty = self.branch(branches)?;
                 self.nested(|cur| cur.skip(schema, ty))
             }
-            Type::Record(record) => {
-                self.nested(|cur| record.fields.iter().try_for_each(|f| cur.skip(schema, f.ty)))
-            }
+            Type::Record(record) => self.nested(|cur| record.fields.iter().try_for_each(|f| cur.skip(schema, f.ty))),
         }
     }
 
@@ -341,9 +339,7 @@ mod tests {
     }
 
     fn schema(field: &str) -> Schema {
-        let text = format!(
-            r#"{{"type":"record","name":"SysFlow","fields":[{{"name":"rec","type":[{field}]}}]}}"#
-        );
+        let text = format!(r#"{{"type":"record","name":"SysFlow","fields":[{{"name":"rec","type":[{field}]}}]}}"#);
         Schema::parse(text.as_bytes()).unwrap()
     }
 

@@ -297,9 +297,7 @@ impl Branch {
             "Process" => Branch::Process,
             "File" => Branch::File,
             // The oldest collectors called a process event a flow; a real flow has an end.
-            "ProcessFlow" if !record.fields.iter().any(|f| f.name == "endTs") => {
-                Branch::Event(EventKind::ProcessEvent)
-            }
+            "ProcessFlow" if !record.fields.iter().any(|f| f.name == "endTs") => Branch::Event(EventKind::ProcessEvent),
             name => event_kind(name).map_or(Branch::Unknown, Branch::Event),
         }
     }
@@ -312,8 +310,7 @@ impl<'a> Record<'a> {
     /// The bytes are no value of the schema.
     pub fn decode(cur: &mut Cursor<'a>, schema: &'a Schema, branches: &Branches) -> Result<Record<'a>, DecodeError> {
         let index = cur.long()?;
-        let &(ty, branch) =
-            usize::try_from(index).ok().and_then(|i| branches.0.get(i)).ok_or(DecodeError::BadIndex)?;
+        let &(ty, branch) = usize::try_from(index).ok().and_then(|i| branches.0.get(i)).ok_or(DecodeError::BadIndex)?;
         Ok(match branch {
             Branch::Header => Record::Header(Decode::decode(cur, schema, ty)?.unwrap_or_default()),
             Branch::Pod => Record::Pod(Decode::decode(cur, schema, ty)?.unwrap_or_default()),

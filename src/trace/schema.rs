@@ -97,9 +97,7 @@ impl Schema {
                 Type::Record(r) if records::slots(&r.name).is_some() => Some(r),
                 _ => None,
             })
-            .flat_map(|r| {
-                r.fields.iter().filter(|f| f.slot == NO_SLOT).map(move |f| format!("{}.{}", r.name, f.name))
-            })
+            .flat_map(|r| r.fields.iter().filter(|f| f.slot == NO_SLOT).map(move |f| format!("{}.{}", r.name, f.name)))
     }
 }
 
