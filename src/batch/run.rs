@@ -160,13 +160,13 @@ fn convert_inputs(
     writer: &mut DatasetWriter,
 ) -> Result<(Vec<InputCounts>, Vec<String>)> {
     let mut source = Source::new(&plan.inputs, options, meter);
-    let mut step = source.next()?;
+    let mut step = source.read()?;
     while let Some(current) = step {
         let write = || match &current {
             Step::Rows(chunks) => write_all(writer, chunks),
             Step::Cut(chunks) => write_all(writer, chunks).and_then(|()| writer.cut()),
         };
-        let (next, written) = rayon::join(|| source.next(), write);
+        let (next, written) = rayon::join(|| source.read(), write);
         written?;
         step = next?;
         fault::point("rows written");

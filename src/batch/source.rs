@@ -20,7 +20,7 @@ use crate::trace::decode::Cursor;
 use crate::trace::reader::{Blocks, Item, Place, Severity};
 use crate::trace::records::{Event, Record};
 
-/// What [`Source::next`] hands out.
+/// What [`Source::read`] hands out.
 pub enum Step {
     /// Rows to write.
     Rows(Vec<Chunk>),
@@ -76,7 +76,7 @@ impl<'p> Source<'p> {
     ///
     /// # Errors
     /// An input cannot be read any more or has changed, or the run was asked to stop. Damage is no error.
-    pub fn next(&mut self) -> Result<Option<Step>> {
+    pub fn read(&mut self) -> Result<Option<Step>> {
         loop {
             self.meter.check()?;
             if let Some(mut open) = self.open.take() {

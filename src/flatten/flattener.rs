@@ -2,18 +2,16 @@
 
 use std::sync::Arc;
 
-use super::entities::{Container, Entities, File, Index, Pod, Process, Ref, Str, Trace};
-use super::opflags;
+use super::entities::{Container, Entities, File, Index, Pod, Process, Str, Trace};
+use super::event::Target;
 use super::time::Date;
-use crate::k8s::message;
 use crate::tables::entity_row::EntityRow;
 use crate::tables::pending::Pending;
-use crate::tables::records::{K8s, Row};
 use crate::tables::schema::TableId;
 use crate::tables::traces::RecordCounts;
 use crate::tables::{pod_service_ports, processes, rejects, traces};
 use crate::trace::reader::{Damage, Place, Severity};
-use crate::trace::records::{Event, EventKind, Header, Record};
+use crate::trace::records::{EventKind, Header, Record};
 
 /// What all rows of an input know of it.
 #[derive(Debug, Clone)]
@@ -354,10 +352,16 @@ impl Flattener {
                     trace.row.filtered += 1;
                     return;
                 }
-                rows[TableId::Records as usize] += 1;
                 let date = event.ts.map_or(date, Date::of);
-                let dangling = push_event(trace, pending, index, date, place, kind, event);
-                trace.row.dangling += dangling;
+                let mut target = Target { trace: &trace.info, rows, pending, input: index, date };
+                let (k8s, warnings) = match kind {
+                    EventKind::K8sEvent => target.push_kubernetes(record_no, &event),
+                    _ => (None, Vec::new()),
+                };
+                trace.row.dangling += target.push_event(entities, place, kind, event, k8s);
+                for (code, message) in warnings {
+                    self.reject(Severity::Warning, code, message, Some(record_no), None, Some(0));
+                }
             }
         }
     }
@@ -366,77 +370,4 @@ impl Flattener {
 fn pod_of(entities: &mut Entities, container: Option<Index>) -> Option<Arc<Pod>> {
     let pod = container.and_then(|c| entities.pod(c).index())?;
     Some(entities.pods.get(pod).entity.clone())
-}
-
-/// Adds an event's row to `records`. Returns the number of references that lead nowhere.
-fn push_event(
-    trace: &mut CurrentTrace,
-    pending: &mut Pending,
-    index: u32,
-    date: Date,
-    place: Place,
-    kind: EventKind,
-    event: Event,
-) -> i64 {
-    let entities = &mut trace.entities;
-    let process = entities.process(event.proc_oid.as_ref());
-    let of_process = |refer: &mut dyn FnMut(Index) -> Ref| process.index().map_or(Ref::Absent, refer);
-    let parent = of_process(&mut |p| entities.parent(p));
-    let container = of_process(&mut |p| entities.process_container(p));
-    let pod = container.index().map_or(Ref::Absent, |c| entities.pod(c));
-    let file = entities.file(event.file_oid.as_ref());
-    let new_file = entities.file(event.new_file_oid.as_ref());
-    let all = [process, parent, container, pod, file, new_file];
-    let dangling = all.iter().filter(|r| **r == Ref::Dangling).count() as i64;
-
-    let batch = pending.records.batch(date, index, &mut pending.ready);
-    let number = batch.number;
-    batch.traces.push_trace(&trace.info);
-    let latest = process.index().map(|i| entities.processes.get_mut(i));
-    batch.processes.push_entity(latest, number, 0);
-    let latest = parent.index().map(|i| entities.processes.get_mut(i));
-    batch.parents.push_entity(latest, number, 1);
-    let latest = file.index().map(|i| entities.files.get_mut(i));
-    batch.files.push_entity(latest, number, 0);
-    let latest = new_file.index().map(|i| entities.files.get_mut(i));
-    batch.new_files.push_entity(latest, number, 1);
-    let latest = container.index().map(|i| entities.containers.get_mut(i));
-    batch.containers.push_entity(latest, number, 0);
-    let latest = pod.index().map(|i| entities.pods.get_mut(i));
-    batch.pods.push_entity(latest, number, 0);
-    batch.ops.push(event.op_flags.or_else(|| opflags::flag(event.op_name.as_deref()?)));
-    batch.sips.push(event.sip);
-    batch.dips.push(event.dip);
-
-    let is_flow = kind.is_flow();
-    let k8s = (kind == EventKind::K8sEvent).then(|| {
-        Box::new(K8s {
-            action: event.action.as_deref().map(Str::from),
-            kind: event.kind.as_deref().map(Str::from),
-            message: event.message.as_deref().map(|m| message::fix(m).into()),
-        })
-    });
-    batch.rows.push(Row {
-        record_no: place.record_no as i64,
-        kind: Some(kind),
-        ret: event.ret,
-        ts: event.ts,
-        end_ts: event.end_ts.filter(|_| is_flow),
-        tid: event.tid,
-        fd: event.fd,
-        open_flags: event.open_flags,
-        proto: event.proto,
-        sport: event.sport,
-        dport: event.dport,
-        rbytes: event.rbytes,
-        rops: event.rops,
-        wbytes: event.wbytes,
-        wops: event.wops,
-        threads_cloned: event.threads_cloned,
-        threads_exited: event.threads_exited,
-        clone_errors: event.clone_errors,
-        k8s,
-    });
-    pending.records.pushed(date, place.size, &mut pending.ready);
-    dangling
 }

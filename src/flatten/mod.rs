@@ -1,6 +1,7 @@
 //! From records to flat rows: entities in force, references, operation flags, addresses, times.
 
 pub mod entities;
+pub mod event;
 pub mod flattener;
 pub mod net;
 pub mod opflags;

@@ -27,6 +27,9 @@ pub enum ColumnType {
 /// Pairs of a MAP column.
 pub type Pairs = [(Box<str>, Box<str>)];
 
+/// Entries of a LIST<STRING> column.
+pub type Strings<'r> = Cow<'r, [Box<str>]>;
+
 /// How a column's value is taken from a row of type `R`, and with it the column's type.
 pub enum Get<R: ?Sized> {
     Bool(fn(&R) -> Option<bool>),
@@ -37,7 +40,7 @@ pub enum Get<R: ?Sized> {
     /// Nanoseconds since 1970 UTC, which become a TIMESTAMP of microseconds, floored.
     Time(fn(&R) -> Option<i64>),
     Str(for<'r> fn(&'r R) -> Option<Cow<'r, str>>),
-    StrList(for<'r> fn(&'r R) -> Option<Cow<'r, [Box<str>]>>),
+    StrList(for<'r> fn(&'r R) -> Option<Strings<'r>>),
     I64List(for<'r> fn(&'r R) -> Option<Cow<'r, [i64]>>),
     Map(for<'r> fn(&'r R) -> Option<&'r Pairs>),
 }

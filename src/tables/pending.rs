@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::column::{Column, ColumnData};
 use super::records;
 use super::schema::TableId;
-use super::{containers, files, pod_service_ports, pods, processes, rejects, traces};
+use super::{
+    containers, files, k8s_events, k8s_items, k8s_service_ports, pod_service_ports, pods, processes, rejects, traces,
+};
 use crate::dataset::part::Rows;
 use crate::dataset::writer::Chunk;
 use crate::flatten::time::Date;
@@ -147,6 +149,9 @@ pub struct Pending {
     pub containers: ByDate<containers::Row>,
     pub pods: ByDate<pods::Row>,
     pub pod_service_ports: ByDate<pod_service_ports::Row>,
+    pub k8s_events: ByDate<k8s_events::Row>,
+    pub k8s_items: ByDate<k8s_items::Row>,
+    pub k8s_service_ports: ByDate<k8s_service_ports::Row>,
     pub traces: ByDate<traces::Row>,
     pub rejects: ByDate<rejects::Row>,
     pub ready: Ready,
@@ -162,6 +167,9 @@ impl Pending {
             containers: ByDate::new(TableId::Containers, containers::COLUMNS),
             pods: ByDate::new(TableId::Pods, pods::COLUMNS),
             pod_service_ports: ByDate::new(TableId::PodServicePorts, pod_service_ports::COLUMNS),
+            k8s_events: ByDate::new(TableId::K8sEvents, k8s_events::COLUMNS),
+            k8s_items: ByDate::new(TableId::K8sItems, k8s_items::COLUMNS),
+            k8s_service_ports: ByDate::new(TableId::K8sServicePorts, k8s_service_ports::COLUMNS),
             traces: ByDate::new(TableId::Traces, traces::COLUMNS),
             rejects: ByDate::new(TableId::Rejects, rejects::COLUMNS),
             ready: Ready { chunks: Vec::new(), batch_bytes },
@@ -190,6 +198,9 @@ impl Pending {
         self.containers.flush(ready);
         self.pods.flush(ready);
         self.pod_service_ports.flush(ready);
+        self.k8s_events.flush(ready);
+        self.k8s_items.flush(ready);
+        self.k8s_service_ports.flush(ready);
         self.traces.flush(ready);
         self.rejects.flush(ready);
     }

@@ -17,6 +17,7 @@ use super::entity_row::{list, text};
 use super::schema::ColumnInfo;
 use crate::flatten::entities::{self, Container, File, Latest, Pod, Process, Trace};
 use crate::flatten::{net, opflags};
+use crate::k8s::expand::KubernetesEvent;
 use crate::trace::records::EventKind;
 
 pub const DOC: &str = "an event or flow (PE, FE, NE, PF, FF, NF, KE), flattened with all that it refers to";
@@ -42,16 +43,7 @@ pub struct Row {
     pub threads_cloned: Option<i64>,
     pub threads_exited: Option<i64>,
     pub clone_errors: Option<i64>,
-    pub k8s: Option<Box<K8s>>,
-}
-
-/// What a KE has and no other event.
-#[derive(Debug)]
-pub struct K8s {
-    pub action: Option<entities::Str>,
-    pub kind: Option<entities::Str>,
-    /// Fixed.
-    pub message: Option<Arc<str>>,
+    pub k8s: Option<Arc<KubernetesEvent>>,
 }
 
 /// Values that many rows share: each once, and for each row the place of its value, or -1.

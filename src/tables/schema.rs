@@ -6,7 +6,10 @@ use arrow_schema::{Field, Schema, SchemaRef};
 use serde::Serialize;
 
 use super::column::{Column, ColumnType};
-use super::{containers, files, pod_service_ports, pods, processes, records, rejects, traces};
+use super::{
+    containers, files, k8s_events, k8s_items, k8s_service_ports, pod_service_ports, pods, processes, records, rejects,
+    traces,
+};
 
 /// A column as the contract describes it.
 #[derive(Debug, Clone, Serialize)]
@@ -44,18 +47,24 @@ pub enum TableId {
     Containers,
     Pods,
     PodServicePorts,
+    K8sEvents,
+    K8sItems,
+    K8sServicePorts,
     Traces,
     Rejects,
 }
 
 impl TableId {
-    pub const ALL: [TableId; 8] = [
+    pub const ALL: [TableId; 11] = [
         TableId::Records,
         TableId::Processes,
         TableId::Files,
         TableId::Containers,
         TableId::Pods,
         TableId::PodServicePorts,
+        TableId::K8sEvents,
+        TableId::K8sItems,
+        TableId::K8sServicePorts,
         TableId::Traces,
         TableId::Rejects,
     ];
@@ -71,6 +80,9 @@ impl TableId {
             TableId::Containers => "containers",
             TableId::Pods => "pods",
             TableId::PodServicePorts => "pod_service_ports",
+            TableId::K8sEvents => "k8s_events",
+            TableId::K8sItems => "k8s_items",
+            TableId::K8sServicePorts => "k8s_service_ports",
             TableId::Traces => "traces",
             TableId::Rejects => "rejects",
         }
@@ -89,6 +101,9 @@ impl TableId {
             TableId::Containers => (containers::DOC, describe(containers::COLUMNS)),
             TableId::Pods => (pods::DOC, describe(pods::COLUMNS)),
             TableId::PodServicePorts => (pod_service_ports::DOC, describe(pod_service_ports::COLUMNS)),
+            TableId::K8sEvents => (k8s_events::DOC, describe(k8s_events::COLUMNS)),
+            TableId::K8sItems => (k8s_items::DOC, describe(k8s_items::COLUMNS)),
+            TableId::K8sServicePorts => (k8s_service_ports::DOC, describe(k8s_service_ports::COLUMNS)),
             TableId::Traces => (traces::DOC, describe(traces::COLUMNS)),
             TableId::Rejects => (rejects::DOC, describe(rejects::COLUMNS)),
         };

@@ -107,6 +107,9 @@ pub const COLUMNS: &[Column<Row>] = &[
     column("rows_containers", "", rows!(Row, Containers), "rows written to containers"),
     column("rows_pods", "", rows!(Row, Pods), "rows written to pods"),
     column("rows_pod_service_ports", "", rows!(Row, PodServicePorts), "rows written to pod_service_ports"),
+    column("rows_k8s_events", "", rows!(Row, K8sEvents), "rows written to k8s_events"),
+    column("rows_k8s_items", "", rows!(Row, K8sItems), "rows written to k8s_items"),
+    column("rows_k8s_service_ports", "", rows!(Row, K8sServicePorts), "rows written to k8s_service_ports"),
     column("rows_rejects", "", rows!(Row, Rejects), "rows written to rejects"),
     column(
         "dangling_references",

@@ -1,0 +1,131 @@
+//! An event or flow as rows: of `records`, and of the Kubernetes tables if it is a KE.
+
+use std::sync::Arc;
+
+use super::entities::{Entities, Index, Ref, Trace};
+use super::opflags;
+use super::time::Date;
+use crate::k8s::expand::{self, ItemRow, KubernetesEvent, PortRow, Warning};
+use crate::tables::pending::Pending;
+use crate::tables::records::Row;
+use crate::tables::schema::TableId;
+use crate::trace::reader::Place;
+use crate::trace::records::{Event, EventKind};
+
+/// Where the rows of an event go.
+pub struct Target<'t> {
+    pub trace: &'t Arc<Trace>,
+    /// Counts of rows by table.
+    pub rows: &'t mut [i64; TableId::COUNT],
+    pub pending: &'t mut Pending,
+    /// Ordinal of the input.
+    pub input: u32,
+    /// The rows' date.
+    pub date: Date,
+}
+
+/// Rows of a KE, and what is to be said of it.
+struct KubernetesRows<'r, 't> {
+    target: &'r mut Target<'t>,
+    warnings: Vec<Warning>,
+}
+
+impl expand::Rows for KubernetesRows<'_, '_> {
+    fn item(&mut self, row: ItemRow) {
+        let Target { rows, pending, input, date, .. } = &mut *self.target;
+        rows[TableId::K8sItems as usize] += 1;
+        let bytes = 256 + 2 * row.json.len();
+        pending.k8s_items.push(*date, *input, row, bytes, &mut pending.ready);
+    }
+
+    fn port(&mut self, row: PortRow) {
+        let Target { rows, pending, input, date, .. } = &mut *self.target;
+        rows[TableId::K8sServicePorts as usize] += 1;
+        pending.k8s_service_ports.push(*date, *input, row, 256, &mut pending.ready);
+    }
+
+    fn warn(&mut self, warning: Warning) {
+        self.warnings.push(warning);
+    }
+}
+
+impl Target<'_> {
+    /// Adds a KE's rows to `k8s_events`, `k8s_items` and `k8s_service_ports`.
+    pub fn push_kubernetes(&mut self, record_no: i64, event: &Event) -> (Option<Arc<KubernetesEvent>>, Vec<Warning>) {
+        let trace = self.trace;
+        let mut rows = KubernetesRows { target: self, warnings: Vec::new() };
+        let k8s = expand::expand(trace, record_no, event, &mut rows);
+        let warnings = rows.warnings;
+        self.rows[TableId::K8sEvents as usize] += 1;
+        let bytes = event.message.as_ref().map_or(0, |m| m.len());
+        let pending = &mut *self.pending;
+        pending.k8s_events.push(self.date, self.input, k8s.clone(), bytes, &mut pending.ready);
+        (Some(k8s), warnings)
+    }
+
+    /// Adds an event's row to `records`. Returns the number of references that lead nowhere.
+    pub fn push_event(
+        &mut self,
+        entities: &mut Entities,
+        place: Place,
+        kind: EventKind,
+        event: Event,
+        k8s: Option<Arc<KubernetesEvent>>,
+    ) -> i64 {
+        self.rows[TableId::Records as usize] += 1;
+        let process = entities.process(event.proc_oid.as_ref());
+        let of_process = |refer: &mut dyn FnMut(Index) -> Ref| process.index().map_or(Ref::Absent, refer);
+        let parent = of_process(&mut |p| entities.parent(p));
+        let container = of_process(&mut |p| entities.process_container(p));
+        let pod = container.index().map_or(Ref::Absent, |c| entities.pod(c));
+        let file = entities.file(event.file_oid.as_ref());
+        let new_file = entities.file(event.new_file_oid.as_ref());
+        let all = [process, parent, container, pod, file, new_file];
+        let dangling = all.iter().filter(|r| **r == Ref::Dangling).count() as i64;
+
+        let pending = &mut *self.pending;
+        let batch = pending.records.batch(self.date, self.input, &mut pending.ready);
+        let number = batch.number;
+        batch.traces.push_trace(self.trace);
+        let latest = process.index().map(|i| entities.processes.get_mut(i));
+        batch.processes.push_entity(latest, number, 0);
+        let latest = parent.index().map(|i| entities.processes.get_mut(i));
+        batch.parents.push_entity(latest, number, 1);
+        let latest = file.index().map(|i| entities.files.get_mut(i));
+        batch.files.push_entity(latest, number, 0);
+        let latest = new_file.index().map(|i| entities.files.get_mut(i));
+        batch.new_files.push_entity(latest, number, 1);
+        let latest = container.index().map(|i| entities.containers.get_mut(i));
+        batch.containers.push_entity(latest, number, 0);
+        let latest = pod.index().map(|i| entities.pods.get_mut(i));
+        batch.pods.push_entity(latest, number, 0);
+        batch.ops.push(event.op_flags.or_else(|| opflags::flag(event.op_name.as_deref()?)));
+        batch.sips.push(event.sip);
+        batch.dips.push(event.dip);
+
+        let is_flow = kind.is_flow();
+        batch.rows.push(Row {
+            record_no: place.record_no as i64,
+            kind: Some(kind),
+            ret: event.ret,
+            ts: event.ts,
+            end_ts: event.end_ts.filter(|_| is_flow),
+            tid: event.tid,
+            fd: event.fd,
+            open_flags: event.open_flags,
+            proto: event.proto,
+            sport: event.sport,
+            dport: event.dport,
+            rbytes: event.rbytes,
+            rops: event.rops,
+            wbytes: event.wbytes,
+            wops: event.wops,
+            threads_cloned: event.threads_cloned,
+            threads_exited: event.threads_exited,
+            clone_errors: event.clone_errors,
+            k8s,
+        });
+        pending.records.pushed(self.date, place.size, &mut pending.ready);
+        dangling
+    }
+}

@@ -1,0 +1,157 @@
+//! An item of a message: a pod, service, node, …
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use super::json::{Object, Odd, string};
+
+type Str = Box<str>;
+
+/// What the columns want of an item. Everything else is in its JSON.
+#[derive(Debug, Default, PartialEq)]
+pub struct Item {
+    pub name: Option<Str>,
+    pub namespace: Option<Str>,
+    pub uid: Option<Str>,
+    pub timestamp: Option<Str>,
+    pub pod_ip: Option<Str>,
+    pub host_ip: Option<Str>,
+    /// `None` (the word) for a headless service.
+    pub cluster_ip: Option<Str>,
+    pub addresses: Option<Vec<Str>>,
+    pub node_name: Option<Str>,
+    pub phase: Option<Str>,
+    pub labels: Option<Vec<(Str, Str)>>,
+    pub selector: Option<Vec<(Str, Str)>>,
+}
+
+/// What Kubernetes writes for the cluster IP of a headless service.
+const HEADLESS: &str = "None";
+
+impl Item {
+    /// Reads an item. One that is no object has no fields, and is noted.
+    pub fn parse<'a>(json: &'a RawValue, odd: &mut Odd) -> (Item, Option<Object<'a>>) {
+        let Some(object) = Object::of(json) else {
+            odd.0.push("items".into());
+            return (Item::default(), None);
+        };
+        let mut text = |name| object.string(name, odd).map(owned);
+        let (name, namespace, uid) = (text("name"), text("namespace"), text("uid"));
+        let (timestamp, node_name, phase) = (text("timestamp"), text("nodeName"), text("phase"));
+        let (pod_ip, host_ip, cluster_ip) = (text("podIP"), text("hostIP"), text("clusterIP"));
+        let mut addresses = |name| addresses(&object, name, odd);
+        let (nodes, pods, hosts, clusters) =
+            (addresses("addresses"), addresses("podIPs"), addresses("hostIPs"), addresses("clusterIPs"));
+        // In a dual-stack cluster the first of the list is the address of the single field.
+        let first = |list: &Option<Vec<Str>>| list.as_ref().and_then(|l| l.first().cloned());
+        let item = Item {
+            pod_ip: pod_ip.or_else(|| first(&pods)),
+            host_ip: host_ip.or_else(|| first(&hosts)),
+            cluster_ip: cluster_ip.or_else(|| first(&clusters)),
+            addresses: nodes.or(pods).or(clusters),
+            labels: object.object("labels", odd).map(|labels| labels.string_pairs("labels", odd)),
+            selector: selector(&object, odd),
+            name,
+            namespace,
+            uid,
+            timestamp,
+            node_name,
+            phase,
+        };
+        (item, Some(object))
+    }
+
+    /// The item's address and which it is: `podIP`, else `hostIP`, else `clusterIP` (as in the notebook).
+    pub fn ip(&self) -> Option<(&str, &'static str)> {
+        let given = |ip: &'_ Option<Str>| ip.as_deref().is_some_and(|ip| !ip.is_empty());
+        let all = [(&self.pod_ip, "podIP"), (&self.host_ip, "hostIP"), (&self.cluster_ip, "clusterIP")];
+        let (ip, kind) = all.into_iter().find(|(ip, _)| given(ip))?;
+        ip.as_deref().filter(|ip| *ip != HEADLESS || kind != "clusterIP").map(|ip| (ip, kind))
+    }
+
+    /// Whether it has an address of its own in the cluster.
+    pub fn has_cluster_ip(&self) -> bool {
+        self.cluster_ip.as_deref().is_some_and(|ip| !ip.is_empty() && ip != HEADLESS)
+    }
+}
+
+fn owned(text: Cow<str>) -> Str {
+    text.into()
+}
+
+/// A list of addresses: of strings, or of objects with an `ip` or `address` (Kubernetes API: PodIP, NodeAddress).
+fn addresses(object: &Object, name: &str, odd: &mut Odd) -> Option<Vec<Str>> {
+    let list = object.list(name, odd)?;
+    let address = |json: &RawValue| {
+        string(json).map(owned).or_else(|| {
+            let entry = Object::of(json)?;
+            let mut ignored = Odd::default();
+            entry.string("ip", &mut ignored).or_else(|| entry.string("address", &mut ignored)).map(owned)
+        })
+    };
+    let found: Vec<Str> = list.iter().filter_map(|json| address(json)).collect();
+    if found.len() < list.len() {
+        odd.0.push(name.to_owned());
+    }
+    Some(found)
+}
+
+/// A selector's labels: the object itself (services, replication controllers) or its `matchLabels` (all newer kinds).
+fn selector(object: &Object, odd: &mut Odd) -> Option<Vec<(Str, Str)>> {
+    let selector = object.object("selector", odd)?;
+    match (selector.get("matchLabels"), selector.get("matchExpressions")) {
+        (None, None) => Some(selector.string_pairs("selector", odd)),
+        _ => selector.object("matchLabels", odd).map(|labels| labels.string_pairs("matchLabels", odd)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(json: &str) -> (Item, Vec<String>) {
+        let raw: Box<RawValue> = serde_json::from_str(json).unwrap();
+        let mut odd = Odd::default();
+        let (item, _) = Item::parse(&raw, &mut odd);
+        (item, odd.0)
+    }
+
+    #[test]
+    fn the_ip_is_the_pods_then_the_hosts_then_the_clusters() {
+        for (json, ip) in [
+            (r#"{"podIP":"1.1.1.1","hostIP":"2.2.2.2","clusterIP":"3.3.3.3"}"#, Some(("1.1.1.1", "podIP"))),
+            (r#"{"podIP":null,"hostIP":"2.2.2.2"}"#, Some(("2.2.2.2", "hostIP"))),
+            (r#"{"podIP":"","hostIP":"","clusterIP":"3.3.3.3"}"#, Some(("3.3.3.3", "clusterIP"))),
+            (r#"{"clusterIP":"None"}"#, None),
+            (r#"{"podIPs":[{"ip":"1.1.1.1"},{"ip":"fd00::1"}]}"#, Some(("1.1.1.1", "podIP"))),
+            (r#"{"clusterIPs":["3.3.3.3","fd00::3"]}"#, Some(("3.3.3.3", "clusterIP"))),
+            ("{}", None),
+        ] {
+            assert_eq!(item(json).0.ip(), ip, "{json}");
+        }
+    }
+
+    #[test]
+    fn addresses_come_as_strings_or_objects() {
+        let (node, odd) = item(r#"{"addresses":["192.168.59.100",{"type":"Hostname","address":"minikube"},7]}"#);
+        assert_eq!(node.addresses.unwrap(), ["192.168.59.100".into(), "minikube".into()]);
+        assert_eq!(odd, ["addresses"]);
+    }
+
+    #[test]
+    fn selectors_of_old_and_new_kinds() {
+        let expected = Some(vec![("app".into(), "web".into())]);
+        assert_eq!(item(r#"{"selector":{"app":"web"}}"#).0.selector, expected);
+        assert_eq!(item(r#"{"selector":{"matchLabels":{"app":"web"}}}"#).0.selector, expected);
+        assert_eq!(item(r#"{"selector":{"matchExpressions":[]}}"#).0.selector, None);
+    }
+
+    #[test]
+    fn oddly_typed_fields_are_null_and_noted() {
+        let (odd_item, odd) = item(r#"{"name":7,"labels":["a"],"podIP":{},"namespace":"x","uid":"\ud800"}"#);
+        assert_eq!(odd_item, Item { namespace: Some("x".into()), ..Item::default() });
+        assert_eq!(odd, ["name", "uid", "podIP", "labels"]);
+        assert_eq!(item("3"), (Item::default(), vec!["items".to_owned()]));
+    }
+}

@@ -1,0 +1,60 @@
+//! The ports of a service item: each entry its own values. (The notebook repeats the last one.)
+
+use serde_json::value::RawValue;
+
+use super::json::{Object, Odd};
+
+/// An entry of `ports`.
+#[derive(Debug, Default, PartialEq)]
+pub struct ServicePort {
+    pub name: Option<Box<str>>,
+    pub port: Option<i32>,
+    /// A number, or the name of a container's port.
+    pub target_port: Option<Box<str>>,
+    pub node_port: Option<i32>,
+    pub protocol: Option<Box<str>>,
+}
+
+impl ServicePort {
+    /// Reads an entry. One that is no object has no fields, and is noted.
+    pub fn parse(json: &RawValue, odd: &mut Odd) -> ServicePort {
+        let Some(entry) = Object::of(json) else {
+            odd.0.push("ports".into());
+            return ServicePort::default();
+        };
+        ServicePort {
+            name: entry.string("name", odd).map(Into::into),
+            port: entry.integer("port", odd),
+            target_port: entry.string_or_number("targetPort", odd).map(Into::into),
+            node_port: entry.integer("nodePort", odd),
+            protocol: entry.string("protocol", odd).map(Into::into),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn port(json: &str) -> (ServicePort, Vec<String>) {
+        let raw: Box<RawValue> = serde_json::from_str(json).unwrap();
+        let mut odd = Odd::default();
+        (ServicePort::parse(&raw, &mut odd), odd.0)
+    }
+
+    #[test]
+    fn target_ports_are_numbers_or_names() {
+        assert_eq!(port(r#"{"targetPort":8080}"#).0.target_port.as_deref(), Some("8080"));
+        assert_eq!(port(r#"{"targetPort":"http"}"#).0.target_port.as_deref(), Some("http"));
+        assert_eq!(port(r#"{"targetPort":[1]}"#), (ServicePort::default(), vec!["targetPort".to_owned()]));
+    }
+
+    #[test]
+    fn numbers_are_read_as_they_come() {
+        for json in [r#"{"port":80}"#, r#"{"port":"80"}"#, r#"{"port":80.0}"#] {
+            assert_eq!(port(json).0.port, Some(80), "{json}");
+        }
+        assert_eq!(port(r#"{"port":99999999999}"#), (ServicePort::default(), vec!["port".to_owned()]));
+        assert_eq!(port("null"), (ServicePort::default(), vec!["ports".to_owned()]));
+    }
+}
