@@ -19,6 +19,8 @@ use crate::tables::files::hex;
 pub struct Found {
     /// In the order of the arguments, natural order within a directory or glob, each once.
     pub files: Vec<PathBuf>,
+    /// The log of the experiment that was traced.
+    pub experiment_log: Option<PathBuf>,
     /// Files in directories that are no traces by name and content.
     pub passed_over: Vec<PathBuf>,
 }

@@ -4,6 +4,7 @@ pub mod batch;
 pub mod cli;
 pub mod dataset;
 pub mod error;
+pub mod experiment;
 pub mod fault;
 pub mod flatten;
 pub mod input;

@@ -13,7 +13,7 @@ use super::options::Options;
 use super::progress::{Meter, Phase};
 use crate::dataset::manifest::{InputEntry, State};
 use crate::error::Result;
-use crate::input::{self, Stat};
+use crate::input::{self, Found, Stat};
 use crate::tables::files::hex;
 use crate::trace::container::{FileHeader, GapCause, Step, Walk};
 
@@ -25,8 +25,17 @@ pub struct Input {
     pub name: String,
     pub stat: Stat,
     pub sha256: String,
+    pub kind: Kind,
     /// The file ends inside a block, so it will probably grow.
     pub incomplete: bool,
+}
+
+/// What an input holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Trace,
+    /// The log of an experiment.
+    ExperimentLog,
 }
 
 /// An input of which nothing can be read, and why.
@@ -74,17 +83,20 @@ enum Checked {
     Input { input: Input, supersedes: Vec<(String, String)> },
 }
 
-/// Plans a run over `files`.
+/// Plans a run over what was found.
 ///
 /// # Errors
 /// The run was asked to stop.
-pub fn plan(files: &[PathBuf], state: &State, options: &Options, meter: &Meter) -> Result<Plan> {
+pub fn plan(found: &Found, state: &State, options: &Options, meter: &Meter) -> Result<Plan> {
+    let traces = found.files.iter().map(|path| (path, Kind::Trace));
+    let log = found.experiment_log.iter().map(|path| (path, Kind::ExperimentLog));
+    let files: Vec<(&PathBuf, Kind)> = traces.chain(log).collect();
     meter.begin(Phase::Checking, files.len() as u64, 0);
     let truncated: Vec<&InputEntry> = state.truncated().collect();
     let checked: Vec<Checked> = files
         .par_iter()
-        .map(|path| {
-            let checked = check(path, state, &truncated, options, meter);
+        .map(|&(path, kind)| {
+            let checked = check(path, kind, state, &truncated, options, meter);
             meter.files.fetch_add(1, Relaxed);
             meter.check().map(|()| checked)
         })
@@ -120,7 +132,14 @@ pub fn plan(files: &[PathBuf], state: &State, options: &Options, meter: &Meter) 
     Ok(plan)
 }
 
-fn check(path: &Path, state: &State, truncated: &[&InputEntry], options: &Options, meter: &Meter) -> Checked {
+fn check(
+    path: &Path,
+    kind: Kind,
+    state: &State,
+    truncated: &[&InputEntry],
+    options: &Options,
+    meter: &Meter,
+) -> Checked {
     let name = path.to_string_lossy().into_owned();
     let known = state.by_path(&name);
     let done = |content| if content == &options.content() { Skip::Done } else { Skip::DoneOtherwise };
@@ -145,8 +164,8 @@ fn check(path: &Path, state: &State, truncated: &[&InputEntry], options: &Option
         prefixes.dedup();
         let stop = || meter.check().map_err(io::Error::other);
         let (sha256, hashes) = input::sha256(&file, stat.size, &prefixes, &stop)?;
-        let incomplete = ends_inside_a_block(file, stat.size);
-        let input = Input { path: path.to_owned(), name: name.clone(), stat, sha256, incomplete };
+        let incomplete = kind == Kind::Trace && ends_inside_a_block(file, stat.size);
+        let input = Input { path: path.to_owned(), name: name.clone(), stat, sha256, kind, incomplete };
         Ok((input, hashes, prefixes))
     };
     let (input, hashes, prefixes) = match read() {

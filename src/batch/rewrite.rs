@@ -72,7 +72,7 @@ pub fn rewrite(
     for batch in reader {
         let batch = batch.map_err(|e| error(e.into()))?;
         let text = |name: &str| batch.column_by_name(name).and_then(|c| c.as_string_opt::<i32>());
-        let (ids, names) = (text("trace_id"), text("input"));
+        let (ids, names) = (text("trace_id").or_else(|| text("log_id")), text("input"));
         let stays: BooleanArray = (0..batch.num_rows())
             .map(|row| {
                 let value = |column: Option<&arrow_array::StringArray>| {

@@ -39,7 +39,7 @@ pub fn convert(found: &Found, options: &Options, meter: &Meter) -> Result<Summar
         Some(lock)
     };
     let state = State::load(&layout)?;
-    let plan = plan::plan(&found.files, &state, options, meter)?;
+    let plan = plan::plan(found, &state, options, meter)?;
     let mut summary = Summary::empty();
     summary.dry_run = options.dry_run;
     summary.inputs.passed_over = found.passed_over.len();

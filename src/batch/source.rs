@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::options::Options;
-use super::plan::{Input, Unreadable};
+use super::plan::{Input, Kind, Unreadable};
 use super::progress::Meter;
 use crate::dataset::writer::Chunk;
 use crate::error::{Error, IoContext, Result};
@@ -135,6 +135,12 @@ impl<'p> Source<'p> {
             bytes: input.stat.size,
         });
         let file = Arc::new(input::open(&input.path).during("open", &input.path)?);
+        if input.kind == Kind::ExperimentLog {
+            let bytes = std::fs::read(&input.path).during("read", &input.path)?;
+            let whole = bytes.get(..input.stat.size as usize).unwrap_or(&bytes);
+            self.flattener.experiment_log(&String::from_utf8_lossy(whole));
+            return self.end_input(&file).map(drop);
+        }
         match FileHeader::read(&file, input.stat.size) {
             Ok(header) => {
                 let blocks = Blocks::new(file.clone(), &header, input.stat.size, self.block_limit);

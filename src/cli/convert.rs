@@ -76,6 +76,9 @@ pub struct ConvertArgs {
     /// Encodings of times and record numbers
     #[arg(long, value_enum, default_value_t = Encodings::Default)]
     encodings: Encodings,
+    /// Add the log of the experiment that was traced, as the table experiment_events
+    #[arg(long, value_name = "FILE")]
+    experiment_log: Option<PathBuf>,
     /// Write the summary as JSON to this file
     #[arg(long, value_name = "FILE")]
     summary_json: Option<PathBuf>,
@@ -133,6 +136,7 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
         wait,
         compression,
         encodings,
+        experiment_log,
         summary_json,
     } = args;
     if memory < LEAST_MEMORY {
@@ -161,7 +165,8 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
             Encodings::Compatible => part::Encodings::Compatible,
         },
     };
-    let found = input::find(&arguments, &mut io::stdin().lock())?;
+    let mut found = input::find(&arguments, &mut io::stdin().lock())?;
+    found.experiment_log = experiment_log;
     for path in &found.passed_over {
         log.detail(&format!("{} is no trace and was passed over", Escaped(&path.to_string_lossy())));
     }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use super::entities::{Container, Entities, File, Index, Pod, Process, Str, Trace};
 use super::event::Target;
 use super::time::Date;
+use crate::experiment;
 use crate::tables::entity_row::EntityRow;
 use crate::tables::pending::Pending;
 use crate::tables::schema::TableId;
 use crate::tables::traces::RecordCounts;
-use crate::tables::{pod_service_ports, processes, rejects, traces};
+use crate::tables::{experiment_events, pod_service_ports, processes, rejects, traces};
 use crate::trace::reader::{Damage, Place, Severity};
 use crate::trace::records::{EventKind, Header, Record};
 
@@ -200,6 +201,18 @@ impl Flattener {
     pub fn reject_input(&mut self, code: &'static str, message: String) {
         self.counts.rejected = true;
         self.reject(Severity::Error, code, message, None, None, None);
+    }
+
+    /// Takes an experiment's log as the whole of the current input.
+    pub fn experiment_log(&mut self, log: &str) {
+        let log_id = &self.input.sha256[..16];
+        for step in experiment::steps(log) {
+            let date = step.ts.map(Date::of).unwrap_or_default();
+            let bytes = 64 + 2 * step.line.len();
+            let row = experiment_events::Row { log_id: log_id.to_owned(), step };
+            self.counts.rows[TableId::ExperimentEvents as usize] += 1;
+            self.pending.experiment_events.push(date, self.input.index, row, bytes, &mut self.pending.ready);
+        }
     }
 
     /// Takes note of damage to the file.

@@ -4,6 +4,7 @@ pub mod column;
 pub mod containers;
 pub mod ddl;
 pub mod entity_row;
+pub mod experiment_events;
 pub mod files;
 pub mod k8s_events;
 pub mod k8s_items;

@@ -6,7 +6,8 @@ use super::column::{Column, ColumnData};
 use super::records;
 use super::schema::TableId;
 use super::{
-    containers, files, k8s_events, k8s_items, k8s_service_ports, pod_service_ports, pods, processes, rejects, traces,
+    containers, experiment_events, files, k8s_events, k8s_items, k8s_service_ports, pod_service_ports, pods, processes,
+    rejects, traces,
 };
 use crate::dataset::part::Rows;
 use crate::dataset::writer::Chunk;
@@ -152,6 +153,7 @@ pub struct Pending {
     pub k8s_events: ByDate<k8s_events::Row>,
     pub k8s_items: ByDate<k8s_items::Row>,
     pub k8s_service_ports: ByDate<k8s_service_ports::Row>,
+    pub experiment_events: ByDate<experiment_events::Row>,
     pub traces: ByDate<traces::Row>,
     pub rejects: ByDate<rejects::Row>,
     pub ready: Ready,
@@ -170,6 +172,7 @@ impl Pending {
             k8s_events: ByDate::new(TableId::K8sEvents, k8s_events::COLUMNS),
             k8s_items: ByDate::new(TableId::K8sItems, k8s_items::COLUMNS),
             k8s_service_ports: ByDate::new(TableId::K8sServicePorts, k8s_service_ports::COLUMNS),
+            experiment_events: ByDate::new(TableId::ExperimentEvents, experiment_events::COLUMNS),
             traces: ByDate::new(TableId::Traces, traces::COLUMNS),
             rejects: ByDate::new(TableId::Rejects, rejects::COLUMNS),
             ready: Ready { chunks: Vec::new(), batch_bytes },
@@ -201,6 +204,7 @@ impl Pending {
         self.k8s_events.flush(ready);
         self.k8s_items.flush(ready);
         self.k8s_service_ports.flush(ready);
+        self.experiment_events.flush(ready);
         self.traces.flush(ready);
         self.rejects.flush(ready);
     }

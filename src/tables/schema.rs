@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::column::{Column, ColumnType};
 use super::{
-    containers, files, k8s_events, k8s_items, k8s_service_ports, pod_service_ports, pods, processes, records, rejects,
-    traces,
+    containers, experiment_events, files, k8s_events, k8s_items, k8s_service_ports, pod_service_ports, pods, processes,
+    records, rejects, traces,
 };
 
 /// A column as the contract describes it.
@@ -50,12 +50,13 @@ pub enum TableId {
     K8sEvents,
     K8sItems,
     K8sServicePorts,
+    ExperimentEvents,
     Traces,
     Rejects,
 }
 
 impl TableId {
-    pub const ALL: [TableId; 11] = [
+    pub const ALL: [TableId; 12] = [
         TableId::Records,
         TableId::Processes,
         TableId::Files,
@@ -65,6 +66,7 @@ impl TableId {
         TableId::K8sEvents,
         TableId::K8sItems,
         TableId::K8sServicePorts,
+        TableId::ExperimentEvents,
         TableId::Traces,
         TableId::Rejects,
     ];
@@ -83,6 +85,7 @@ impl TableId {
             TableId::K8sEvents => "k8s_events",
             TableId::K8sItems => "k8s_items",
             TableId::K8sServicePorts => "k8s_service_ports",
+            TableId::ExperimentEvents => "experiment_events",
             TableId::Traces => "traces",
             TableId::Rejects => "rejects",
         }
@@ -104,6 +107,7 @@ impl TableId {
             TableId::K8sEvents => (k8s_events::DOC, describe(k8s_events::COLUMNS)),
             TableId::K8sItems => (k8s_items::DOC, describe(k8s_items::COLUMNS)),
             TableId::K8sServicePorts => (k8s_service_ports::DOC, describe(k8s_service_ports::COLUMNS)),
+            TableId::ExperimentEvents => (experiment_events::DOC, describe(experiment_events::COLUMNS)),
             TableId::Traces => (traces::DOC, describe(traces::COLUMNS)),
             TableId::Rejects => (rejects::DOC, describe(rejects::COLUMNS)),
         };

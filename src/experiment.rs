@@ -1,0 +1,72 @@
+//! The log of an experiment: what was done to a cluster while it was traced.
+//!
+//! Lines look like `2022-03-17 18:48:40,736 main INFO     ----- create project robot-shop`; between them stands what the
+//! commands printed. As in the notebook, only the lines that announce a step (`-----`) or a wait count, and their text
+//! is cleaned up. Times are UTC.
+
+use chrono::NaiveDateTime;
+
+/// A step of an experiment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Ordinal of the line in the file, from 0.
+    pub line_no: i64,
+    /// Nanoseconds since 1970.
+    pub ts: Option<i64>,
+    pub level: Option<String>,
+    pub event: String,
+    pub line: String,
+}
+
+/// What the lines that count contain.
+const SELECTED: [&str; 2] = ["----- ", "waiting"];
+
+/// The steps of a log. A step without a time that can be read keeps its line.
+pub fn steps(log: &str) -> impl Iterator<Item = Step> {
+    let lines = log.lines().enumerate();
+    lines.filter(|(_, line)| SELECTED.iter().any(|s| line.contains(s))).map(|(line_no, line)| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let time = |words: &[&str]| {
+            let text = words.get(..2)?.join(" ");
+            let time = NaiveDateTime::parse_from_str(&text, "%Y-%m-%d %H:%M:%S,%f").ok()?;
+            fraction(time, words[1])
+        };
+        let rest = words.get(4..).unwrap_or_default().join(" ");
+        Step {
+            line_no: line_no as i64,
+            ts: time(&words),
+            level: words.get(3).map(|w| (*w).to_owned()),
+            event: rest.replace("----- ", "").replace("... ", "").replace(" seconds", "s"),
+            line: line.trim_end().to_owned(),
+        }
+    })
+}
+
+/// chrono takes the digits of `%f` for nanoseconds; behind Python's comma stand milliseconds.
+fn fraction(time: NaiveDateTime, clock: &str) -> Option<i64> {
+    let digits = clock.rsplit(',').next()?;
+    let seconds = time.and_utc().timestamp();
+    let scale = 10_i64.checked_pow(9_u32.checked_sub(digits.len() as u32)?)?;
+    seconds.checked_mul(1_000_000_000)?.checked_add(digits.parse::<i64>().ok()?.checked_mul(scale)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_and_waits_are_selected_and_cleaned() {
+        let log = "2022-03-17 18:48:40,736 main INFO     ----- create project robot-shop\n\
+                   namespace/robot-shop created\n\
+                   2022-03-17 18:48:40,991 main INFO     ... waiting for 60 seconds\n\
+                   no time but waiting\n";
+        let steps: Vec<Step> = steps(log).collect();
+        assert_eq!(
+            steps.iter().map(|s| &*s.event).collect::<Vec<_>>(),
+            ["create project robot-shop", "waiting for 60s", ""]
+        );
+        assert_eq!(steps[0].ts, Some(1_647_542_920_736_000_000));
+        assert_eq!(steps[0].level.as_deref(), Some("INFO"));
+        assert_eq!((steps[1].line_no, steps[2].ts), (2, None));
+    }
+}
