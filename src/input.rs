@@ -58,8 +58,10 @@ pub fn read_list(list: &mut dyn BufRead) -> io::Result<Vec<PathBuf>> {
     Ok(names.filter(|n| !n.is_empty()).map(|n| PathBuf::from(std::ffi::OsString::from_vec(n.to_vec()))).collect())
 }
 
+/// A name with a lone bracket is a name.
 fn is_pattern(path: &Path) -> bool {
-    path.as_os_str().as_bytes().iter().any(|b| b"*?[".contains(b))
+    let has_wildcard = path.as_os_str().as_bytes().iter().any(|b| b"*?[".contains(b));
+    has_wildcard && path.to_str().is_some_and(|text| glob::Pattern::new(text).is_ok())
 }
 
 fn expand(pattern: &Path, found: &mut Found) -> Result<()> {

@@ -18,8 +18,13 @@ use crate::fault;
 
 /// The exclusive right to change a dataset. It ends with the process, so none can be left behind.
 #[derive(Debug)]
-pub struct Lock {
-    _file: File,
+pub struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A dataset is the same whoever wrote it last.
+        let _ = self.0.set_len(0);
+    }
 }
 
 impl Lock {
@@ -46,7 +51,7 @@ impl Lock {
         }
         file.set_len(0).during("write", &path)?;
         write!(file, "{}", std::process::id()).during("write", &path)?;
-        Ok(Lock { _file: file })
+        Ok(Lock(file))
     }
 }
 

@@ -1,0 +1,303 @@
+//! `convert` through the program: what it takes, what it refuses, and that running it again changes nothing.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use support::trace::{SECOND, T0, Trace, simple};
+use support::*;
+
+#[test]
+fn all_real_traces_convert() {
+    let files = shared_trace_files();
+    if files.is_empty() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let inputs: Vec<&Path> = files.iter().map(|p| p.as_path()).collect();
+    let output = convert(&inputs, folder.path(), &[]);
+    expect_status(&output, 0);
+    assert_eq!(row_count(folder.path(), "traces"), files.len());
+    let events: i64 =
+        ["n_pe", "n_fe", "n_ne", "n_pf", "n_ff", "n_nf", "n_ke"].iter().map(|n| sum(folder.path(), "traces", n)).sum();
+    assert_eq!(row_count(folder.path(), "records") as i64, events);
+    for (table, column) in
+        [("processes", "n_process"), ("files", "n_file"), ("pods", "n_pod"), ("containers", "n_container")]
+    {
+        assert_eq!(row_count(folder.path(), table) as i64, sum(folder.path(), "traces", column), "{table}");
+    }
+    assert_eq!(row_count(folder.path(), "rejects"), 0);
+}
+
+#[test]
+fn a_second_run_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, out) = (folder.path().join("a.sf"), folder.path().join("out"));
+    simple("node", 25).write(&a);
+    expect_status(&convert(&[&a], &out, &[]), 0);
+    let before = tree(&out);
+    let output = convert(&[&a], &out, &[]);
+    expect_status(&output, 0);
+    assert!(stdout(&output).starts_with("Nothing to convert"), "{}", stdout(&output));
+    // Touched or copied, it is still the same.
+    fs::write(folder.path().join("copy.sf"), fs::read(&a).unwrap()).unwrap();
+    expect_status(&convert(&[&folder.path().join("copy.sf")], &out, &[]), 0);
+    assert_eq!(tree(&out), before);
+}
+
+#[test]
+fn the_bytes_do_not_depend_on_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut files = shared_trace_files();
+    for i in 0..20 {
+        let path = folder.path().join(format!("t{i}.sf"));
+        simple("node", 40 + i).write(&path);
+        files.push(path);
+    }
+    let inputs: Vec<&Path> = files.iter().map(|p| p.as_path()).collect();
+    let trees: Vec<_> = ["1", "2", "3"]
+        .map(|jobs| {
+            let out = folder.path().join(format!("out{jobs}"));
+            expect_status(&convert(&inputs, &out, &["--jobs", jobs]), 0);
+            tree(&out)
+        })
+        .into();
+    assert!(trees[0] == trees[1] && trees[1] == trees[2]);
+    assert!(trees[0].len() > 12);
+}
+
+#[test]
+fn bad_inputs_are_accounted_for_and_do_not_hide_the_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    simple("node", 5).write(&path("good.sf"));
+    fs::write(path("empty.sf"), b"").unwrap();
+    fs::write(path("text.sf"), b"this is no trace").unwrap();
+    fs::write(path("cut.sf"), &simple("node", 5).bytes().0[..300]).unwrap();
+    let all = ["good.sf", "empty.sf", "text.sf", "cut.sf", "missing.sf"].map(path);
+    let inputs: Vec<&Path> = all.iter().map(|p| p.as_path()).collect();
+    let out = path("out");
+
+    let strict = convert(&inputs, &out, &["--strict"]);
+    expect_status(&strict, 1);
+    assert_eq!(parts(&out, "records"), Vec::<std::path::PathBuf>::new());
+
+    let output = convert(&inputs, &out, &[]);
+    expect_status(&output, 3);
+    assert_eq!(row_count(&out, "records"), 5);
+    let mut codes: Vec<_> = strings(&out, "rejects", "code").into_iter().flatten().collect();
+    codes.sort();
+    assert_eq!(codes, ["empty_file", "header_cut", "not_avro", "unreadable"]);
+    for name in ["empty.sf", "text.sf", "cut.sf", "missing.sf"] {
+        let lines = stderr(&output).lines().filter(|l| l.contains(name)).count();
+        assert_eq!(lines, 1, "one line for {name}:\n{}", stderr(&output));
+    }
+    assert!(strings(&out, "rejects", "severity").iter().flatten().all(|s| s == "error"));
+
+    // What cannot be read is reported again, and not added again; the rest is known.
+    let before = tree(&out);
+    let again = convert(&inputs, &out, &[]);
+    expect_status(&again, 3);
+    expect_status(&convert(&inputs, &out, &[]), 3);
+    assert!(tree(&out).len() >= before.len());
+    let settled = tree(&out);
+    expect_status(&convert(&inputs, &out, &[]), 3);
+    assert_eq!(tree(&out), settled);
+    expect_status(&convert(&inputs[..4], &out, &[]), 0);
+}
+
+#[test]
+fn two_thousand_small_traces_give_a_handful_of_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let traces = folder.path().join("traces");
+    fs::create_dir(&traces).unwrap();
+    for i in 0..2_000 {
+        simple(&format!("node-{i}"), 3).write(&traces.join(format!("{i}.sf")));
+    }
+    let out = folder.path().join("out");
+    expect_status(&convert(&[&traces], &out, &[]), 0);
+    assert_eq!(row_count(&out, "records"), 6_000);
+    assert_eq!(row_count(&out, "traces"), 2_000);
+    let files = tree(&out).keys().filter(|p| p.ends_with(".parquet")).count();
+    assert!(files <= 24, "{files} files");
+}
+
+#[test]
+fn a_trace_that_has_grown_replaces_its_earlier_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let (growing, other, out) = (folder.path().join("g.sf"), folder.path().join("o.sf"), folder.path().join("out"));
+    let (bytes, blocks) = simple("growing", 40).bytes();
+    simple("other", 7).write(&other);
+    // Ends inside a block; at the end of a block; further; whole.
+    for (cut, events, status) in
+        [(blocks[2] + 9, 20, 3), (blocks[2], 20, 0), (blocks[3] + 5, 30, 3), (bytes.len(), 40, 0)]
+    {
+        fs::write(&growing, &bytes[..cut]).unwrap();
+        let output = convert(&[&growing, &other], &out, &[]);
+        expect_status(&output, if cut == blocks[2] { 0 } else { status });
+        // A file that shrank to a prefix is another file: its rows are there, too.
+        if cut == blocks[2] {
+            fs::remove_dir_all(&out).unwrap();
+            expect_status(&convert(&[&growing, &other], &out, &[]), 0);
+        }
+        assert_eq!(row_count(&out, "records"), events + 7, "cut at {cut}");
+        assert_eq!(row_count(&out, "processes"), 2);
+        assert_eq!(row_count(&out, "traces"), 2);
+    }
+    assert_eq!(row_count(&out, "rejects"), 0, "the notice of the cut went with the rows");
+    // Renamed while it was incomplete, it is still the same trace.
+    let out = folder.path().join("out2");
+    fs::write(&growing, &bytes[..blocks[2] + 9]).unwrap();
+    expect_status(&convert(&[&growing], &out, &[]), 3);
+    let renamed = folder.path().join("renamed.sf");
+    fs::write(&renamed, &bytes).unwrap();
+    expect_status(&convert(&[&renamed], &out, &[]), 0);
+    assert_eq!(row_count(&out, "records"), 40);
+}
+
+#[test]
+fn reconvert_replaces_rows_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b, out) = (folder.path().join("a.sf"), folder.path().join("b.sf"), folder.path().join("out"));
+    simple("a", 12).write(&a);
+    simple("b", 5).write(&b);
+    expect_status(&convert(&[&a, &b], &out, &["--since", "2022-03-17T18:00:03Z"]), 0);
+    assert_eq!(row_count(&out, "records"), 9 + 2);
+    assert_eq!(sum(&out, "traces", "records_filtered"), 6);
+    let before = rows(&out, "records", &[]);
+    let note = convert(&[&a], &out, &[]);
+    assert!(stderr(&note).contains("--reconvert"), "{}", stderr(&note));
+    for _ in 0..3 {
+        expect_status(&convert(&[&a], &out, &["--reconvert"]), 0);
+        let after = rows(&out, "records", &[]);
+        assert_eq!(after.len(), 12 + 2);
+        assert!(before.iter().all(|row| after.contains(row)));
+        assert_eq!(row_count(&out, "traces"), 2);
+        assert_eq!(row_count(&out, "processes"), 2);
+    }
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_done_and_does_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, out) = (folder.path().join("a.sf"), folder.path().join("out"));
+    simple("a", 12).write(&a);
+    let output = convert(&[&a], &out, &["--dry-run"]);
+    expect_status(&output, 0);
+    assert!(stderr(&output).contains("a.sf would be converted"), "{}", stderr(&output));
+    assert!(!out.exists());
+}
+
+#[test]
+fn entity_state_resets_at_each_header() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, out) = (folder.path().join("a.sf"), folder.path().join("out"));
+    let trace = Trace::new()
+        .header("first")
+        .process(1, None, T0, b"/bin/one")
+        .process(2, Some(1), T0, b"/bin/two")
+        .exec(2, T0)
+        .process(2, Some(1), T0, b"/bin/changed")
+        .exec(2, T0 + 1)
+        .header("second")
+        .exec(2, T0 + 2)
+        .block()
+        .process(2, Some(2), T0, b"/bin/cycle")
+        .exec(2, T0 + 86_400 * SECOND)
+        .novelty();
+    trace.write(&a);
+    expect_status(&convert(&[&a], &out, &[]), 0);
+    let some = |v: &[Option<&str>]| v.iter().map(|s| s.map(str::to_owned)).collect::<Vec<_>>();
+    let cycle = Some("/bin/cycle");
+    assert_eq!(
+        strings(&out, "records", "proc_exe"),
+        some(&[Some("/bin/two"), Some("/bin/changed"), None, cycle]),
+        "the latest export counts, and none before the header"
+    );
+    assert_eq!(strings(&out, "records", "pproc_exe"), some(&[Some("/bin/one"), Some("/bin/one"), None, cycle]));
+    assert_eq!(longs(&out, "records", "proc_no"), [Some(2), Some(4), None, Some(8)]);
+    assert_eq!(longs(&out, "traces", "header_no"), [Some(0), Some(1)]);
+    assert_eq!(longs(&out, "traces", "dangling_references"), [Some(0), Some(1)]);
+    assert_eq!(longs(&out, "traces", "n_unknown"), [Some(0), Some(1)]);
+    assert_eq!(strings(&out, "rejects", "code"), some(&[Some("unknown_record")]));
+    let ids = strings(&out, "traces", "trace_id");
+    assert!(ids[0].as_ref().unwrap().ends_with("-0") && ids[1].as_ref().unwrap().ends_with("-1"));
+    let dates: Vec<_> =
+        parts(&out, "records").iter().map(|p| p.parent().unwrap().file_name().unwrap().to_owned()).collect();
+    assert_eq!(dates, ["date=2022-03-17", "date=2022-03-18"]);
+}
+
+#[test]
+fn every_flag_changes_something() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    simple("a", 100).write(&path("a.sf"));
+    let go = |out: &str, more: &[&str]| {
+        expect_status(&convert(&[&path("a.sf")], &path(out), more), 0);
+        tree(&path(out))
+    };
+    let plain = go("plain", &[]);
+    assert_eq!(plain, go("again", &[]), "without a flag nothing changes");
+    for (i, more) in [
+        &["--tables", "records"][..],
+        &["--since", "2022-03-17T18:00:50Z"],
+        &["--until", "2022-03-17T18:00:50Z"],
+        &["--compression", "none"],
+        &["--compression", "snappy"],
+        &["--compression", "lz4"],
+        &["--compression", "zstd:9"],
+        &["--encodings", "compatible"],
+    ]
+    .iter()
+    .enumerate()
+    {
+        assert_ne!(go(&format!("flag{i}"), more), plain, "{more:?}");
+    }
+    assert!(!path("flag0/processes").exists() && path("flag0/records").exists());
+    go("json", &["--summary-json", path("s.json").to_str().unwrap()]);
+    let summary: serde_json::Value = serde_json::from_slice(&fs::read(path("s.json")).unwrap()).unwrap();
+    assert_eq!(summary["rows"]["records"], 100);
+    fs::write(path("list"), path("a.sf").to_str().unwrap()).unwrap();
+    expect_status(
+        &run(["convert", "--files-from", path("list").to_str().unwrap(), "-o", path("l").to_str().unwrap()]),
+        0,
+    );
+    assert_eq!(row_count(&path("l"), "records"), 100);
+    let quiet = convert(&[&path("a.sf")], &path("quiet"), &["-q"]);
+    assert!(quiet.stdout.is_empty() && quiet.stderr.is_empty());
+    fs::write(path("notes.txt"), "no trace").unwrap();
+    let verbose = convert(&[folder.path()], &path("verbose"), &["-v"]);
+    assert!(stderr(&verbose).contains("notes.txt is no trace"), "{}", stderr(&verbose));
+    let json = convert(&[&path("missing.sf")], &path("log"), &["--log-format", "json"]);
+    assert!(stderr(&json).lines().all(|l| serde_json::from_str::<serde_json::Value>(l).is_ok()), "{}", stderr(&json));
+}
+
+#[test]
+fn wrong_usage_exits_with_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    for more in [
+        &["--tables", "nothing"][..],
+        &["--memory", "1MiB"],
+        &["--memory", "much"],
+        &["--since", "yesterday"],
+        &["--since", "2022-03-18", "--until", "2022-03-17"],
+        &["--compression", "zip"],
+        &["--jobs", "0"],
+    ] {
+        let output = convert(&[Path::new("a.sf")], &out, more);
+        expect_status(&output, 2);
+        assert!(!stderr(&output).is_empty());
+    }
+    expect_status(&convert(&[&folder.path().join("*.sf")], &out, &[]), 2);
+    assert!(!out.exists());
+}
+
+#[test]
+fn names_with_control_characters_are_shown_escaped() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = convert(&[&folder.path().join("a\x1b[31m.sf")], &folder.path().join("out"), &[]);
+    expect_status(&output, 3);
+    assert!(!stderr(&output).contains('\x1b') && stderr(&output).contains("\\u{1b}"), "{}", stderr(&output));
+}

@@ -1,0 +1,168 @@
+//! What the integration tests share: the program, folders, a small trace writer, and a look into datasets.
+#![allow(dead_code)]
+
+pub mod trace;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_array::{Array, RecordBatch};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use sha2::{Digest, Sha256};
+
+/// The program with these arguments.
+pub fn program<I: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = I>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sf-parquet"));
+    command.args(arguments);
+    command
+}
+
+/// Runs the program.
+pub fn run<I: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = I>) -> Output {
+    program(arguments).output().expect("the program starts")
+}
+
+/// `convert` of these inputs into `out`, with more arguments.
+pub fn convert(inputs: &[&Path], out: &Path, more: &[&str]) -> Output {
+    let mut command = program(["convert"]);
+    command.args(inputs).arg("--out").arg(out).args(more);
+    command.output().expect("the program starts")
+}
+
+pub fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Requires an exit status, and shows what was said if it is another.
+#[track_caller]
+pub fn expect_status(output: &Output, status: i32) {
+    assert_eq!(output.status.code(), Some(status), "stdout:\n{}\nstderr:\n{}", stdout(output), stderr(output));
+}
+
+/// The folder of real traces, or `None`, loudly.
+pub fn shared_traces() -> Option<PathBuf> {
+    let folder = std::env::var_os("SF_PARQUET_TRACES")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/traces"), PathBuf::from);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    eprintln!("SKIPPED: the real traces are not in {}; set SF_PARQUET_TRACES", folder.display());
+    None
+}
+
+/// The real traces.
+pub fn shared_trace_files() -> Vec<PathBuf> {
+    let Some(folder) = shared_traces() else { return Vec::new() };
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .filter(|p| fs::read(p).unwrap().starts_with(b"Obj\x01"))
+        .collect();
+    files.sort();
+    files
+}
+
+pub fn testdata() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata")
+}
+
+/// SHA-256 of every file below a folder, by relative path.
+pub fn tree(root: &Path) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for path in entries.map(|e| e.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let hash = Sha256::digest(fs::read(&path).unwrap());
+                let hash: String = hash.iter().map(|b| format!("{b:02x}")).collect();
+                all.insert(path.strip_prefix(root).unwrap().display().to_string(), hash);
+            }
+        }
+    }
+    all
+}
+
+/// The part files of a table.
+pub fn parts(out: &Path, table: &str) -> Vec<PathBuf> {
+    let mut parts: Vec<PathBuf> = tree(out)
+        .into_keys()
+        .filter(|p| p.starts_with(&format!("{table}/")) && p.ends_with(".parquet"))
+        .map(|p| out.join(p))
+        .collect();
+    parts.sort();
+    parts
+}
+
+/// All rows of a table.
+pub fn read(out: &Path, table: &str) -> Vec<RecordBatch> {
+    parts(out, table)
+        .into_iter()
+        .flat_map(|path| {
+            let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
+            reader.build().unwrap().map(|b| b.unwrap()).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+pub fn row_count(out: &Path, table: &str) -> usize {
+    read(out, table).iter().map(RecordBatch::num_rows).sum()
+}
+
+/// The values of a STRING column.
+pub fn strings(out: &Path, table: &str, column: &str) -> Vec<Option<String>> {
+    let text = |batch: &RecordBatch| {
+        let array = batch.column_by_name(column).unwrap_or_else(|| panic!("no column {column}")).clone();
+        array.as_string::<i32>().iter().map(|v| v.map(str::to_owned)).collect::<Vec<_>>()
+    };
+    read(out, table).iter().flat_map(text).collect()
+}
+
+/// The values of an INT64 column.
+pub fn longs(out: &Path, table: &str, column: &str) -> Vec<Option<i64>> {
+    let values = |batch: &RecordBatch| {
+        let array = batch.column_by_name(column).unwrap_or_else(|| panic!("no column {column}")).clone();
+        array.as_primitive::<Int64Type>().iter().collect::<Vec<_>>()
+    };
+    read(out, table).iter().flat_map(values).collect()
+}
+
+/// The sum of an INT64 column.
+pub fn sum(out: &Path, table: &str, column: &str) -> i64 {
+    longs(out, table, column).into_iter().flatten().sum()
+}
+
+/// Every row of a table as text, sorted, without the columns named: to compare datasets row by row.
+pub fn rows(out: &Path, table: &str, without: &[&str]) -> Vec<String> {
+    let mut rows = Vec::new();
+    for batch in read(out, table) {
+        let schema = batch.schema();
+        for row in 0..batch.num_rows() {
+            let cells: Vec<String> = schema
+                .fields()
+                .iter()
+                .zip(batch.columns())
+                .filter(|(f, _)| !without.contains(&f.name().as_str()))
+                .map(|(f, c)| format!("{}={:?}", f.name(), c.slice(row, 1)))
+                .collect();
+            rows.push(cells.join(" "));
+        }
+    }
+    rows.sort();
+    rows
+}
+
+/// Whether an array has no value at all.
+pub fn all_null(array: &dyn Array) -> bool {
+    array.null_count() == array.len()
+}
