@@ -1,7 +1,8 @@
--- sysflow_flat: the 75 attributes of the Python reference (sysflow-tools, SFFormatter._flatten), under their dotted names
--- and in its order, then trace_id, record_no and date to sort, join and prune by. A row is a row of records.
+-- sysflow_flat: the 75 attributes of the Python reference (SFFormatter._flatten of sysflow-tools 0.6.1), under their
+-- dotted names and in its order, then trace_id, record_no and date to sort, join and prune by. A row is one of records.
 --
--- For Spark SQL. It presumes the dataset's tables in the current schema, as `sf-parquet schema --format spark` makes them:
+-- For Spark SQL.
+-- It presumes the dataset's tables in the current schema, as `sf-parquet schema --format duckdb` or `spark` makes them:
 -- records, processes, pod_service_ports. The views for DuckDB and Spark differ in how names are quoted and between the
 -- lines that say "dialect"; a test keeps it so.
 --
@@ -12,7 +13,8 @@
 -- * pod.hostip, pod.internalip, pod.services and tags, lists in the reference, are JSON text.
 -- * ts and endts are datetime.isoformat(): microseconds, floored, left out if they are 0. The reference takes them
 --   through a float and can be a microsecond off. They do not depend on the session's time zone.
--- * k8s.msg lacks the newline and NUL that the collector puts at its end; invalid UTF-8 is U+FFFD (the reference fails).
+-- * k8s.msg lacks the newline and NUL that the collector puts at its end.
+-- Where the reference fails (old layouts, NetworkEvents, invalid UTF-8), there are the values that it ought to give.
 CREATE OR REPLACE VIEW sysflow_flat AS
 -- dialect: from here
 WITH times AS (
@@ -43,7 +45,9 @@ service AS (
 ),
 services AS (
   SELECT trace_id, record_no,
-    to_json(transform(array_sort(collect_list(struct(service_no, service))), s -> s.service), map('ignoreNullFields', 'false')) AS services
+    to_json(
+      transform(array_sort(collect_list(struct(service_no, service))), s -> s.service),
+      map('ignoreNullFields', 'false')) AS services
   FROM service
   GROUP BY trace_id, record_no
 )
@@ -55,9 +59,13 @@ SELECT
   coalesce(r.opflags, '') AS `opflags`,
   coalesce(cast(r.opflags_bitmap AS STRING), '') AS `opflags_bitmap`,
   r.ret AS `ret`,
-  coalesce(replace(CASE WHEN r.ts_text LIKE '%.%' THEN rpad(r.ts_text, 26, '0') ELSE r.ts_text END, ' ', 'T'), '') AS `ts`,
+  coalesce(
+    replace(CASE WHEN r.ts_text LIKE '%.%' THEN rpad(r.ts_text, 26, '0') ELSE r.ts_text END, ' ', 'T'),
+    '') AS `ts`,
   r.ts_uts AS `ts_uts`,
-  coalesce(replace(CASE WHEN r.endts_text LIKE '%.%' THEN rpad(r.endts_text, 26, '0') ELSE r.endts_text END, ' ', 'T'), '') AS `endts`,
+  coalesce(
+    replace(CASE WHEN r.endts_text LIKE '%.%' THEN rpad(r.endts_text, 26, '0') ELSE r.endts_text END, ' ', 'T'),
+    '') AS `endts`,
   r.endts_uts AS `endts_uts`,
   r.proc_pid AS `proc.pid`,
   r.proc_tid AS `proc.tid`,
@@ -96,7 +104,9 @@ SELECT
   coalesce(r.net_dip, '') AS `net.dip`,
   CASE
     WHEN r.type IN ('FF', 'FE') THEN
-      concat(coalesce(r.file_path, ''), CASE WHEN r.newfile_no IS NULL THEN '' ELSE concat(', ', coalesce(r.file_newpath, '')) END)
+      concat(
+        coalesce(r.file_path, ''),
+        CASE WHEN r.newfile_no IS NULL THEN '' ELSE concat(', ', coalesce(r.file_newpath, '')) END)
     WHEN r.type IN ('NF', 'NE') THEN concat(r.net_sip, ':', r.net_sport, '-', r.net_dip, ':', r.net_dport)
     ELSE ''
   END AS `res`,
