@@ -139,6 +139,7 @@ fn complete(layout: &Layout, manifest: &Manifest) -> Result<()> {
         if let Some(folder) = to.parent() {
             fs::create_dir_all(folder).during("create the folder", folder)?;
         }
+        fault::point("part to be published");
         match fs::rename(&from, &to) {
             Ok(()) => {}
             Err(e) if e.kind() == io::ErrorKind::NotFound && to.exists() => {}
@@ -178,7 +179,9 @@ pub fn write_whole(path: &Path, value: &impl Serialize) -> Result<()> {
     let mut bytes = serde_json::to_vec_pretty(value).map_err(io::Error::from).during("write", path)?;
     bytes.push(b'\n');
     let mut file = File::create(&temporary).during("create", &temporary)?;
+    fault::point("temporary created");
     file.write_all(&bytes).and_then(|()| file.sync_all()).during("write", &temporary)?;
+    fault::point("temporary written");
     fs::rename(&temporary, path).during("publish", path)?;
     path.parent().map_or(Ok(()), sync_folder)
 }

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, IoContext, Result};
+use crate::fault;
 use crate::tables::column::{ColumnData, ColumnType};
 use crate::tables::files::hex;
 use crate::tables::schema::{BLOOM_COLUMNS, TableInfo};
@@ -154,6 +155,7 @@ impl OpenPart {
             std::fs::create_dir_all(folder).during("create the folder", folder)?;
         }
         let file = File::create_new(&path).during("create", &path)?;
+        fault::point("part created");
         let file = HashingFile { file: BufWriter::with_capacity(1 << 20, file), hash: Sha256::new(), bytes: 0 };
         let file = SerializedFileWriter::new(file, encoder.parquet.root_schema_ptr(), encoder.properties.clone())
             .map_err(|source| parquet_error(&path, source))?;
@@ -259,7 +261,9 @@ impl OpenPart {
         let HashingFile { file, hash, bytes } =
             self.file.into_inner().map_err(|source| parquet_error(&path, source))?;
         let file = file.into_inner().map_err(io::IntoInnerError::into_error).during("write", &path)?;
+        fault::point("part written");
         file.sync_all().during("sync", &path)?;
+        fault::point("part synced");
         Ok(PartFile { bytes, sha256: hex(&hash.finalize()), ..self.part })
     }
 }

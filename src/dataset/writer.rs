@@ -11,6 +11,7 @@ use parquet::basic::Compression;
 use super::layout::part_path;
 use super::part::{Encoder, Encodings, OpenPart, PartFile, Rows};
 use crate::error::Result;
+use crate::fault;
 use crate::flatten::time::Date;
 use crate::tables::schema::TableId;
 
@@ -108,6 +109,7 @@ impl DatasetWriter {
         let Some(open) = self.open.get_mut(&place) else { unreachable!("it was just opened") };
         open.used = self.clock;
         open.part.write(&*chunk.rows, &chunk.inputs)?;
+        fault::point("chunk written");
         open.memory = open.part.memory();
         if open.part.group_rows() >= limits.group_rows || open.memory >= limits.group_bytes {
             open.part.end_group()?;

@@ -47,6 +47,11 @@ pub fn expect_status(output: &Output, status: i32) {
     assert_eq!(output.status.code(), Some(status), "stdout:\n{}\nstderr:\n{}", stdout(output), stderr(output));
 }
 
+/// A temporary folder in memory where there is one: tests that convert thousands of times need not wait for a disk.
+pub fn fast_folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 /// The folder of real traces, or `None`, loudly.
 pub fn shared_traces() -> Option<PathBuf> {
     let folder = std::env::var_os("SF_PARQUET_TRACES")

@@ -167,9 +167,14 @@ pub const SECOND: i64 = 1_000_000_000;
 
 /// A trace of `events` events of one process, in blocks of ten.
 pub fn simple(exporter: &str, events: i64) -> Trace {
-    let mut trace = Trace::new().header(exporter).process(1, None, T0, b"/bin/init");
+    simple_at(exporter, events, T0, SECOND)
+}
+
+/// The same from a start on, an event every `step`.
+pub fn simple_at(exporter: &str, events: i64, start: i64, step: i64) -> Trace {
+    let mut trace = Trace::new().header(exporter).process(1, None, start, b"/bin/init");
     for i in 0..events {
-        trace = trace.exec(1, T0 + i * SECOND);
+        trace = trace.exec(1, start + i * step);
         if i % 10 == 9 {
             trace = trace.block();
         }

@@ -1,0 +1,236 @@
+//! Damaged and hostile traces: what is whole is converted, the rest is accounted for, and nothing panics.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use sf_parquet::batch::options::Options;
+use sf_parquet::batch::plan::{Input, Kind};
+use sf_parquet::batch::progress::Meter;
+use sf_parquet::batch::run;
+use sf_parquet::batch::source::{Source, Step};
+use sf_parquet::dataset::part::Encodings;
+use sf_parquet::input::Stat;
+use sf_parquet::tables::schema::TableId;
+use support::trace::{SECOND, T0, Trace, simple};
+use support::*;
+
+fn options(out: &Path) -> Options {
+    Options {
+        out: out.to_owned(),
+        tables: TableId::ALL.into(),
+        window: Default::default(),
+        memory: 64 << 20,
+        strict: false,
+        reconvert: false,
+        dry_run: false,
+        wait: false,
+        compression: parquet::basic::Compression::UNCOMPRESSED,
+        encodings: Encodings::Default,
+    }
+}
+
+/// Converts in this process, which is faster than a process each, and shows panics as such.
+fn convert_here(input: &Path, out: &Path) {
+    let options = options(out);
+    let found = sf_parquet::input::Found { files: vec![input.to_owned()], ..Default::default() };
+    run::convert(&found, &options, &Meter::default()).expect("damage is no error");
+}
+
+/// Reads and flattens without writing, and checks that every record is a row of one of the tables of records.
+fn flatten_here(path: &Path) {
+    let file = sf_parquet::input::open(path).unwrap();
+    let stat = Stat::of(&file).unwrap();
+    let (sha256, _) = sf_parquet::input::sha256(&file, stat.size, &[], &|| Ok(())).unwrap();
+    let name = "flipped".to_owned();
+    let inputs = [Input { path: path.to_owned(), name, stat, sha256, kind: Kind::Trace, incomplete: false }];
+    let (meter, options) = (Meter::default(), options(path));
+    let mut source = Source::new(&inputs, &options, &meter);
+    let mut chunks = Vec::new();
+    while let Some(Step::Rows(rows) | Step::Cut(rows)) = source.read().unwrap() {
+        chunks.extend(rows);
+    }
+    let last = source.finish(None);
+    chunks.extend(last.chunks);
+    let rows = |tables: &[TableId]| -> i64 {
+        chunks.iter().filter(|c| tables.contains(&c.table)).map(|c| c.rows.len() as i64).sum()
+    };
+    use TableId::{Containers, Files, Pods, Processes, Records, Rejects, Traces};
+    let counts = &last.counts[0];
+    let (records, rejects) = (rows(&[Records, Processes, Files, Containers, Pods]), rows(&[Rejects]));
+    let missing = counts.records - records;
+    // Headers are no rows; anything else that is none is accounted for, such as a type whose name was flipped.
+    assert!(missing >= 0 && (missing <= rows(&[Traces]) || rejects > 0), "{counts:?}");
+    assert!(!(counts.damaged || counts.rejected) || rejects > 0, "{counts:?}");
+}
+
+/// Records in = rows out + what was lost, as `traces` has it.
+fn balance(out: &Path) -> (i64, i64) {
+    let rows: i64 =
+        ["records", "processes", "files", "containers", "pods"].iter().map(|table| row_count(out, table) as i64).sum();
+    let other = sum(out, "traces", "n_header") + sum(out, "traces", "n_unknown");
+    assert_eq!(sum(out, "traces", "records"), rows + other);
+    let lost = sum(out, "rejects", "records_lost");
+    // What is lost before there is any trace has no row there.
+    if row_count(out, "traces") > 0 {
+        assert_eq!(sum(out, "traces", "records_lost") + unknown_records(out), lost);
+    }
+    (rows, lost)
+}
+
+fn unknown_records(out: &Path) -> i64 {
+    sum(out, "traces", "n_unknown")
+}
+
+struct Check {
+    folder: tempfile::TempDir,
+}
+
+impl Check {
+    fn new() -> Check {
+        Check { folder: fast_folder() }
+    }
+
+    /// Converts these bytes; returns rows (without header) and records known to be lost, and the codes in `rejects`.
+    fn run(&self, bytes: &[u8]) -> (i64, i64, Vec<String>) {
+        let (input, out) = (self.folder.path().join("t.sf"), self.folder.path().join("out"));
+        let _ = fs::remove_dir_all(&out);
+        fs::write(&input, bytes).unwrap();
+        convert_here(&input, &out);
+        let (rows, lost) = balance(&out);
+        (rows, lost, strings(&out, "rejects", "code").into_iter().flatten().collect())
+    }
+}
+
+/// Six blocks: 11, 10, 10, 10, 10 and 2 records with the header; 52 rows.
+fn trace() -> (Vec<u8>, Vec<usize>) {
+    simple("node", 52 - 1).bytes()
+}
+
+#[test]
+fn cut_at_every_byte() {
+    let check = Check::new();
+    let (bytes, blocks) = trace();
+    // The first block has the header, too, which is no row.
+    let whole_rows = [0, 11, 21, 31, 41, 51, 52];
+    for cut in 0..bytes.len() {
+        let (rows, lost, codes) = check.run(&bytes[..cut]);
+        let whole = blocks.iter().skip(1).chain([&bytes.len()]).filter(|end| **end <= cut).count();
+        assert_eq!(rows, whole_rows[whole], "cut at {cut}");
+        let clean = blocks.contains(&cut);
+        assert_eq!(codes.is_empty(), clean, "cut at {cut}: {codes:?}");
+        if !clean && cut > blocks[0] {
+            assert_eq!(codes, ["truncated"], "cut at {cut}");
+            // The block's header tells how many records are missing, as soon as it is there.
+            if cut > blocks[whole] + 2 {
+                let header = i64::from(whole == 0);
+                assert_eq!(rows + lost - header, whole_rows[whole + 1], "cut at {cut}");
+            }
+        }
+    }
+}
+
+#[test]
+fn ten_thousand_flipped_bits() {
+    let check = Check::new();
+    let (bytes, _) = trace();
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    for flip in 0..10_000 {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        let mut flipped = bytes.clone();
+        let bit = (state % (bytes.len() as u64 * 8)) as usize;
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let path = check.folder.path().join("flipped.sf");
+        fs::write(&path, &flipped).unwrap();
+        flatten_here(&path);
+        if flip % 50 == 0 {
+            check.run(&flipped);
+        }
+    }
+}
+
+#[test]
+fn a_damaged_block_costs_its_records_and_no_others() {
+    let check = Check::new();
+    let (bytes, blocks) = trace();
+    let edit = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = bytes.clone();
+        change(&mut bytes);
+        check.run(&bytes)
+    };
+    let code = |c: &str| vec![c.to_owned()];
+    assert_eq!(edit(&|_| ()), (52, 0, vec![]));
+    // A wrong sync marker behind whole data costs nothing.
+    assert_eq!(edit(&|b| b[blocks[3] - 1] ^= 1), (52, 0, code("bad_sync")));
+    // A wrong count, either way, neither.
+    assert_eq!(edit(&|b| b[blocks[2]] += 2), (52, 0, code("count_mismatch")));
+    assert_eq!(edit(&|b| b[blocks[2]] -= 2), (52, 0, code("count_mismatch")));
+    // A union index that does not exist: the rest of the block.
+    assert_eq!(edit(&|b| b[blocks[2] + 3] = 98), (42, 10, code("bad_record")));
+    // A negative count: the block, and nobody knows how many records.
+    assert_eq!(edit(&|b| b[blocks[2]] = 1), (42, 0, code("bad_block_header")));
+    // A block removed leaves no trace, a doubled one is there twice.
+    assert_eq!(edit(&|b| drop(b.drain(blocks[2]..blocks[3]))), (42, 0, vec![]));
+    assert_eq!(
+        edit(&|b| {
+            let block = b[blocks[2]..blocks[3]].to_vec();
+            b.splice(blocks[3]..blocks[3], block);
+        }),
+        (62, 0, vec![])
+    );
+    // Garbage after the end.
+    assert_eq!(edit(&|b| b.extend([0xff; 40])), (52, 0, code("bad_block_header")));
+    // Bytes missing inside a block.
+    assert_eq!(edit(&|b| drop(b.drain(blocks[2] + 30..blocks[2] + 40))), (42, 10, code("bad_sync")));
+    // Bytes too many between two blocks.
+    let (rows, _, codes) = edit(&|b| drop(b.splice(blocks[3]..blocks[3], [0xff; 33])));
+    assert_eq!((rows, codes), (42, code("bad_block_header")));
+}
+
+#[test]
+fn a_lost_header_costs_its_block_only() {
+    let check = Check::new();
+    let (mut bytes, blocks) = trace();
+    bytes[blocks[0] + 3] = 98;
+    let (rows, lost, codes) = check.run(&bytes);
+    assert_eq!((rows, lost, codes), (41, 12, vec!["bad_record".to_owned()]));
+    let out = check.folder.path().join("out");
+    assert!(strings(&out, "traces", "trace_id")[0].as_ref().unwrap().ends_with("-none"));
+    assert_eq!(longs(&out, "traces", "header_no"), [None]);
+}
+
+#[test]
+fn invalid_text_is_repaired_and_counted() {
+    let check = Check::new();
+    let trace = Trace::new().header("node").process(1, None, T0, b"/bin/\xff\x1b[31m\0x").exec(1, T0 + SECOND);
+    let (rows, lost, codes) = check.run(&trace.bytes().0);
+    assert_eq!((rows, lost, codes), (2, 0, vec![]));
+    let out = check.folder.path().join("out");
+    assert_eq!(strings(&out, "records", "proc_exe"), [Some("/bin/\u{fffd}\x1b[31m\0x".to_owned())]);
+    assert_eq!(sum(&out, "traces", "repaired_strings"), 1);
+}
+
+#[test]
+fn hostile_messages_are_rows() {
+    let check = Check::new();
+    let deep = format!("{{\"items\":[{}{}]}}\n\0", "[".repeat(100_000), "]".repeat(100_000));
+    let trace = Trace::new().header("node").k8s(T0, "K8S_PODS", &deep).k8s(T0, "K8S_PODS", "no json").k8s(T0, "X", "");
+    let (rows, _, codes) = check.run(&trace.bytes().0);
+    assert_eq!((rows, codes), (3, ["k8s_odd_field", "k8s_no_json", "k8s_no_json"].map(str::to_owned).to_vec()));
+    let out = check.folder.path().join("out");
+    assert_eq!((row_count(&out, "k8s_events"), row_count(&out, "k8s_items")), (3, 1));
+}
+
+#[test]
+fn ancestors_of_a_long_chain_and_of_a_cycle_end() {
+    let check = Check::new();
+    let mut trace = Trace::new().header("node");
+    for pid in 1..3_000 {
+        trace = trace.process(pid, Some(pid - 1), T0, b"/bin/x");
+    }
+    let trace = trace.process(0, Some(2_999), T0, b"/bin/x").process(5, Some(0), T0, b"/bin/x").exec(5, T0);
+    assert_eq!(check.run(&trace.bytes().0), (3_002, 0, vec![]));
+}
