@@ -1,5 +1,20 @@
 //! Converts SysFlow telemetry traces to normalized, typed Parquet datasets.
+//!
+//! The way of the data, one module after the other; each knows only those before it:
+//!
+//! ```text
+//!  input ──► trace ────────► flatten ───────► tables ────────► dataset
+//!  discover   container       entity state     a file for       part files,
+//!  + finger-  blocks,         per header:      each table:      stage, journal,
+//!  print      inflate,        pod ◄ container  columns and      publish, manifest
+//!             typed records   ◄ process ◄ file rows             (all or nothing)
+//!                             k8s: fix ► parse
+//!                             ► items, ports
+//! ```
+//!
+//! [`batch`] plans a run, runs it and commits it; [`cli`] is what the user types. The library never prints or exits.
 #![forbid(unsafe_code)]
+
 pub mod batch;
 pub mod cli;
 pub mod dataset;

@@ -1,0 +1,35 @@
+//! Pages that follow from the contract are true.
+
+mod support;
+
+use support::*;
+
+#[test]
+fn the_page_of_tables_is_that_of_the_contract() {
+    let output = run(["schema", "--format", "markdown"]);
+    expect_status(&output, 0);
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/tables.md")).unwrap_or_default();
+    assert!(stdout(&output) == page, "run: cargo run -- schema --format markdown > docs/tables.md");
+}
+
+#[test]
+fn schema_has_every_form_for_every_table() {
+    for format in ["text", "json", "duckdb", "spark", "markdown"] {
+        let all = stdout(&run(["schema", "--format", format]));
+        for table in ["records", "processes", "k8s_items", "rejects"] {
+            let one = run(["schema", table, "--format", format, "--location", "x"]);
+            expect_status(&one, 0);
+            assert!(stdout(&one).contains(table) && all.contains(table), "{format} {table}");
+        }
+    }
+    expect_status(&run(["schema", "nothing"]), 2);
+}
+
+#[test]
+fn completions_are_there_for_every_shell() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = run(["completions", shell]);
+        expect_status(&output, 0);
+        assert!(stdout(&output).contains("sf-parquet"), "{shell}");
+    }
+}
