@@ -51,6 +51,7 @@ impl Case {
     }
 }
 
+#[cfg(feature = "faults")]
 fn copy(from: &Path, to: &Path) {
     let status = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
     assert!(status.success());

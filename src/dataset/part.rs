@@ -6,13 +6,15 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arrow_array::ArrayRef;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use arrow_array::{Array, ArrayRef, DictionaryArray};
-use arrow_schema::{DataType, Field, SchemaRef};
+use arrow_schema::{Field, SchemaRef};
+use bytes::Bytes;
 use parquet::arrow::ArrowSchemaConverter;
-use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::basic::{Compression, Encoding};
+use parquet::column::writer::ColumnCloseResult;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
@@ -20,11 +22,12 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::encode::chunk::ChunkWriter;
 use crate::error::{Error, IoContext, Result};
 use crate::fault;
 use crate::tables::column::{ColumnData, ColumnType};
 use crate::tables::files::hex;
-use crate::tables::schema::{BLOOM_COLUMNS, TableInfo};
+use crate::tables::schema::{BLOOM_COLUMNS, ColumnInfo, TableInfo};
 
 /// A part file as a manifest lists it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,8 +63,8 @@ pub struct Encoder {
     schema: SchemaRef,
     parquet: Arc<parquet::schema::types::SchemaDescriptor>,
     properties: Arc<WriterProperties>,
-    /// Leaf columns of each column: a MAP has two.
-    leaves: Vec<usize>,
+    compression: Compression,
+    columns: Vec<ColumnInfo>,
     ts_column: Option<usize>,
 }
 
@@ -86,9 +89,7 @@ impl Encoder {
             .set_created_by(concat!("sf-parquet version ", env!("CARGO_PKG_VERSION")).to_owned())
             .set_compression(compression)
             .set_max_row_group_row_count(None)
-            .set_statistics_enabled(EnabledStatistics::Page)
-            .set_bloom_filter_max_ndv(1 << 16);
-        properties = properties.set_bloom_filter_enabled(false);
+            .set_statistics_enabled(EnabledStatistics::Page);
         for column in &table.columns {
             let path = ColumnPath::from(column.name);
             if column.sequence {
@@ -100,19 +101,11 @@ impl Encoder {
                     .set_column_dictionary_enabled(path.clone(), false)
                     .set_column_encoding(path.clone(), encoding);
             }
-            if column.column_type == ColumnType::String {
-                // Page statistics of strings cost more than they save.
-                properties = properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::Chunk);
-            }
-            if BLOOM_COLUMNS.contains(&column.name) {
-                properties = properties.set_column_bloom_filter_enabled(path, true);
-            }
         }
-        let leaves =
-            table.columns.iter().map(|c| if c.column_type == ColumnType::MapStringString { 2 } else { 1 }).collect();
         let ts_column = table.columns.iter().position(|c| c.name == "ts_uts");
         let properties = Arc::new(properties.build());
-        Ok(Encoder { schema, parquet: Arc::new(parquet), properties, leaves, ts_column })
+        let columns = table.columns.clone();
+        Ok(Encoder { schema, parquet: Arc::new(parquet), properties, compression, columns, ts_column })
     }
 }
 
@@ -136,12 +129,24 @@ impl Write for HashingFile {
     }
 }
 
+/// The writer of one column's chunk: our own for flat columns, the parquet crate's for nested and delta-encoded ones.
+enum Column {
+    Own(Box<ChunkWriter>),
+    Arrow(Vec<ArrowColumnWriter>),
+}
+
+/// A finished chunk.
+enum Chunk {
+    Own(Bytes, Box<ColumnCloseResult>),
+    Arrow(Box<ArrowColumnChunk>),
+}
+
 /// A part file that is being written.
 pub struct OpenPart {
     path: PathBuf,
     encoder: Arc<Encoder>,
     file: SerializedFileWriter<HashingFile>,
-    columns: Vec<Vec<ArrowColumnWriter>>,
+    columns: Vec<Column>,
     group_rows: usize,
     groups: usize,
     part: PartFile,
@@ -194,7 +199,11 @@ impl OpenPart {
             .map(|(i, writers)| {
                 let data = rows.column(i);
                 let range = if ts_column == Some(i) { range(&data) } else { None };
-                encode(writers, &fields[i], data).map(|()| range)
+                match writers {
+                    Column::Own(writer) => writer.write(&data),
+                    Column::Arrow(writers) => encode(writers, &fields[i], data),
+                }
+                .map(|()| range)
             })
             .collect::<std::result::Result<_, _>>()
             .map_err(|source| parquet_error(&self.path, source))?;
@@ -212,7 +221,23 @@ impl OpenPart {
         let factory = ArrowRowGroupWriterFactory::new(&self.file, self.encoder.schema.clone());
         let writers = factory.create_column_writers(self.groups).map_err(|source| parquet_error(&self.path, source))?;
         let mut writers = writers.into_iter();
-        self.columns = self.encoder.leaves.iter().map(|&n| writers.by_ref().take(n).collect()).collect();
+        let mut leaf = 0;
+        self.columns = self
+            .encoder
+            .columns
+            .iter()
+            .map(|column| {
+                let leaves = if column.column_type == ColumnType::MapStringString { 2 } else { 1 };
+                let arrow = writers.by_ref().take(leaves).collect();
+                let descriptor = self.encoder.parquet.column(leaf);
+                leaf += leaves;
+                let bloom = BLOOM_COLUMNS.contains(&column.name);
+                match ChunkWriter::new(descriptor, column.column_type, self.encoder.compression, bloom) {
+                    Some(own) if !column.sequence => Column::Own(Box::new(own)),
+                    _ => Column::Arrow(arrow),
+                }
+            })
+            .collect();
         Ok(())
     }
 
@@ -223,7 +248,11 @@ impl OpenPart {
 
     /// Bytes of memory that the current row group takes.
     pub fn memory(&self) -> usize {
-        self.columns.iter().flatten().map(ArrowColumnWriter::memory_size).sum()
+        let memory = |column: &Column| match column {
+            Column::Own(writer) => writer.memory(),
+            Column::Arrow(writers) => writers.iter().map(ArrowColumnWriter::memory_size).sum(),
+        };
+        self.columns.iter().map(memory).sum()
     }
 
     /// Bytes in the file so far.
@@ -240,12 +269,23 @@ impl OpenPart {
         let error = |source| parquet_error(path, source);
         let chunks: Vec<_> = std::mem::take(&mut self.columns)
             .into_par_iter()
-            .flat_map_iter(|writers| writers.into_iter().map(ArrowColumnWriter::close))
+            .flat_map_iter(|column| match column {
+                Column::Own(writer) => {
+                    vec![writer.close().map(|(bytes, close)| Chunk::Own(bytes, Box::new(close)))]
+                }
+                Column::Arrow(writers) => {
+                    writers.into_iter().map(|w| w.close().map(|c| Chunk::Arrow(Box::new(c)))).collect()
+                }
+            })
             .collect::<std::result::Result<_, _>>()
             .map_err(error)?;
         let mut group = self.file.next_row_group().map_err(error)?;
         for chunk in chunks {
-            chunk.append_to_row_group(&mut group).map_err(error)?;
+            match chunk {
+                Chunk::Own(bytes, close) => group.append_column(&bytes, *close),
+                Chunk::Arrow(chunk) => chunk.append_to_row_group(&mut group),
+            }
+            .map_err(error)?;
         }
         group.close().map_err(error)?;
         self.group_rows = 0;
@@ -297,14 +337,7 @@ fn encode(
 ) -> std::result::Result<(), parquet::errors::ParquetError> {
     let array: ArrayRef = match data {
         ColumnData::Plain(array) => array,
-        ColumnData::Keyed { keys, values } if *values.data_type() == DataType::Utf8 && values.null_count() == 0 => {
-            Arc::new(DictionaryArray::try_new((*keys).clone(), values)?)
-        }
         ColumnData::Keyed { keys, values } => arrow_select::take::take(&values, &*keys, None)?,
-    };
-    let field = match array.data_type() {
-        DataType::Dictionary(..) => &Field::new(field.name(), array.data_type().clone(), true),
-        _ => field,
     };
     for (writer, leaf) in writers.iter_mut().zip(compute_leaves(field, &array)?) {
         writer.write(&leaf)?;

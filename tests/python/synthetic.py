@@ -153,8 +153,8 @@ def kubernetes(message, **more):
 def pod(name, services, /, **more):
     return "sysflow.entity.Pod", {
         "ts": T, "id": name, "name": name, "nodeName": "n", "hostIP": [16777343],
-        "internalIP": [1681631424, 4294967295], "namespace": "ns", "restartCount": 7, "labels": {"b": "2", "a": "1"}, "selectors": {},
-        "services": services,
+        "internalIP": [1681631424, 4294967295], "namespace": "ns", "restartCount": 7, "labels": {"b": "2", "a": "1"},
+        "selectors": {}, "services": services,
     } | more  # fmt: skip
 
 
@@ -173,7 +173,7 @@ def service(name, ports, ips):
 
 
 SERVICES = [
-    service('two "ports" \\ ü', [443, 80], [16777343, 1681631424]),
+    service('two "ports" \\ ü', [443, 80], [1681631424, 16777343]),
     service("headless", [5432, 80, 80], []),
     service("no port", [], [16777343, 16777343]),
     service("", [], []),

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 
 import pytest
+from conftest import ALL_TRACES
 from flattening import iso
 
 # contract -> DuckDB, Spark
@@ -295,8 +296,6 @@ def test_page_index(dataset, spark):
 
 def test_other_encodings_and_compression(dataset, duck, sf_parquet, tmp_path):
     """For readers that lack delta encoding or zstd: other bytes, the same rows."""
-    from conftest import ALL_TRACES
-
     count = "SELECT count(*) FROM records WHERE starts_with(trace_id, ?)"
     trace = next(t for t in ALL_TRACES if one(duck, count, t.id))
     out = tmp_path / "out"

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pandas
 import pytest
+from conftest import SQL, run_statements
 from flattening import fixed, flatten, iso, kind, read
 from sysflow.formatter import SFFormatter
 from sysflow.reader import FlattenedSFReader
@@ -146,8 +147,10 @@ def test_every_cell_equals_the_reference(duck, trace):
 
 
 def test_data_frame_is_the_same_but_for_its_floats(duck, trace):
-    if why := causes(undamaged(trace)):
-        pytest.skip(f"the reference fails: {why}")
+    if causes(undamaged(trace)):
+        with pytest.raises((AttributeError, KeyError, UnicodeDecodeError)):
+            SFFormatter(FlattenedSFReader(str(trace.path))).toDataframe()
+        return
     frame = SFFormatter(FlattenedSFReader(str(trace.path))).toDataframe()
     rows = list(rows_of(duck, trace).values())
     assert len(frame) == len(rows)
@@ -250,18 +253,21 @@ def test_spark_gives_the_same_rows(duck, spark):
 def test_times_do_not_depend_on_the_time_zone(duck, spark):
     query = "SELECT ts, endts FROM sysflow_flat ORDER BY trace_id, record_no"
     before = duck.execute(query).fetchall(), spark.sql(query).collect()
-    duck.execute("SET TimeZone = 'America/St_Johns'")
-    spark.conf.set("spark.sql.session.timeZone", "America/St_Johns")
+    spark_view = (SQL / "sysflow_flat.spark.sql").read_text()
+
+    def set_time_zone(name):
+        duck.execute(f"SET TimeZone = '{name}'")
+        spark.conf.set("spark.sql.session.timeZone", name)
+        run_statements(spark, spark_view)  # a view in Spark keeps the zone that it was made in
+
+    set_time_zone("America/St_Johns")
     try:
         assert (duck.execute(query).fetchall(), spark.sql(query).collect()) == before
     finally:
-        duck.execute("SET TimeZone = 'UTC'")
-        spark.conf.set("spark.sql.session.timeZone", "UTC")
+        set_time_zone("UTC")
 
 
 def test_the_two_views_differ_only_in_dialect():
-    from conftest import SQL
-
     def common(engine):
         text = (SQL / f"sysflow_flat.{engine}.sql").read_text()
         text = re.sub(r"-- dialect: from here\n.*\n-- dialect: to here\n", "", text, flags=re.S)

@@ -1,0 +1,126 @@
+//! The RLE/bit-packing hybrid of definition levels and dictionary keys (Parquet format, Encodings.md, RLE = 3).
+
+/// Shorter runs cost more as runs than as packed bits.
+const MIN_RUN: usize = 8;
+
+/// Bits that hold every number up to `max`.
+pub fn width(max: u32) -> u32 {
+    u32::BITS - max.leading_zeros()
+}
+
+/// Appends `values`, each of at most `width` bits.
+pub fn encode(values: &[u32], width: u32, out: &mut Vec<u8>) {
+    // Where the values begin that are neither in a run nor packed yet.
+    let mut waiting = 0;
+    let mut at = 0;
+    while at < values.len() {
+        let value = values[at];
+        let end = at + 1 + values[at + 1..].iter().take_while(|v| **v == value).count();
+        // Packed values come in groups of eight, so a run first fills up the group before it.
+        let fill = (at - waiting).next_multiple_of(8) - (at - waiting);
+        if end - at >= fill + MIN_RUN {
+            pack(&values[waiting..at + fill], width, out);
+            run(value, end - at - fill, width, out);
+            waiting = end;
+        }
+        at = end;
+    }
+    pack(&values[waiting..], width, out);
+}
+
+/// A run of one value.
+pub fn run(value: u32, len: usize, width: u32, out: &mut Vec<u8>) {
+    varint((len as u64) << 1, out);
+    out.extend_from_slice(&value.to_le_bytes()[..width.div_ceil(8) as usize]);
+}
+
+/// Packed values; the last group is filled up with zeros.
+fn pack(values: &[u32], width: u32, out: &mut Vec<u8>) {
+    if values.is_empty() {
+        return;
+    }
+    let groups = values.len().div_ceil(8);
+    varint((groups as u64) << 1 | 1, out);
+    let end = out.len() + groups * width as usize;
+    out.reserve(groups * width as usize + 8);
+    let (mut bits, mut filled) = (0u64, 0);
+    for value in values {
+        bits |= u64::from(*value) << filled;
+        filled += width;
+        if filled >= 32 {
+            out.extend_from_slice(&(bits as u32).to_le_bytes());
+            bits >>= 32;
+            filled -= 32;
+        }
+    }
+    out.extend_from_slice(&bits.to_le_bytes());
+    out.resize(end, 0);
+}
+
+fn varint(mut value: u64, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Reads what `encode` wrote, as the specification says.
+    fn decode(mut bytes: &[u8], width: u32, count: usize) -> Vec<u32> {
+        let mut values = Vec::new();
+        while values.len() < count {
+            let (mut header, mut shift) = (0u64, 0);
+            loop {
+                let byte = bytes[0];
+                bytes = &bytes[1..];
+                header |= u64::from(byte & 0x7f) << shift;
+                shift += 7;
+                if byte < 0x80 {
+                    break;
+                }
+            }
+            if header & 1 == 0 {
+                let len = width.div_ceil(8) as usize;
+                let value = bytes[..len].iter().rev().fold(0, |v, b| v << 8 | u32::from(*b));
+                bytes = &bytes[len..];
+                values.extend(std::iter::repeat_n(value, (header >> 1) as usize));
+            } else {
+                let groups = (header >> 1) as usize;
+                for i in 0..groups * 8 {
+                    let bit = |b: usize| u32::from(bytes[b / 8] >> (b % 8) & 1);
+                    values.push((0..width as usize).map(|b| bit(i * width as usize + b) << b).sum());
+                }
+                bytes = &bytes[groups * width as usize..];
+            }
+        }
+        assert!(bytes.is_empty(), "bytes are left over");
+        values.truncate(count);
+        values
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_comes_back(
+            runs in prop::collection::vec((any::<u32>(), 1usize..40), 0..60),
+            width in 0u32..=32,
+        ) {
+            let mask = if width == 0 { 0 } else { u32::MAX >> (32 - width) };
+            let values: Vec<u32> =
+                runs.iter().flat_map(|(v, n)| std::iter::repeat_n(v & mask, *n)).collect();
+            let mut bytes = Vec::new();
+            encode(&values, width, &mut bytes);
+            prop_assert_eq!(decode(&bytes, width, values.len()), values);
+        }
+    }
+
+    #[test]
+    fn widths() {
+        assert_eq!([0, 1, 2, 3, 255, 256, u32::MAX].map(width), [0, 1, 2, 2, 8, 9, 32]);
+    }
+}
