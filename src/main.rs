@@ -6,6 +6,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use sf_parquet::cli;
 
+/// Batches are made of many small allocations that one thread makes and another frees (docs/performance.md).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     cli::run(cli::Cli::parse())
 }

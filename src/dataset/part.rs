@@ -6,9 +6,9 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::ArrayRef;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
+use arrow_array::{ArrayRef, Int32Array};
 use arrow_schema::{Field, SchemaRef};
 use bytes::Bytes;
 use parquet::arrow::ArrowSchemaConverter;
@@ -337,7 +337,10 @@ fn encode(
 ) -> std::result::Result<(), parquet::errors::ParquetError> {
     let array: ArrayRef = match data {
         ColumnData::Plain(array) => array,
-        ColumnData::Keyed { keys, values } => arrow_select::take::take(&values, &*keys, None)?,
+        ColumnData::Keyed { keys, values } => {
+            let keys: Int32Array = keys.iter().map(|key| (*key >= 0).then_some(*key)).collect();
+            arrow_select::take::take(&values, &keys, None)?
+        }
     };
     for (writer, leaf) in writers.iter_mut().zip(compute_leaves(field, &array)?) {
         writer.write(&leaf)?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_array::builder::{
     BooleanBuilder, Int32Builder, Int64Builder, ListBuilder, MapBuilder, MapFieldNames, StringBuilder,
 };
-use arrow_array::{ArrayRef, Int32Array, TimestampMicrosecondArray};
+use arrow_array::{ArrayRef, TimestampMicrosecondArray};
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
 
 /// The types that columns have: those that DuckDB, Spark and every warehouse read alike.
@@ -68,10 +68,10 @@ pub const fn column<R: ?Sized>(
 #[derive(Debug, Clone)]
 pub enum ColumnData {
     Plain(ArrayRef),
-    /// Row `i` has the value `values[keys[i]]`; a null key is NULL. Keys are shared by all columns of one entity, and
-    /// values may repeat.
+    /// Row `i` has the value `values[keys[i]]`; a negative key is NULL. Keys are shared by all columns of one entity,
+    /// and values may repeat.
     Keyed {
-        keys: Arc<Int32Array>,
+        keys: Arc<Vec<i32>>,
         values: ArrayRef,
     },
 }

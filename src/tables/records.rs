@@ -7,7 +7,6 @@ use std::borrow::Cow;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use arrow_array::Int32Array;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
@@ -50,12 +49,12 @@ pub struct Row {
 #[derive(Debug)]
 pub struct Role<E> {
     values: Vec<E>,
-    keys: Vec<i32>,
+    keys: Arc<Vec<i32>>,
 }
 
 impl<E> Default for Role<E> {
     fn default() -> Self {
-        Role { values: Vec::new(), keys: Vec::new() }
+        Role { values: Vec::new(), keys: Arc::default() }
     }
 }
 
@@ -68,14 +67,8 @@ impl<E> Role<E> {
 
     /// The next row has the value with this key, or none.
     pub fn push(&mut self, key: Option<i32>) {
-        self.keys.push(key.unwrap_or(-1));
-    }
-
-    fn keys(&self) -> Arc<Int32Array> {
-        match self.keys.contains(&-1) {
-            true => Arc::new(self.keys.iter().map(|&k| (k >= 0).then_some(k)).collect()),
-            false => Arc::new(Int32Array::from(self.keys.clone())),
-        }
+        // The batch is being filled, so nobody shares the keys yet and nothing is copied.
+        Arc::make_mut(&mut self.keys).push(key.unwrap_or(-1));
     }
 
     fn of_row(&self, row: usize) -> Option<&E> {
@@ -267,7 +260,7 @@ pub fn columns() -> Vec<ColumnInfo> {
 }
 
 fn keyed<E>(role: &Role<E>, column: &Column<E>) -> ColumnData {
-    ColumnData::Keyed { keys: role.keys(), values: column.get.build(role.values.iter()) }
+    ColumnData::Keyed { keys: role.keys.clone(), values: column.get.build(role.values.iter()) }
 }
 
 impl Batch {

@@ -6,7 +6,7 @@ use std::io;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type};
-use arrow_array::{Array, ArrayRef, Int32Array};
+use arrow_array::{Array, ArrayRef};
 use bytes::Bytes;
 use parquet::basic::{Compression, Encoding, PageType};
 use parquet::bloom_filter::Sbbf;
@@ -73,7 +73,7 @@ enum Range {
 
 /// What the rows of a batch are: for each its place among the values, or [`NULL`].
 struct Batch<'a> {
-    keys: Option<&'a Int32Array>,
+    keys: Option<&'a [i32]>,
     values: &'a ArrayRef,
 }
 
@@ -138,19 +138,21 @@ impl ChunkWriter {
             return self.write_values(&batch, range);
         }
         let of_values = dictionary.keys(batch.values);
-        let rows: Vec<i32> = match batch.keys {
+        let mut rows: Vec<i32> = match batch.keys {
             None => of_values,
-            Some(keys) if keys.null_count() == 0 => keys.values().iter().map(|k| of_values[*k as usize]).collect(),
-            Some(keys) => keys.iter().map(|k| k.map_or(NULL, |k| of_values[k as usize])).collect(),
+            Some(keys) => keys.iter().map(|key| usize::try_from(*key).map_or(NULL, |key| of_values[key])).collect(),
         };
         let width = hybrid::width((dictionary.len().max(1) - 1) as u32);
-        let present: Vec<u32> = rows.iter().filter(|k| **k != NULL).map(|k| *k as u32).collect();
-        let mut page = Vec::with_capacity(64 + present.len() * width as usize / 8);
-        levels(rows.len(), present.len(), rows.iter().map(|k| *k != NULL), &mut page);
+        let (len, nulls) = (rows.len(), rows.iter().filter(|key| **key == NULL).count());
+        let mut page = Vec::with_capacity(64 + (len - nulls) * width as usize / 8);
+        levels(len, len - nulls, rows.iter().map(|key| *key != NULL), &mut page);
         page.push(width as u8);
-        hybrid::encode(&present, width, &mut page);
+        if nulls > 0 {
+            rows.retain(|key| *key != NULL);
+        }
+        hybrid::encode(&rows, width, &mut page);
         self.page_counts.0 += 1;
-        self.finish_page(page, Encoding::RLE_DICTIONARY, rows.len(), rows.len() - present.len(), range)
+        self.finish_page(page, Encoding::RLE_DICTIONARY, len, nulls, range)
     }
 
     /// Pages of the values themselves, several if they are long.
@@ -320,15 +322,14 @@ fn external(error: io::Error) -> ParquetError {
 
 impl Batch<'_> {
     fn len(&self) -> usize {
-        self.keys.map_or(self.values.len(), Array::len)
+        self.keys.map_or(self.values.len(), <[i32]>::len)
     }
 
     /// The place of a row's value, `None` for NULL.
     fn value(&self, row: usize) -> Option<usize> {
         let at = match self.keys {
             None => row,
-            Some(keys) if keys.is_null(row) => return None,
-            Some(keys) => keys.value(row) as usize,
+            Some(keys) => usize::try_from(keys[row]).ok()?,
         };
         self.values.is_valid(at).then_some(at)
     }
@@ -346,9 +347,9 @@ fn levels(rows: usize, present: usize, is_present: impl Iterator<Item = bool>, o
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
     if present == rows || present == 0 {
-        hybrid::run(u32::from(present > 0), rows, 1, out);
+        hybrid::run(i32::from(present > 0), rows, 1, out);
     } else {
-        let levels: Vec<u32> = is_present.map(u32::from).collect();
+        let levels: Vec<i32> = is_present.map(i32::from).collect();
         hybrid::encode(&levels, 1, out);
     }
     let len = (out.len() - start - 4) as u32;

@@ -8,8 +8,8 @@ pub fn width(max: u32) -> u32 {
     u32::BITS - max.leading_zeros()
 }
 
-/// Appends `values`, each of at most `width` bits.
-pub fn encode(values: &[u32], width: u32, out: &mut Vec<u8>) {
+/// Appends `values`, none negative and each of at most `width` bits.
+pub fn encode(values: &[i32], width: u32, out: &mut Vec<u8>) {
     // Where the values begin that are neither in a run nor packed yet.
     let mut waiting = 0;
     let mut at = 0;
@@ -29,13 +29,13 @@ pub fn encode(values: &[u32], width: u32, out: &mut Vec<u8>) {
 }
 
 /// A run of one value.
-pub fn run(value: u32, len: usize, width: u32, out: &mut Vec<u8>) {
+pub fn run(value: i32, len: usize, width: u32, out: &mut Vec<u8>) {
     varint((len as u64) << 1, out);
     out.extend_from_slice(&value.to_le_bytes()[..width.div_ceil(8) as usize]);
 }
 
 /// Packed values; the last group is filled up with zeros.
-fn pack(values: &[u32], width: u32, out: &mut Vec<u8>) {
+fn pack(values: &[i32], width: u32, out: &mut Vec<u8>) {
     if values.is_empty() {
         return;
     }
@@ -45,7 +45,7 @@ fn pack(values: &[u32], width: u32, out: &mut Vec<u8>) {
     out.reserve(groups * width as usize + 8);
     let (mut bits, mut filled) = (0u64, 0);
     for value in values {
-        bits |= u64::from(*value) << filled;
+        bits |= u64::from(*value as u32) << filled;
         filled += width;
         if filled >= 32 {
             out.extend_from_slice(&(bits as u32).to_le_bytes());
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     /// Reads what `encode` wrote, as the specification says.
-    fn decode(mut bytes: &[u8], width: u32, count: usize) -> Vec<u32> {
+    fn decode(mut bytes: &[u8], width: u32, count: usize) -> Vec<i32> {
         let mut values = Vec::new();
         while values.len() < count {
             let (mut header, mut shift) = (0u64, 0);
@@ -87,13 +87,13 @@ mod tests {
             }
             if header & 1 == 0 {
                 let len = width.div_ceil(8) as usize;
-                let value = bytes[..len].iter().rev().fold(0, |v, b| v << 8 | u32::from(*b));
+                let value = bytes[..len].iter().rev().fold(0, |v, b| v << 8 | i32::from(*b));
                 bytes = &bytes[len..];
                 values.extend(std::iter::repeat_n(value, (header >> 1) as usize));
             } else {
                 let groups = (header >> 1) as usize;
                 for i in 0..groups * 8 {
-                    let bit = |b: usize| u32::from(bytes[b / 8] >> (b % 8) & 1);
+                    let bit = |b: usize| i32::from(bytes[b / 8] >> (b % 8) & 1);
                     values.push((0..width as usize).map(|b| bit(i * width as usize + b) << b).sum());
                 }
                 bytes = &bytes[groups * width as usize..];
@@ -107,11 +107,11 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_comes_back(
-            runs in prop::collection::vec((any::<u32>(), 1usize..40), 0..60),
-            width in 0u32..=32,
+            runs in prop::collection::vec((any::<i32>(), 1usize..40), 0..60),
+            width in 0u32..=31,
         ) {
-            let mask = if width == 0 { 0 } else { u32::MAX >> (32 - width) };
-            let values: Vec<u32> =
+            let mask = ((1i64 << width) - 1) as i32;
+            let values: Vec<i32> =
                 runs.iter().flat_map(|(v, n)| std::iter::repeat_n(v & mask, *n)).collect();
             let mut bytes = Vec::new();
             encode(&values, width, &mut bytes);

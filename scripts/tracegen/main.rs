@@ -1,0 +1,46 @@
+//! Makes the traces that tests, examples and benchmarks use: a small robot-shop experiment with the facts of the SysFlow
+//! Kubernetes notebook, and large traces from small ones. The same seed gives the same bytes.
+
+mod activity;
+mod kubernetes;
+mod robot_shop;
+mod schema;
+mod tile;
+mod writer;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Make test traces
+#[derive(Parser)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The robot-shop experiment: three rotated trace files
+    RobotShop {
+        #[arg(long)]
+        out: PathBuf,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// The records of a trace many times over, each time later
+    Tile {
+        input: PathBuf,
+        #[arg(long)]
+        times: u64,
+        #[arg(long)]
+        out: PathBuf,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::RobotShop { out, seed } => activity::robot_shop(&out, seed),
+        Command::Tile { input, times, out } => tile::tile(&input, times, &out),
+    }
+}
