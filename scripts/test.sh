@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Passes all tests on a fresh machine that has Rust and Python 3.10 or newer: style, lints, Rust tests, and then the
+# Passes all tests on a fresh machine that has Rust and Python 3.11 or newer: style, lints, Rust tests, and then the
 # tests against the reference implementation, DuckDB and Spark, for which it installs what they need below target/.
 # Tests on real traces take their folder from SF_PARQUET_TRACES (default ../shared/traces) and say if they skip.
 set -euo pipefail

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use crate::text::Escaped;
 
-/// An error that ends a command.
+/// An error that ends a command. Its text says it all, so causes are fields and not sources.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot {action} {}: {source}{}", Escaped(&.path.to_string_lossy()), remedy(.source))]
-    Io { action: &'static str, path: PathBuf, source: io::Error },
+    #[error("cannot {action} {}: {cause}{}", Escaped(&.path.to_string_lossy()), remedy(.cause))]
+    Io { action: &'static str, path: PathBuf, cause: io::Error },
 
-    #[error("cannot encode {}: {source}", Escaped(&.path.to_string_lossy()))]
-    Parquet { path: PathBuf, source: parquet::errors::ParquetError },
+    #[error("cannot encode {}: {cause}", Escaped(&.path.to_string_lossy()))]
+    Parquet { path: PathBuf, cause: parquet::errors::ParquetError },
 
     /// The user asked for something that cannot be.
     #[error("{0}")]
@@ -54,6 +54,6 @@ pub trait IoContext<T> {
 
 impl<T> IoContext<T> for io::Result<T> {
     fn during(self, action: &'static str, path: &Path) -> Result<T> {
-        self.map_err(|source| Error::Io { action, path: path.to_owned(), source })
+        self.map_err(|cause| Error::Io { action, path: path.to_owned(), cause })
     }
 }

@@ -68,7 +68,7 @@ fn expand(pattern: &Path, found: &mut Found) -> Result<()> {
     let text = pattern.to_str().ok_or_else(|| Error::Usage(format!("{pattern:?} is no pattern: it is not UTF-8")))?;
     let paths = glob::glob(text).map_err(|e| Error::Usage(format!("'{text}' is no pattern: {e}")))?;
     let mut paths: Vec<PathBuf> = paths
-        .map(|p| p.map_err(|e| Error::Io { action: "list", path: e.path().to_owned(), source: e.into() }))
+        .map(|p| p.map_err(|e| Error::Io { action: "list", path: e.path().to_owned(), cause: e.into() }))
         .collect::<Result<_>>()?;
     if paths.is_empty() {
         return Err(Error::Usage(format!("no file matches '{text}'")));

@@ -274,6 +274,15 @@ fn every_flag_changes_something() {
 }
 
 #[test]
+fn relative_names_mean_the_current_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    simple("a", 3).write(&folder.path().join("a.sf"));
+    let mut command = program(["convert", "a.sf", "-o", "out", "--summary-json", "s.json"]);
+    expect_status(&command.current_dir(folder.path()).output().unwrap(), 0);
+    assert!(folder.path().join("s.json").exists());
+}
+
+#[test]
 fn wrong_usage_exits_with_2() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");

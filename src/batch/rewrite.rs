@@ -65,7 +65,7 @@ pub fn rewrite(
     let of_run = part.inputs.iter().filter_map(|i| manifest.inputs.get(*i as usize)).map(|i| &i.sha256);
     let kept: BTreeSet<String> =
         of_run.chain(&part.kept).filter(|hash| !gone.0.iter().any(|(g, _)| g == *hash)).cloned().collect();
-    let error = |source| Error::Parquet { path: path.clone(), source };
+    let error = |cause| Error::Parquet { path: path.clone(), cause };
     let file = File::open(&path).during("open", &path)?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(error)?;
     let reader = reader.with_batch_size(16 << 10).build().map_err(error)?;

@@ -183,7 +183,9 @@ pub fn write_whole(path: &Path, value: &impl Serialize) -> Result<()> {
     file.write_all(&bytes).and_then(|()| file.sync_all()).during("write", &temporary)?;
     fault::point("temporary written");
     fs::rename(&temporary, path).during("publish", path)?;
-    path.parent().map_or(Ok(()), sync_folder)
+    // The parent of a bare name is nothing, which means here.
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    sync_folder(folder)
 }
 
 fn sync_folder(folder: &Path) -> Result<()> {

@@ -83,7 +83,7 @@ impl Encoder {
     /// Only if the contract's schema is none of Parquet's.
     pub fn new(table: &TableInfo, compression: Compression, encodings: Encodings) -> Result<Encoder> {
         let schema = table.arrow_schema();
-        let error = |source| Error::Parquet { path: table.name.into(), source };
+        let error = |cause| Error::Parquet { path: table.name.into(), cause };
         let parquet = ArrowSchemaConverter::new().schema_root("schema").convert(&schema).map_err(error)?;
         let mut properties = WriterProperties::builder()
             .set_created_by(concat!("sf-parquet version ", env!("CARGO_PKG_VERSION")).to_owned())
@@ -312,12 +312,12 @@ impl OpenPart {
 fn parquet_error(path: &Path, source: parquet::errors::ParquetError) -> Error {
     match source {
         parquet::errors::ParquetError::External(inner) => match inner.downcast::<io::Error>() {
-            Ok(source) => Error::Io { action: "write", path: path.to_owned(), source: *source },
+            Ok(source) => Error::Io { action: "write", path: path.to_owned(), cause: *source },
             Err(other) => {
-                Error::Parquet { path: path.to_owned(), source: parquet::errors::ParquetError::External(other) }
+                Error::Parquet { path: path.to_owned(), cause: parquet::errors::ParquetError::External(other) }
             }
         },
-        source => Error::Parquet { path: path.to_owned(), source },
+        cause => Error::Parquet { path: path.to_owned(), cause },
     }
 }
 

@@ -10,8 +10,7 @@ use arrow_array::{ArrayRef, TimestampMicrosecondArray};
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
 
 /// The types that columns have: those that DuckDB, Spark and every warehouse read alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnType {
     Boolean,
     Int32,
@@ -74,6 +73,12 @@ pub enum ColumnData {
         keys: Arc<Vec<i32>>,
         values: ArrayRef,
     },
+}
+
+impl serde::Serialize for ColumnType {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
 }
 
 impl ColumnType {
