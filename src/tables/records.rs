@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::hash::Hash;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -49,12 +49,14 @@ pub struct Row {
 #[derive(Debug)]
 pub struct Role<E> {
     values: Vec<E>,
-    keys: Arc<Vec<i32>>,
+    keys: Vec<i32>,
+    /// The keys as all columns of the role share them, once the batch is full.
+    shared: OnceLock<Arc<Vec<i32>>>,
 }
 
 impl<E> Default for Role<E> {
     fn default() -> Self {
-        Role { values: Vec::new(), keys: Arc::default() }
+        Role { values: Vec::new(), keys: Vec::new(), shared: OnceLock::new() }
     }
 }
 
@@ -67,8 +69,7 @@ impl<E> Role<E> {
 
     /// The next row has the value with this key, or none.
     pub fn push(&mut self, key: Option<i32>) {
-        // The batch is being filled, so nobody shares the keys yet and nothing is copied.
-        Arc::make_mut(&mut self.keys).push(key.unwrap_or(-1));
+        self.keys.push(key.unwrap_or(-1));
     }
 
     fn of_row(&self, row: usize) -> Option<&E> {
@@ -260,7 +261,8 @@ pub fn columns() -> Vec<ColumnInfo> {
 }
 
 fn keyed<E>(role: &Role<E>, column: &Column<E>) -> ColumnData {
-    ColumnData::Keyed { keys: role.keys.clone(), values: column.get.build(role.values.iter()) }
+    let keys = role.shared.get_or_init(|| Arc::new(role.keys.clone())).clone();
+    ColumnData::Keyed { keys, values: column.get.build(role.values.iter()) }
 }
 
 impl Batch {
