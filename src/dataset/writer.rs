@@ -44,7 +44,8 @@ impl Limits {
             group_bytes: (64 << 20).min(memory / 8),
             open_bytes: memory / 4,
             file_bytes: 256 << 20,
-            open_files: 64,
+            // Well below the usual limit of 1,024 open files.
+            open_files: 500,
         }
     }
 }

@@ -84,7 +84,7 @@ impl Target<'_> {
         let dangling = all.iter().filter(|r| **r == Ref::Dangling).count() as i64;
 
         let pending = &mut *self.pending;
-        let batch = pending.records.batch(self.date, self.input, &mut pending.ready);
+        let batch = pending.records.batch(self.date, self.input);
         let number = batch.number;
         batch.traces.push_trace(self.trace);
         let latest = process.index().map(|i| entities.processes.get_mut(i));

@@ -15,14 +15,39 @@ use crate::flatten::time::Date;
 
 /// Rows of a batch: as many as encode best (docs/performance.md).
 const BATCH_ROWS: usize = 16 << 10;
-/// Dates of one table that may wait at a time.
-const MAX_DATES: usize = 32;
+/// Rows of one table that may wait at a time, of all dates together. Batches of many dates are smaller than others, but a
+/// trace whose rows jump between hundreds of days must not come to a batch each.
+const MAX_WAITING: usize = 8 * BATCH_ROWS;
 
 /// A table's rows, by date.
 pub struct ByDate<R: 'static> {
     table: TableId,
     columns: &'static [Column<R>],
     waiting: BTreeMap<Date, Waiting<Vec<R>>>,
+    all: Waited,
+}
+
+/// Sums over the dates of a table.
+#[derive(Debug, Default)]
+struct Waited {
+    rows: usize,
+    bytes: usize,
+}
+
+impl Waited {
+    fn add(&mut self, bytes: usize) {
+        self.rows += 1;
+        self.bytes += bytes;
+    }
+
+    fn remove(&mut self, rows: usize, bytes: usize) {
+        self.rows -= rows;
+        self.bytes -= bytes;
+    }
+
+    fn is_full(&self, batch_bytes: usize) -> bool {
+        self.rows >= MAX_WAITING || self.bytes >= 2 * batch_bytes
+    }
 }
 
 struct Waiting<B> {
@@ -65,26 +90,27 @@ pub struct Ready {
 
 impl<R: Send + Sync + 'static> ByDate<R> {
     fn new(table: TableId, columns: &'static [Column<R>]) -> Self {
-        ByDate { table, columns, waiting: BTreeMap::new() }
+        ByDate { table, columns, waiting: BTreeMap::new(), all: Waited::default() }
     }
 
     /// Takes a row of about `bytes` bytes.
     pub fn push(&mut self, date: Date, input: u32, row: R, bytes: usize, ready: &mut Ready) {
-        if self.waiting.len() >= MAX_DATES && !self.waiting.contains_key(&date) {
-            self.flush(ready);
-        }
         let waiting =
             self.waiting.entry(date).or_insert_with(|| Waiting { rows: Vec::new(), bytes: 0, inputs: BTreeSet::new() });
         waiting.rows.push(row);
         waiting.bytes += bytes;
         waiting.inputs.insert(input);
+        self.all.add(bytes);
         if waiting.rows.len() >= BATCH_ROWS || waiting.bytes >= ready.batch_bytes {
             self.flush_date(date, ready);
+        } else if self.all.is_full(ready.batch_bytes) {
+            self.flush(ready);
         }
     }
 
     fn flush_date(&mut self, date: Date, ready: &mut Ready) {
-        if let Some(Waiting { rows, inputs, .. }) = self.waiting.remove(&date) {
+        if let Some(Waiting { rows, inputs, bytes }) = self.waiting.remove(&date) {
+            self.all.remove(rows.len(), bytes);
             let rows = Box::new(RowsOf { columns: self.columns, rows });
             ready.chunks.push(Chunk { table: self.table, date, inputs, rows });
         }
@@ -100,16 +126,14 @@ impl<R: Send + Sync + 'static> ByDate<R> {
 #[derive(Default)]
 pub struct RecordsByDate {
     waiting: BTreeMap<Date, Waiting<records::Batch>>,
+    all: Waited,
     /// Batches begun so far.
     batches: u64,
 }
 
 impl RecordsByDate {
     /// The batch that takes the next row of this date.
-    pub fn batch(&mut self, date: Date, input: u32, ready: &mut Ready) -> &mut records::Batch {
-        if self.waiting.len() >= MAX_DATES && !self.waiting.contains_key(&date) {
-            self.flush(ready);
-        }
+    pub fn batch(&mut self, date: Date, input: u32) -> &mut records::Batch {
         let waiting = self.waiting.entry(date).or_insert_with(|| {
             self.batches += 1;
             Waiting { rows: records::Batch::new(self.batches), bytes: 0, inputs: BTreeSet::new() }
@@ -124,14 +148,18 @@ impl RecordsByDate {
     pub fn pushed(&mut self, date: Date, bytes: usize, ready: &mut Ready) {
         if let Some(waiting) = self.waiting.get_mut(&date) {
             waiting.bytes += bytes;
+            self.all.add(bytes);
             if waiting.rows.rows.len() >= BATCH_ROWS || waiting.bytes >= ready.batch_bytes {
                 self.flush_date(date, ready);
+            } else if self.all.is_full(ready.batch_bytes) {
+                self.flush(ready);
             }
         }
     }
 
     fn flush_date(&mut self, date: Date, ready: &mut Ready) {
-        if let Some(Waiting { rows, inputs, .. }) = self.waiting.remove(&date) {
+        if let Some(Waiting { rows, inputs, bytes }) = self.waiting.remove(&date) {
+            self.all.remove(rows.rows.len(), bytes);
             ready.chunks.push(Chunk { table: TableId::Records, date, inputs, rows: Box::new(rows) });
         }
     }

@@ -160,22 +160,22 @@ impl ChunkWriter {
         let rows = batch.len();
         let mut from = 0;
         while from < rows {
-            let mut plain = Vec::new();
-            let mut present = Vec::new();
-            while from + present.len() < rows && (plain.len() < PLAIN_PAGE || present.is_empty()) {
-                let value = batch.value(from + present.len());
-                present.push(value.is_some());
-                if let Some(value) = value {
-                    self.write_value(batch.values, value, &mut plain);
-                }
+            let mut bytes = 0;
+            let mut places = Vec::new();
+            while from + places.len() < rows && (bytes < PLAIN_PAGE || places.is_empty()) {
+                let value = batch.value(from + places.len());
+                bytes += value.map_or(0, |at| value_bytes(batch.values, at));
+                places.push(value);
             }
-            let count = present.iter().filter(|p| **p).count();
-            let mut page = Vec::with_capacity(plain.len() + 64);
-            levels(present.len(), count, present.iter().copied(), &mut page);
-            page.append(&mut plain);
+            let count = places.iter().flatten().count();
+            let mut page = Vec::with_capacity(bytes + places.len() + 64);
+            levels(places.len(), count, places.iter().map(Option::is_some), &mut page);
+            for at in places.iter().flatten() {
+                self.write_value(batch.values, *at, &mut page);
+            }
             self.page_counts.1 += 1;
-            self.finish_page(page, Encoding::PLAIN, present.len(), present.len() - count, range.clone())?;
-            from += present.len();
+            self.finish_page(page, Encoding::PLAIN, places.len(), places.len() - count, range.clone())?;
+            from += places.len();
         }
         Ok(())
     }
@@ -342,6 +342,11 @@ fn text_bytes(values: &ArrayRef) -> usize {
     }
 }
 
+/// Bytes of a value in PLAIN encoding.
+fn value_bytes(values: &ArrayRef, at: usize) -> usize {
+    values.as_string_opt::<i32>().map_or(8, |texts| 4 + texts.value_length(at) as usize)
+}
+
 /// Definition levels with their length before them, as data pages of version 1 have it.
 fn levels(rows: usize, present: usize, is_present: impl Iterator<Item = bool>, out: &mut Vec<u8>) {
     let start = out.len();
@@ -374,7 +379,7 @@ impl Range {
                 ends(values.as_primitive::<Int64Type>().iter().flatten()).map(|(a, b)| Range::I64(a, b))
             }
             _ => ends(values.as_string::<i32>().iter().flatten())
-                .map(|(a, b)| Range::Text(a.as_bytes().to_vec(), b.as_bytes().to_vec())),
+                .map(|(a, b)| Range::Text(head(a.as_bytes()), head(b.as_bytes()))),
         };
         range.unwrap_or(Range::None)
     }
@@ -429,6 +434,11 @@ impl Range {
             (Range::None, _) => Statistics::byte_array(None, None, None, Some(nulls), false),
         }
     }
+}
+
+/// As much of a string as tells what its prefix is and that there is more: strings can be very long.
+fn head(text: &[u8]) -> Vec<u8> {
+    text[..text.len().min(STATISTICS_TEXT + 1)].to_vec()
 }
 
 /// A prefix whose last character is replaced by the next one is greater than the whole.
