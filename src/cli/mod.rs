@@ -6,6 +6,7 @@ pub mod log;
 pub mod progress;
 pub mod schema;
 pub mod size;
+pub mod verify;
 
 use std::io;
 use std::process::ExitCode;
@@ -57,6 +58,7 @@ pub enum LogFormat {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Convert(convert::ConvertArgs),
+    Verify(verify::VerifyArgs),
     Schema(schema::SchemaArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -75,6 +77,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let log = log::Log::new(&output);
     let result = match command {
         Command::Convert(args) => convert::run(args, &output, &log),
+        Command::Verify(args) => verify::run(args, &output, &log),
         Command::Schema(args) => schema::run(args),
         Command::Completions(args) => completions::run(args),
     };

@@ -4,4 +4,5 @@ pub mod commit;
 pub mod layout;
 pub mod manifest;
 pub mod part;
+pub mod verify;
 pub mod writer;
