@@ -2,6 +2,7 @@
 
 pub mod completions;
 pub mod convert;
+pub mod inspect;
 pub mod log;
 pub mod progress;
 pub mod schema;
@@ -58,6 +59,7 @@ pub enum LogFormat {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Convert(convert::ConvertArgs),
+    Inspect(inspect::InspectArgs),
     Verify(verify::VerifyArgs),
     Schema(schema::SchemaArgs),
     Completions(completions::CompletionsArgs),
@@ -77,6 +79,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let log = log::Log::new(&output);
     let result = match command {
         Command::Convert(args) => convert::run(args, &output, &log),
+        Command::Inspect(args) => inspect::run(args, &output, &log),
         Command::Verify(args) => verify::run(args, &output, &log),
         Command::Schema(args) => schema::run(args),
         Command::Completions(args) => completions::run(args),
