@@ -23,6 +23,7 @@ pub mod experiment;
 pub mod fault;
 pub mod flatten;
 pub mod input;
+pub mod inspect;
 pub mod k8s;
 pub mod tables;
 pub mod text;

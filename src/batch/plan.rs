@@ -206,10 +206,14 @@ fn ends_inside_a_block(file: File, size: u64) -> bool {
     matches!(last, Some(Step::Gap(gap)) if gap.cause == GapCause::Truncated)
 }
 
-/// Part files that hold rows of these inputs.
+/// Part files that hold rows of these inputs. Files without any rows are written anew with them, so that one that was
+/// lost comes back.
 fn parts_of(state: &State, superseded: &[(String, String)]) -> Vec<String> {
     let hashes: HashMap<&str, &str> = superseded.iter().map(|(h, p)| (h.as_str(), p.as_str())).collect();
     let mut paths = BTreeSet::new();
+    if superseded.is_empty() {
+        return Vec::new();
+    }
     for (manifest, file) in state.files() {
         let keeps = file.kept.iter().any(|hash| hashes.contains_key(hash.as_str()));
         let holds = |i: &u32| {
@@ -218,7 +222,7 @@ fn parts_of(state: &State, superseded: &[(String, String)]) -> Vec<String> {
                 hashes.get(input.sha256.as_str()).is_some_and(|path| input.size > 0 || *path == input.path)
             })
         };
-        if keeps || file.inputs.iter().any(holds) {
+        if keeps || file.rows == 0 || file.inputs.iter().any(holds) {
             paths.insert(file.path.clone());
         }
     }

@@ -9,6 +9,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, BooleanArray, RecordBatch};
 use arrow_select::filter::filter_record_batch;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use sha2::{Digest, Sha256};
 
 use crate::dataset::manifest::Manifest;
 use crate::dataset::part::{PartFile, Rows};
@@ -16,6 +17,7 @@ use crate::dataset::writer::{Chunk, DatasetWriter};
 use crate::error::{Error, IoContext, Result};
 use crate::flatten::time::Date;
 use crate::tables::column::ColumnData;
+use crate::tables::files::hex;
 use crate::tables::schema::TableId;
 
 struct Batch(RecordBatch);
@@ -34,6 +36,21 @@ impl Rows for Batch {
 pub struct Gone<'s>(pub &'s [(String, String)]);
 
 impl Gone<'_> {
+    /// Whether every row of a part file goes. Inputs without content are told apart by path alone, so where the path
+    /// is not known, such rows may stay.
+    fn has_all(&self, manifest: &Manifest, part: &PartFile) -> bool {
+        let gone =
+            |hash: &str, path: Option<&str>| self.0.iter().any(|(h, p)| h == hash && path.is_none_or(|q| p == q));
+        let of_run = |i: &u32| {
+            manifest
+                .inputs
+                .get(*i as usize)
+                .is_some_and(|input| gone(&input.sha256, Some(input.path.as_str()).filter(|_| input.size == 0)))
+        };
+        let empty = hex(&Sha256::digest(b""));
+        part.inputs.iter().all(of_run) && part.kept.iter().all(|hash| *hash != empty && gone(hash, None))
+    }
+
     /// Rows have the beginning of the hash in their trace id; a reject without a trace has only its input's name.
     fn has(&self, trace_id: Option<&str>, input: Option<&str>) -> bool {
         match trace_id {
@@ -65,6 +82,10 @@ pub fn rewrite(
     let of_run = part.inputs.iter().filter_map(|i| manifest.inputs.get(*i as usize)).map(|i| &i.sha256);
     let kept: BTreeSet<String> =
         of_run.chain(&part.kept).filter(|hash| !gone.0.iter().any(|(g, _)| g == *hash)).cloned().collect();
+    // Nothing of it stays, so it need not even be there: that is how a lost or damaged file is mended.
+    if gone.has_all(manifest, part) {
+        return Ok(());
+    }
     let error = |cause| Error::Parquet { path: path.clone(), cause };
     let file = File::open(&path).during("open", &path)?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(error)?;

@@ -191,7 +191,7 @@ fn wanted(names: &[String]) -> Result<BTreeSet<TableId>, Error> {
 }
 
 /// SIGINT and SIGTERM end the run at the next block. A second one ends the process at once.
-fn stop_on_signals(meter: Arc<Meter>) -> anyhow::Result<()> {
+pub(super) fn stop_on_signals(meter: Arc<Meter>) -> anyhow::Result<()> {
     use signal_hook::consts::{SIGINT, SIGTERM};
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]).context("cannot watch for signals")?;
     thread::spawn(move || {

@@ -2,10 +2,12 @@
 
 pub mod completions;
 pub mod convert;
+pub mod inspect;
 pub mod log;
 pub mod progress;
 pub mod schema;
 pub mod size;
+pub mod verify;
 
 use std::io;
 use std::process::ExitCode;
@@ -57,6 +59,8 @@ pub enum LogFormat {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Convert(convert::ConvertArgs),
+    Inspect(inspect::InspectArgs),
+    Verify(verify::VerifyArgs),
     Schema(schema::SchemaArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -75,6 +79,8 @@ pub fn run(cli: Cli) -> ExitCode {
     let log = log::Log::new(&output);
     let result = match command {
         Command::Convert(args) => convert::run(args, &output, &log),
+        Command::Inspect(args) => inspect::run(args, &output, &log),
+        Command::Verify(args) => verify::run(args, &output, &log),
         Command::Schema(args) => schema::run(args),
         Command::Completions(args) => completions::run(args),
     };

@@ -41,10 +41,7 @@ impl Lock {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) if wait => file.lock().during("lock", &path)?,
             Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                // Who has it is a courtesy; that it is taken is what counts.
-                let _ = file.read_to_string(&mut holder);
-                let holder = if holder.is_empty() { "another process".into() } else { format!("process {holder}") };
+                let holder = Self::name_of_holder(&mut file);
                 return Err(Error::Locked { path: layout.root().to_owned(), holder });
             }
             Err(TryLockError::Error(e)) => return Err(e).during("lock", &path),
@@ -53,12 +50,62 @@ impl Lock {
         write!(file, "{}", std::process::id()).during("write", &path)?;
         Ok(Lock(file))
     }
+
+    /// The process that has the lock, if one has. To find out it is taken for an instant, shared, which keeps no run
+    /// waiting and only one that starts in that very instant from starting.
+    ///
+    /// # Errors
+    /// The lock's file cannot be opened.
+    pub fn holder(layout: &Layout) -> Result<Option<String>> {
+        let path = layout.lock();
+        let mut file = match File::open(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            file => file.during("open", &path)?,
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => Ok(Some(Self::name_of_holder(&mut file))),
+            Err(TryLockError::Error(e)) => Err(e).during("lock", &path),
+        }
+    }
+
+    fn name_of_holder(file: &mut File) -> String {
+        let mut holder = String::new();
+        // Who has it is a courtesy; that it is taken is what counts.
+        let _ = file.read_to_string(&mut holder);
+        if holder.is_empty() { "another process".into() } else { format!("process {holder}") }
+    }
 }
 
 /// What is still to be done once everything is staged.
 #[derive(Debug, Serialize, Deserialize)]
 struct Journal {
     manifest: Manifest,
+}
+
+impl Journal {
+    fn read(path: &Path) -> Result<Journal> {
+        let bytes = fs::read(path).during("read the journal", path)?;
+        serde_json::from_slice(&bytes)
+            .map_err(|e| Error::Dataset { path: path.to_owned(), message: format!("the journal is damaged: {e}") })
+    }
+}
+
+/// The runs that have begun to publish and not ended: interrupted, or at it right now.
+///
+/// # Errors
+/// A journal cannot be read.
+pub fn journaled(layout: &Layout) -> Result<Vec<Manifest>> {
+    let mut runs = Vec::new();
+    for path in children(&layout.journals())?.iter().filter(|p| p.extension().is_some_and(|e| e == "json")) {
+        match Journal::read(path) {
+            Ok(journal) => runs.push(journal.manifest),
+            // The run has just ended.
+            Err(Error::Io { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(runs)
 }
 
 /// Completes a run that was interrupted while it published, and throws away what one left that was not.
@@ -69,10 +116,7 @@ pub fn recover(layout: &Layout) -> Result<bool> {
         found = true;
         // A journal gets its name only when it is whole; a temporary one never counted.
         if path.extension().is_some_and(|e| e == "json") {
-            let bytes = fs::read(&path).during("read the journal", &path)?;
-            let journal: Journal = serde_json::from_slice(&bytes)
-                .map_err(|e| Error::Dataset { path: path.clone(), message: format!("the journal is damaged: {e}") })?;
-            complete(layout, &journal.manifest)?;
+            complete(layout, &Journal::read(&path)?.manifest)?;
         } else {
             fs::remove_file(&path).during("remove", &path)?;
         }

@@ -69,6 +69,10 @@ pub struct InputEntry {
     pub traces: i64,
     /// Records read.
     pub records: i64,
+    /// Headers among them, which have no rows but in `traces`.
+    pub headers: i64,
+    /// Records among them of types that SysFlow 5 does not have, which have no rows.
+    pub unknown: i64,
     /// Records known to be lost.
     pub lost: i64,
     /// Events and flows outside the window.
@@ -125,6 +129,11 @@ impl State {
             }
         }
         Ok(state)
+    }
+
+    /// Names of all runs, in order.
+    pub fn runs(&self) -> impl Iterator<Item = &str> {
+        self.manifests.iter().map(|m| m.run.as_str())
     }
 
     fn at(&self, place: Place) -> (&Manifest, &InputEntry) {

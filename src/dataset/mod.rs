@@ -5,4 +5,5 @@ pub mod encode;
 pub mod layout;
 pub mod manifest;
 pub mod part;
+pub mod verify;
 pub mod writer;

@@ -55,6 +55,9 @@ impl Window {
 pub struct InputCounts {
     pub traces: i64,
     pub records: i64,
+    pub headers: i64,
+    /// Records of types that SysFlow 5 does not have.
+    pub unknown: i64,
     /// Records known to be lost.
     pub lost: i64,
     /// Events and flows outside the window.
@@ -188,6 +191,8 @@ impl Flattener {
         row.rows[TableId::Traces as usize] += 1;
         self.counts.traces += 1;
         self.counts.records += row.records.total();
+        self.counts.headers += row.records.headers;
+        self.counts.unknown += row.records.unknown;
         self.counts.filtered += row.filtered;
         self.counts.dangling += row.dangling;
         self.counts.repaired += row.repaired;

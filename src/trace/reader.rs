@@ -5,13 +5,19 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::codec::{InflateError, Inflater};
 use super::container::{FileHeader, Gap, GapCause, Step, Walk};
 use super::decode::{Cursor, DecodeError};
 use super::records::Record;
 
+/// Bytes that a block may have, compressed and inflated, where the user sets no limit of memory.
+pub const BLOCK_LIMIT: usize = 256 << 20;
+
 /// How bad something is: WARN means that nothing was lost, ERROR that something was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Severity {
     Notice,
     Warning,
@@ -29,7 +35,7 @@ impl Severity {
 }
 
 /// Something of a file that could not be taken over whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Damage {
     pub severity: Severity,
     /// The code in `rejects`.

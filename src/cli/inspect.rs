@@ -1,0 +1,149 @@
+//! `inspect`: what traces hold.
+
+use std::collections::BTreeSet;
+use std::fmt::{self, Display};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use rayon::prelude::*;
+
+use super::convert::stop_on_signals;
+use super::log::Log;
+use super::{Outcome, Output, progress};
+use crate::batch::progress::{Meter, Phase};
+use crate::error::Error;
+use crate::input;
+use crate::inspect::{HeaderInfo, Inspection, inspect};
+use crate::text::{Escaped, grouped};
+use crate::trace::reader::Damage;
+
+/// Show what traces hold
+///
+/// For each trace: its codec and schema, the fields that are not known, its headers, records by type, first and last
+/// time, pods, containers, and damage if there is any.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct InspectArgs {
+    /// Traces: files, directories (searched recursively), globs, or - for a list of files on standard input
+    #[arg(required = true)]
+    input: Vec<PathBuf>,
+    /// Show the first N events and flows of each trace, one on a line
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    records: usize,
+    /// Print a JSON object for each trace, one on a line
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sf-parquet inspect trace.sf --records 20
+  sf-parquet inspect /mnt/traces --json | jq -r 'select(.damage != []) | .input'
+The line of an event: time, type, operations, process, container, pod, resource.
+Exit status: 0 all traces are whole; 3 one is damaged or cannot be read.";
+
+/// Names that are shown of a list; JSON has them all.
+const SHOWN: usize = 20;
+
+pub fn run(args: InspectArgs, output: &Output, log: &Log) -> anyhow::Result<Outcome> {
+    let InspectArgs { input, records, json } = args;
+    let found = input::find(&input, &mut io::stdin().lock())?;
+    for path in &found.passed_over {
+        log.detail(&format!("{} is no trace and was passed over", Escaped(&path.to_string_lossy())));
+    }
+    let meter = Arc::new(Meter::default());
+    stop_on_signals(meter.clone())?;
+    let bytes = found.files.iter().filter_map(|f| f.metadata().ok()).map(|m| m.len()).sum();
+    meter.begin(Phase::Checking, found.files.len() as u64, bytes);
+    let inspections: Vec<Inspection> = progress::shown(&meter, output, log, || {
+        found.files.par_iter().map(|path| inspect(path, records, &meter)).collect::<Result<_, Error>>()
+    })?;
+    let mut out = io::stdout().lock();
+    for (i, inspection) in inspections.iter().enumerate() {
+        match json {
+            true => writeln!(out, "{}", serde_json::to_string(inspection)?)?,
+            false if i == 0 => write!(out, "{}", Table(inspection))?,
+            false => write!(out, "\n{}", Table(inspection))?,
+        }
+    }
+    Ok(if inspections.iter().all(Inspection::is_whole) { Outcome::Whole } else { Outcome::Damaged })
+}
+
+struct Table<'i>(&'i Inspection);
+
+impl Display for Table<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let i = self.0;
+        writeln!(f, "{}", Escaped(&i.input))?;
+        let mut line = |name: &str, text: &dyn Display| writeln!(f, "  {name:<14}{text}");
+        if let Some(error) = &i.error {
+            return line("error", &Escaped(error));
+        }
+        line("size", &format!("{} bytes, {} blocks", grouped(i.bytes), grouped(i.blocks)))?;
+        line("codec", &i.codec.unwrap_or_default())?;
+        let versions: Vec<String> = i.schema_versions.iter().map(i64::to_string).collect();
+        line("schema", &if versions.is_empty() { "of unknown version".into() } else { versions.join(", ") })?;
+        for field in &i.unknown_fields {
+            line("not known", &Escaped(field))?;
+        }
+        for (number, header) in i.headers.iter().enumerate().take(SHOWN) {
+            line(&format!("header {number}"), &HeaderLine(header))?;
+        }
+        if i.headers.len() > SHOWN {
+            line("", &format!("and {} headers more", grouped((i.headers.len() - SHOWN) as u64)))?;
+        }
+        if let (Some(first), Some(last)) = (&i.first_ts, &i.last_ts) {
+            line("first", first)?;
+            line("last", last)?;
+        }
+        line("records", &format!("{:>14}", grouped(i.records)))?;
+        for (name, count) in &i.records_by_type {
+            line(&format!("  {}", Escaped(name)), &format!("{:>14}", grouped(*count)))?;
+        }
+        names("pod", &i.pods, &mut line)?;
+        names("container", &i.containers, &mut line)?;
+        for Damage { severity, offset, message, records_lost, .. } in &i.damage {
+            let lost = match records_lost {
+                None => ", nobody can know how many records are lost".to_owned(),
+                Some(0) => String::new(),
+                Some(1) => ", 1 record is lost".to_owned(),
+                Some(n) => format!(", {} records are lost", grouped(*n)),
+            };
+            line(severity.name(), &format!("at byte {offset}: {}{lost}", Escaped(message)))?;
+        }
+        for event in &i.events {
+            writeln!(f, "  {event}")?;
+        }
+        Ok(())
+    }
+}
+
+fn names(what: &str, names: &BTreeSet<String>, line: &mut dyn FnMut(&str, &dyn Display) -> fmt::Result) -> fmt::Result {
+    for name in names.iter().take(SHOWN) {
+        line(what, &Escaped(name))?;
+    }
+    match names.len() {
+        0..=SHOWN => Ok(()),
+        n => line("", &format!("and {} more", grouped((n - SHOWN) as u64))),
+    }
+}
+
+struct HeaderLine<'h>(&'h HeaderInfo);
+
+impl Display for HeaderLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let HeaderInfo { exporter, ip, filename, version, records } = self.0;
+        write!(f, "{} records", grouped(*records))?;
+        if let Some(version) = version {
+            write!(f, ", version {version}")?;
+        }
+        for (name, value) in [("exporter", exporter), ("ip", ip), ("file", filename)] {
+            if let Some(value) = value {
+                write!(f, ", {name} {}", Escaped(value))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,107 @@
+//! Whether a dataset is what its manifests say: every file there and whole, nothing else there, every record of every
+//! input accounted for.
+//!
+//! [`parts`] looks at the files that the manifests name, [`leftovers`] at what else lies in the folder, [`accounts`]
+//! at the numbers.
+
+mod accounts;
+mod leftovers;
+mod parts;
+mod remedy;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::commit::{self, Lock};
+use super::layout::Layout;
+use super::manifest::{Manifest, State};
+use crate::batch::progress::Meter;
+use crate::error::{Error, Result};
+
+/// Something that is not as the manifests say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What it is, for programs.
+    pub code: &'static str,
+    /// The file or input concerned; a file relative to the dataset.
+    pub path: String,
+    pub message: String,
+    /// The command that mends it.
+    pub remedy: String,
+}
+
+/// What a verification came to.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    pub dataset: String,
+    /// Runs whose manifests the dataset has.
+    pub runs: usize,
+    /// The process that is writing to the dataset now; what it has not finished is not looked at.
+    pub running: Option<String>,
+    /// Part files that make up the dataset.
+    pub files: usize,
+    pub bytes: u64,
+    /// Inputs whose rows the dataset has.
+    pub inputs: usize,
+    /// Records that were read of them.
+    pub records: i64,
+    /// Rows by table, as the manifests say.
+    pub rows: BTreeMap<String, u64>,
+    pub findings: Vec<Finding>,
+}
+
+/// Compares the dataset in `root` with its manifests. Files are read on the current rayon pool. Changes nothing.
+///
+/// # Errors
+/// There is no dataset, a manifest cannot be read, a conversion changed the dataset meanwhile, or `meter` says to stop.
+pub fn verify(root: &Path, meter: &Meter) -> Result<Report> {
+    let layout = Layout::new(root);
+    let state = State::load(&layout)?;
+    let journaled = commit::journaled(&layout)?;
+    if state.manifests.is_empty() && journaled.is_empty() {
+        let message = "it is no dataset: no conversion into it has ended".to_owned();
+        return Err(Error::Dataset { path: root.to_owned(), message });
+    }
+    let unfinished = Unfinished(&journaled);
+    let live = accounts::live_inputs(&state);
+    let mut findings = parts::check(&layout, &state, &unfinished, meter)?;
+    findings.extend(leftovers::find(&layout, &state, &unfinished)?);
+    findings.extend(accounts::check(&layout, &state, &live));
+    let running = Lock::holder(&layout)?;
+    if running.is_some() {
+        // What a run has not published yet is its own affair.
+        findings.retain(|f| !leftovers::CODES.contains(&f.code));
+    }
+    if State::load(&layout)?.runs().ne(state.runs()) {
+        let message = "a conversion into it ended while it was verified; verify it again".to_owned();
+        return Err(Error::Dataset { path: root.to_owned(), message });
+    }
+    let mut rows = BTreeMap::new();
+    state.files().for_each(|(_, f)| *rows.entry(f.table.clone()).or_default() += f.rows);
+    Ok(Report {
+        dataset: root.to_string_lossy().into_owned(),
+        runs: state.manifests.len(),
+        running,
+        files: state.files().count(),
+        bytes: state.files().map(|(_, f)| f.bytes).sum(),
+        inputs: live.len(),
+        records: live.iter().map(|(_, input)| input.records).sum(),
+        rows,
+        findings,
+    })
+}
+
+/// Runs that have begun to publish and not ended: their files may be there already, what they replace may be gone.
+struct Unfinished<'m>(&'m [Manifest]);
+
+impl Unfinished<'_> {
+    fn adds(&self, path: &str) -> bool {
+        self.0.iter().any(|m| m.files.iter().any(|f| f.path == path))
+    }
+
+    fn removes(&self, path: &str) -> bool {
+        self.0.iter().any(|m| m.removed.iter().any(|r| r == path))
+    }
+}

@@ -1,0 +1,91 @@
+//! Records in, rows out: every record that was read is a row somewhere, a header, unknown, or outside the wanted time.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::{Finding, remedy};
+use crate::dataset::layout::Layout;
+use crate::dataset::manifest::{InputEntry, Manifest, State};
+use crate::dataset::part::PartFile;
+use crate::tables::schema::TableId;
+
+/// Tables in which a record of a trace is exactly one row. A KE is a row of `records`, and others besides.
+const ROW_PER_RECORD: [TableId; 5] =
+    [TableId::Records, TableId::Processes, TableId::Files, TableId::Containers, TableId::Pods];
+
+/// An input, and the run that its rows come from.
+pub type Live<'s> = (&'s Manifest, &'s InputEntry);
+
+/// The inputs whose rows the dataset has. One that was converted again is in several manifests; the entry that counts
+/// is the one that the part files lead to, if need be over those that they were rewritten from.
+pub fn live_inputs(state: &State) -> Vec<Live<'_>> {
+    let mut live = BTreeSet::new();
+    for (m, manifest) in state.manifests.iter().enumerate() {
+        let kept = |i: &usize| !state.is_superseded(&manifest.inputs[*i].sha256);
+        live.extend((0..manifest.inputs.len()).filter(kept).map(|i| (m, i)));
+    }
+    let files = state.manifests.iter().enumerate().flat_map(|(m, run)| run.files.iter().map(move |f| (m, f)));
+    let files: HashMap<&str, (usize, &PartFile)> = files.map(|(m, f)| (f.path.as_str(), (m, f))).collect();
+    for (_, part) in state.files() {
+        let Some((m, _)) = files.get(part.path.as_str()) else { continue };
+        live.extend(part.inputs.iter().map(|i| (*m, *i as usize)));
+        let wanted = part.kept.iter().map(String::as_str).collect();
+        trace_back(state, &files, *m, &wanted, &mut live);
+    }
+    let entry = |(m, i): (usize, usize)| {
+        let manifest: &Manifest = &state.manifests[m];
+        manifest.inputs.get(i).map(|input| (manifest, input))
+    };
+    live.into_iter().filter_map(entry).collect()
+}
+
+/// Finds the inputs with the hashes in `wanted`, whose rows the run `m` took over from the files that it replaced.
+fn trace_back(
+    state: &State,
+    files: &HashMap<&str, (usize, &PartFile)>,
+    m: usize,
+    wanted: &BTreeSet<&str>,
+    live: &mut BTreeSet<(usize, usize)>,
+) {
+    if wanted.is_empty() {
+        return;
+    }
+    for (from, part) in state.manifests[m].removed.iter().filter_map(|path| files.get(path.as_str())) {
+        let inputs = &state.manifests[*from].inputs;
+        let is_wanted = |i: &usize| inputs.get(*i).is_some_and(|input| wanted.contains(input.sha256.as_str()));
+        live.extend(part.inputs.iter().map(|i| *i as usize).filter(is_wanted).map(|i| (*from, i)));
+        let further = part.kept.iter().map(String::as_str).filter(|hash| wanted.contains(hash)).collect();
+        trace_back(state, files, *from, &further, live);
+    }
+}
+
+/// Compares the numbers of every input, and of every table.
+pub fn check(layout: &Layout, state: &State, live: &[Live]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (manifest, input) in live {
+        let rows: i64 = ROW_PER_RECORD.iter().map(|t| input.rows.get(t.name()).copied().unwrap_or(0)).sum();
+        let accounted = rows + input.headers + input.unknown + input.filtered;
+        if accounted != input.records {
+            let message = format!("{} records were read and {accounted} are accounted for", input.records);
+            let remedy = remedy::reconvert_inputs(layout, &manifest.content, &[input]);
+            findings.push(Finding { code: "lost_records", path: input.path.clone(), message, remedy });
+        }
+    }
+    let mut expected: BTreeMap<&str, i64> = BTreeMap::new();
+    for (manifest, input) in live {
+        for (table, rows) in input.rows.iter().filter(|(table, _)| manifest.content.tables.contains(table)) {
+            *expected.entry(table).or_default() += rows;
+        }
+    }
+    let mut found: BTreeMap<&str, i64> = BTreeMap::new();
+    state.files().for_each(|(_, f)| *found.entry(&f.table).or_default() += f.rows as i64);
+    for table in TableId::ALL.map(TableId::name) {
+        let count = |of: &BTreeMap<&str, i64>| of.get(table).copied().unwrap_or(0);
+        let (expected, found) = (count(&expected), count(&found));
+        if expected != found {
+            let message = format!("its files have {found} rows, the inputs gave it {expected}");
+            let remedy = remedy::start_anew(layout);
+            findings.push(Finding { code: "wrong_sum", path: table.to_owned(), message, remedy });
+        }
+    }
+    findings
+}

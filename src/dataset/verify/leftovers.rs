@@ -1,0 +1,76 @@
+//! What lies in a dataset's folder and belongs to no run: readers would take strange files for rows, and what an
+//! interrupted run left takes space.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{Finding, Unfinished, remedy};
+use crate::dataset::layout::Layout;
+use crate::dataset::manifest::State;
+use crate::error::{IoContext, Result};
+
+/// Codes of findings that a running conversion explains.
+pub const CODES: [&str; 2] = ["interrupted_run", "leftover"];
+
+/// Finds strange files, journals, staged and temporary files.
+///
+/// # Errors
+/// A folder cannot be listed.
+pub fn find(layout: &Layout, state: &State, unfinished: &Unfinished) -> Result<Vec<Finding>> {
+    let mut findings: Vec<Finding> = unfinished
+        .0
+        .iter()
+        .map(|run| Finding {
+            code: "interrupted_run",
+            path: relative(layout, &layout.journal(&run.run)),
+            message: format!("the run {} was interrupted while it published", run.run),
+            remedy: remedy::convert_again(layout, run),
+        })
+        .collect();
+    let known: HashSet<&str> = state.files().map(|(_, f)| f.path.as_str()).collect();
+    let private = layout.private();
+    for path in files_below(layout.root())? {
+        let name = relative(layout, &path);
+        if path.starts_with(&private) {
+            findings.extend(private_file(layout, state, unfinished, &path, name));
+        } else if !known.contains(name.as_str()) && !unfinished.adds(&name) {
+            let message = "no manifest names this file; readers would take its rows for the dataset's".to_owned();
+            findings.push(Finding { code: "strange_file", remedy: remedy::remove(&path), path: name, message });
+        }
+    }
+    Ok(findings)
+}
+
+fn private_file(layout: &Layout, state: &State, unfinished: &Unfinished, path: &Path, name: String) -> Option<Finding> {
+    let is = |known: PathBuf| path == known;
+    let expected = is(layout.lock())
+        || state.runs().any(|run| is(layout.manifest(run)))
+        || unfinished.0.iter().any(|run| is(layout.journal(&run.run)));
+    let of_a_run = [layout.all_staging(), layout.journals(), layout.manifests()].iter().any(|f| path.starts_with(f));
+    let finding = |code, message: &str, remedy| Finding { code, path: name, message: message.to_owned(), remedy };
+    match of_a_run {
+        _ if expected => None,
+        true => Some(finding("leftover", "an interrupted run left this file", remedy::any_convert(layout))),
+        false => Some(finding("strange_file", "no run writes such a file", remedy::remove(path))),
+    }
+}
+
+/// All files below `root` in the order of their names. Links are not followed: a dataset has none.
+fn files_below(root: &Path) -> Result<Vec<PathBuf>> {
+    let (mut files, mut folders) = (Vec::new(), vec![root.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).during("list", &folder)? {
+            let entry = entry.during("list", &folder)?;
+            let list = if entry.file_type().during("look at", &folder)?.is_dir() { &mut folders } else { &mut files };
+            list.push(entry.path());
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// A path as manifests write it.
+fn relative(layout: &Layout, path: &Path) -> String {
+    path.strip_prefix(layout.root()).unwrap_or(path).to_string_lossy().into_owned()
+}

@@ -1,0 +1,91 @@
+//! The part files that the manifests name: there, unchanged, with the rows and columns that they should have.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
+
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::file::metadata::ParquetMetaDataReader;
+use rayon::prelude::*;
+
+use super::{Finding, Unfinished, remedy};
+use crate::batch::progress::{Meter, Phase};
+use crate::dataset::layout::Layout;
+use crate::dataset::manifest::{Manifest, State};
+use crate::dataset::part::PartFile;
+use crate::error::Result;
+use crate::input;
+use crate::tables::schema::TableId;
+
+/// Checks every part file of the dataset, in parallel.
+///
+/// # Errors
+/// `meter` says to stop.
+pub fn check(layout: &Layout, state: &State, unfinished: &Unfinished, meter: &Meter) -> Result<Vec<Finding>> {
+    let parts: Vec<(&Manifest, &PartFile)> = state.files().filter(|(_, f)| !unfinished.removes(&f.path)).collect();
+    meter.begin(Phase::Checking, parts.len() as u64, parts.iter().map(|(_, f)| f.bytes).sum());
+    let findings: Vec<Option<Finding>> = parts
+        .par_iter()
+        .map(|(manifest, part)| {
+            let wrong = look(&layout.root().join(&part.path), part, meter);
+            meter.check()?;
+            meter.files.fetch_add(1, Relaxed);
+            meter.bytes.fetch_add(part.bytes, Relaxed);
+            Ok(wrong.map(|(code, message)| Finding {
+                code,
+                path: part.path.clone(),
+                message,
+                remedy: remedy::reconvert_part(layout, state, manifest, part),
+            }))
+        })
+        .collect::<Result<_>>()?;
+    Ok(findings.into_iter().flatten().collect())
+}
+
+/// Code and message of what is wrong with a part file.
+fn look(path: &Path, part: &PartFile, meter: &Meter) -> Option<(&'static str, String)> {
+    let unreadable = |e: io::Error| match e.kind() {
+        io::ErrorKind::NotFound => ("lost_file", "the file is not there".to_owned()),
+        _ => ("unreadable_file", format!("the file cannot be read: {e}")),
+    };
+    let file = match input::open(path) {
+        Ok(file) => file,
+        Err(e) => return Some(unreadable(e)),
+    };
+    let size = match file.metadata() {
+        Ok(metadata) => metadata.len(),
+        Err(e) => return Some(unreadable(e)),
+    };
+    if size != part.bytes {
+        return Some(("changed_file", format!("the file has {size} bytes, it was written with {}", part.bytes)));
+    }
+    let stop = || meter.check().map_err(io::Error::other);
+    match input::sha256(&file, size, &[], &stop) {
+        Err(e) => return Some(unreadable(e)),
+        Ok((hash, _)) if hash != part.sha256 => {
+            return Some(("changed_file", "the file's content is not what was written: its SHA-256 differs".into()));
+        }
+        Ok(_) => {}
+    }
+    content(&file, part)
+}
+
+/// Rows and columns, from the Parquet footer.
+fn content(file: &File, part: &PartFile) -> Option<(&'static str, String)> {
+    let footer = match ParquetMetaDataReader::new().parse_and_finish(file) {
+        Ok(footer) => footer,
+        Err(e) => return Some(("bad_parquet", format!("the file is no Parquet file: {e}"))),
+    };
+    let rows = footer.file_metadata().num_rows();
+    if u64::try_from(rows) != Ok(part.rows) {
+        return Some(("wrong_rows", format!("the file has {rows} rows, its manifest says {}", part.rows)));
+    }
+    let Some(table) = TableId::by_name(&part.table) else {
+        return Some(("unknown_table", format!("there is no table '{}' in the contract", part.table)));
+    };
+    let contract = ArrowSchemaConverter::new().schema_root("schema").convert(&table.info().arrow_schema());
+    let same = contract.is_ok_and(|c| c.root_schema() == footer.file_metadata().schema_descr().root_schema());
+    let message = || "its columns are not those of this version's contract: another version wrote it".to_owned();
+    (!same).then(|| ("wrong_schema", message()))
+}

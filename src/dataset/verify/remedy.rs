@@ -1,0 +1,85 @@
+//! The command that mends what was found.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use crate::dataset::layout::Layout;
+use crate::dataset::manifest::{Content, InputEntry, Manifest, State};
+use crate::dataset::part::PartFile;
+use crate::tables::schema::TableId;
+
+/// Inputs that a command names; a part file may hold thousands.
+const MAX_INPUTS: usize = 20;
+
+/// Converts again what a part file has rows of.
+pub fn reconvert_part(layout: &Layout, state: &State, manifest: &Manifest, part: &PartFile) -> String {
+    let of_run = part.inputs.iter().filter_map(|i| manifest.inputs.get(*i as usize));
+    let kept = part.kept.iter().filter_map(|hash| state.by_hash(hash)).map(|(_, input)| input);
+    let mut inputs: Vec<&InputEntry> = of_run.chain(kept).collect();
+    if inputs.is_empty() {
+        // A file without rows belongs to none of the inputs; converting any of them writes it anew.
+        inputs.extend(manifest.inputs.first());
+    }
+    reconvert_inputs(layout, &manifest.content, &inputs)
+}
+
+/// Converts inputs again, with the options that decide which rows there are.
+pub fn reconvert_inputs(layout: &Layout, content: &Content, inputs: &[&InputEntry]) -> String {
+    command(layout, "--reconvert ", content, inputs)
+}
+
+/// Completes an interrupted run.
+pub fn convert_again(layout: &Layout, run: &Manifest) -> String {
+    command(layout, "", &run.content, &run.inputs.iter().collect::<Vec<_>>())
+}
+
+/// Any run cleans up after those before it.
+pub fn any_convert(layout: &Layout) -> String {
+    format!("sf-parquet convert INPUT… --out {}", quoted(layout.root()))
+}
+
+pub fn start_anew(layout: &Layout) -> String {
+    format!("sf-parquet convert INPUT… --out NEW, of all inputs of {}", quoted(layout.root()))
+}
+
+pub fn remove(path: &Path) -> String {
+    format!("rm {}", quoted(path))
+}
+
+fn command(layout: &Layout, flag: &str, content: &Content, inputs: &[&InputEntry]) -> String {
+    let mut line = format!("sf-parquet convert {flag}--out {}", quoted(layout.root()));
+    if content.tables.len() < TableId::COUNT {
+        let _ = write!(line, " --tables {}", content.tables.join(","));
+    }
+    for (option, time) in [("--since", content.since), ("--until", content.until)] {
+        if let Some(time) = time {
+            let _ = write!(line, " {option} {time}");
+        }
+    }
+    let (logs, traces): (Vec<&InputEntry>, Vec<&InputEntry>) =
+        inputs.iter().partition(|input| input.rows.contains_key(TableId::ExperimentEvents.name()));
+    if let Some(log) = logs.first() {
+        let _ = write!(line, " --experiment-log {}", quoted(Path::new(&log.path)));
+        if traces.is_empty() {
+            line.push_str(" --files-from /dev/null");
+        }
+    }
+    for input in traces.iter().take(MAX_INPUTS) {
+        let _ = write!(line, " {}", quoted(Path::new(&input.path)));
+    }
+    if traces.len() > MAX_INPUTS {
+        let _ = write!(line, " … and {} inputs more", traces.len() - MAX_INPUTS);
+    }
+    line
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.into_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}

@@ -1,0 +1,211 @@
+//! What a trace holds, at a glance: its form, headers, records by type, times, pods, containers and damage.
+
+pub mod event;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use serde::Serialize;
+
+use crate::batch::progress::Meter;
+use crate::error::{IoContext, Result};
+use crate::flatten::time::iso;
+use crate::input;
+use crate::trace::container::FileHeader;
+use crate::trace::reader::{BLOCK_LIMIT, Blocks, Damage, Item};
+use crate::trace::records::{Event, EventKind, Header, Record, Text};
+use event::{Flat, FlatEvent};
+
+/// What a trace file holds. Text is as it is in the trace, so it may have control characters.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Inspection {
+    /// As given.
+    pub input: String,
+    pub bytes: u64,
+    /// Why nothing of the file could be read.
+    pub error: Option<String>,
+    pub codec: Option<&'static str>,
+    /// Versions that the headers give.
+    pub schema_versions: BTreeSet<i64>,
+    /// Fields of the schema that `convert` leaves out, as `Record.field`.
+    pub unknown_fields: Vec<String>,
+    pub headers: Vec<HeaderInfo>,
+    pub blocks: u64,
+    pub records: u64,
+    /// By the Avro name of the type.
+    pub records_by_type: BTreeMap<String, u64>,
+    /// Start of the earliest event or flow, and the latest start or end of one.
+    pub first_ts: Option<String>,
+    pub last_ts: Option<String>,
+    /// The same in nanoseconds since 1970.
+    pub first_ts_uts: Option<i64>,
+    pub last_ts_uts: Option<i64>,
+    /// `namespace/name`, each once.
+    pub pods: BTreeSet<String>,
+    /// Names, or ids of those that have none, each once.
+    pub containers: BTreeSet<String>,
+    pub damage: Vec<Damage>,
+    /// The first events and flows, as many as were asked for.
+    pub events: Vec<FlatEvent>,
+}
+
+/// A header of the file.
+#[derive(Debug, Clone, Serialize)]
+pub struct HeaderInfo {
+    pub exporter: Option<String>,
+    pub ip: Option<String>,
+    pub filename: Option<String>,
+    pub version: Option<i64>,
+    /// Records from this header to the next, with it.
+    pub records: u64,
+}
+
+impl Inspection {
+    /// Whether all of the file could be read.
+    pub fn is_whole(&self) -> bool {
+        self.error.is_none() && self.damage.is_empty()
+    }
+}
+
+/// Reads the trace at `path` and flattens its first `events` events and flows. What is wrong with the file is part of
+/// the result.
+///
+/// # Errors
+/// `meter` says to stop.
+pub fn inspect(path: &Path, events: usize, meter: &Meter) -> Result<Inspection> {
+    let mut inspection = Inspection { input: path.to_string_lossy().into_owned(), ..Inspection::default() };
+    let opened = input::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
+    match opened {
+        Err(e) => inspection.error = Some(e.to_string()),
+        Ok((size, file)) => {
+            inspection.bytes = size;
+            match FileHeader::read(&file, size) {
+                Err(e) => inspection.error = Some(e.to_string()),
+                Ok(header) => Inspector { inspection: &mut inspection, wanted: events, flat: Flat::default() }.read(
+                    path,
+                    file.into(),
+                    size,
+                    &header,
+                    meter,
+                )?,
+            }
+        }
+    }
+    meter.files.fetch_add(1, Relaxed);
+    Ok(inspection)
+}
+
+struct Inspector<'i> {
+    inspection: &'i mut Inspection,
+    /// Events to flatten.
+    wanted: usize,
+    flat: Flat,
+}
+
+impl Inspector<'_> {
+    fn read(&mut self, path: &Path, file: Arc<File>, size: u64, header: &FileHeader, meter: &Meter) -> Result<()> {
+        self.inspection.codec = Some(header.codec.name());
+        self.inspection.unknown_fields = header.schema.unknown_fields().collect();
+        let mut blocks = Blocks::new(file, header, size, BLOCK_LIMIT);
+        let mut buffer = Vec::new();
+        loop {
+            meter.check()?;
+            let before = blocks.pos();
+            let item = blocks.next(&mut buffer).during("read", path)?;
+            meter.bytes.fetch_add(blocks.pos() - before, Relaxed);
+            let block = match item {
+                None => break,
+                Some(Item::Damage(damage)) => {
+                    self.inspection.damage.push(damage);
+                    continue;
+                }
+                Some(Item::Block(block)) => block,
+            };
+            self.inspection.blocks += 1;
+            meter.records.fetch_add(block.count, Relaxed);
+            let Ok(damage) = blocks.records(header, block, &buffer, |place, record| {
+                self.record(place.record_no, record);
+                Ok::<_, Infallible>(())
+            });
+            self.inspection.damage.extend(damage);
+        }
+        self.inspection.first_ts = self.inspection.first_ts_uts.map(iso);
+        self.inspection.last_ts = self.inspection.last_ts_uts.map(iso);
+        Ok(())
+    }
+
+    fn record(&mut self, record_no: u64, record: Record) {
+        let inspection = &mut *self.inspection;
+        inspection.records += 1;
+        // Without allocating a name for every record.
+        match inspection.records_by_type.get_mut(type_name(&record)) {
+            Some(count) => *count += 1,
+            None => drop(inspection.records_by_type.insert(type_name(&record).to_owned(), 1)),
+        }
+        match &record {
+            Record::Header(header) => inspection.begin_trace(header),
+            Record::Pod(pod) => {
+                let name = pod.name.as_ref().or(pod.id.as_ref()).map_or("?", |n| n);
+                let name = format!("{}/{name}", pod.namespace.as_deref().unwrap_or_default());
+                inspection.pods.insert(name);
+            }
+            Record::Container(container) => {
+                let name = container.name.as_ref().filter(|n| !n.is_empty()).or(container.id.as_ref());
+                inspection.containers.extend(name.map(|n| n.to_string()));
+            }
+            Record::Event(kind, event) => inspection.time(*kind, event),
+            Record::Process(_) | Record::File(_) | Record::Unknown(_) => {}
+        }
+        if let Some(trace) = inspection.headers.last_mut() {
+            trace.records += 1;
+        }
+        // Entities are only needed as long as events that may refer to them are flattened.
+        if inspection.events.len() < self.wanted {
+            inspection.events.extend(self.flat.record(record_no as i64, record));
+        }
+    }
+}
+
+impl Inspection {
+    fn begin_trace(&mut self, header: &Header) {
+        let copy = |text: &Option<Text>| text.as_ref().map(|t| t.to_string());
+        self.schema_versions.extend(header.version);
+        self.headers.push(HeaderInfo {
+            exporter: copy(&header.exporter),
+            ip: copy(&header.ip),
+            filename: copy(&header.filename),
+            version: header.version,
+            records: 0,
+        });
+    }
+
+    fn time(&mut self, kind: EventKind, event: &Event) {
+        for time in [event.ts, event.end_ts.filter(|_| kind.is_flow())].into_iter().flatten() {
+            self.first_ts_uts = Some(self.first_ts_uts.map_or(time, |t| t.min(time)));
+            self.last_ts_uts = Some(self.last_ts_uts.map_or(time, |t| t.max(time)));
+        }
+    }
+}
+
+/// The Avro name of a record's type.
+fn type_name<'r>(record: &'r Record) -> &'r str {
+    match record {
+        Record::Header(_) => "SFHeader",
+        Record::Pod(_) => "Pod",
+        Record::Container(_) => "Container",
+        Record::Process(_) => "Process",
+        Record::File(_) => "File",
+        Record::Event(EventKind::ProcessEvent, _) => "ProcessEvent",
+        Record::Event(EventKind::FileEvent, _) => "FileEvent",
+        Record::Event(EventKind::NetworkEvent, _) => "NetworkEvent",
+        Record::Event(EventKind::ProcessFlow, _) => "ProcessFlow",
+        Record::Event(EventKind::FileFlow, _) => "FileFlow",
+        Record::Event(EventKind::NetworkFlow, _) => "NetworkFlow",
+        Record::Event(EventKind::K8sEvent, _) => "K8sEvent",
+        Record::Unknown(name) => name,
+    }
+}

@@ -1,0 +1,135 @@
+//! An event or flow with what it refers to, on one line.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::flatten::entities::{Container, Entities, File, Pod, Process, Str};
+use crate::flatten::time::iso;
+use crate::flatten::{net, opflags};
+use crate::text::Escaped;
+use crate::trace::records::{Event, EventKind, Record};
+
+/// An event or flow, flattened as far as a line has room.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FlatEvent {
+    pub record_no: i64,
+    /// Nanoseconds since 1970.
+    pub ts_uts: Option<i64>,
+    /// `PE`, `FE`, …
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Operations, or the action of a Kubernetes event.
+    pub ops: Vec<String>,
+    pub pid: Option<i64>,
+    pub exe: Option<String>,
+    pub args: Option<String>,
+    pub container: Option<String>,
+    /// `namespace/name`.
+    pub pod: Option<String>,
+    /// The file's path, the connection, or the kind of Kubernetes object.
+    pub resource: Option<String>,
+    pub ret: Option<i32>,
+}
+
+/// Entities of the trace so far.
+#[derive(Default)]
+pub struct Flat(Entities);
+
+impl Flat {
+    /// Takes the next record; an event or flow comes out flattened.
+    pub fn record(&mut self, record_no: i64, record: Record) -> Option<FlatEvent> {
+        let entities = &mut self.0;
+        match record {
+            Record::Header(_) => drop(std::mem::take(entities)),
+            Record::Pod(pod) => drop(entities.add_pod(Arc::new(Pod::new(record_no, pod)))),
+            Record::Container(c) => drop(entities.add_container(Arc::new(Container::new(record_no, c)))),
+            Record::Process(process) => drop(entities.add_process(Arc::new(Process::new(record_no, process)))),
+            Record::File(file) => drop(entities.add_file(Arc::new(File::new(record_no, file)))),
+            Record::Unknown(_) => {}
+            Record::Event(kind, event) => return Some(self.event(record_no, kind, &event)),
+        }
+        None
+    }
+
+    fn event(&mut self, record_no: i64, kind: EventKind, event: &Event) -> FlatEvent {
+        let entities = &mut self.0;
+        let process = entities.process(event.proc_oid.as_ref()).index();
+        let container = process.and_then(|p| entities.process_container(p).index());
+        let pod = container.and_then(|c| entities.pod(c).index()).map(|p| entities.pods.get(p).entity.clone());
+        let container = container.map(|c| entities.containers.get(c).entity.clone());
+        let process = process.map(|p| entities.processes.get(p).entity.clone());
+        let own = |text: Option<&Str>| text.map(|t| t.to_string());
+        let flags = event.op_flags.or_else(|| opflags::flag(event.op_name.as_deref()?));
+        FlatEvent {
+            record_no,
+            ts_uts: event.ts,
+            kind: kind.code(),
+            ops: match kind {
+                EventKind::K8sEvent => event.action.iter().map(|a| a.to_string()).collect(),
+                _ => opflags::names(flags.unwrap_or(0)).into_iter().map(String::from).collect(),
+            },
+            pid: event.proc_oid.as_ref().and_then(|oid| oid.hpid),
+            exe: process.as_ref().and_then(|p| own(p.exe.as_ref())),
+            args: process.as_ref().and_then(|p| own(p.args.as_ref())).filter(|a| !a.is_empty()),
+            container: container.and_then(|c| own(c.name.as_ref().or(c.id.as_ref()))),
+            pod: pod.map(|p| {
+                let text = |text: Option<&Str>| own(text).unwrap_or_default();
+                format!("{}/{}", text(p.namespace.as_ref()), text(p.name.as_ref()))
+            }),
+            resource: resource(entities, kind, event),
+            ret: event.ret,
+        }
+    }
+}
+
+fn resource(entities: &Entities, kind: EventKind, event: &Event) -> Option<String> {
+    if kind == EventKind::K8sEvent {
+        return event.kind.as_ref().map(|k| k.to_string());
+    }
+    if event.sip.is_some() || event.dip.is_some() {
+        let end = |ip: Option<i64>, port: Option<i32>| {
+            let ip = ip.map_or("?".into(), net::dotted);
+            format!("{ip}:{}", port.unwrap_or(0))
+        };
+        let proto = match event.proto {
+            Some(6) => " tcp".to_owned(),
+            Some(17) => " udp".to_owned(),
+            Some(other) => format!(" protocol {other}"),
+            None => String::new(),
+        };
+        return Some(format!("{} -> {}{proto}", end(event.sip, event.sport), end(event.dip, event.dport)));
+    }
+    let path = |oid: Option<&[u8; 20]>| {
+        let file = entities.file(oid).index()?;
+        entities.files.get(file).entity.path.as_ref().map(|p| p.to_string())
+    };
+    match (path(event.file_oid.as_ref()), path(event.new_file_oid.as_ref())) {
+        (Some(old), Some(new)) => Some(format!("{old} -> {new}")),
+        (old, new) => old.or(new),
+    }
+}
+
+/// Time, type, operations, process, container, pod and resource, two blanks apart; `-` is what is missing. All text is
+/// escaped.
+impl fmt::Display for FlatEvent {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let FlatEvent { record_no: _, ts_uts, kind, ops, pid, exe, args, container, pod, resource, ret } = self;
+        let text = |text: &Option<String>| text.as_deref().map_or("-".into(), |t| Escaped(t).to_string());
+        let time = ts_uts.map_or("-".into(), iso);
+        let ops = if ops.is_empty() { "-".into() } else { Escaped(&ops.join(",")).to_string() };
+        write!(f, "{time}  {kind}  {ops}")?;
+        if let Some(ret) = ret.filter(|ret| *ret != 0) {
+            write!(f, "={ret}")?;
+        }
+        write!(f, "  {}", text(exe))?;
+        if let Some(args) = args {
+            write!(f, " {}", Escaped(args))?;
+        }
+        if let Some(pid) = pid {
+            write!(f, "[{pid}]")?;
+        }
+        write!(f, "  {}  {}  {}", text(container), text(pod), text(resource))
+    }
+}

@@ -1,0 +1,7 @@
+//! The tools around the conversion: what they find, write and keep.
+
+#[path = "tools/inspect.rs"]
+mod inspect;
+mod support;
+#[path = "tools/verify.rs"]
+mod verify;
