@@ -14,10 +14,10 @@ from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[1]
 PAGE = REPO / "docs" / "cookbook.md"
-EXPERIMENT = REPO / "testdata" / "robot-shop"
+EXPERIMENT = REPO / "testdata"
 LOG = EXPERIMENT / "experiment.log"
 # A block of SQL and the table that may follow it.
-QUERY = re.compile(r"```sql\n(?P<sql>.*?)```\n(\n(\|.*\n)+)?", re.DOTALL)
+QUERY = re.compile(r"```sql\n(?P<sql>.*?)```\n(\n(\|[^\n]*\n)+)?", re.DOTALL)
 
 
 def traces():

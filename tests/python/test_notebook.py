@@ -280,7 +280,7 @@ def podips_of(rows):
 
 def test_ke_counts(experiment):
     df_ke = notebook.kubernetes_events(experiment.frame)
-    assert experiment.view("ke_counts") == notebook.ke_counts(df_ke)
+    assert experiment.query("SELECT * FROM ke_counts") == notebook.ke_counts(df_ke)
 
 
 KE_COLUMNS = """ts_uts, action, k8s_kind, kind, type, name, namespace, ts_item, ip, iptype, proto, port, target_port,
@@ -332,7 +332,7 @@ def test_addresses_in_events(experiment):
     selected = notebook.select(notebook.expand(notebook.kubernetes_events(experiment.frame)))
     ips = notebook.ips(selected)
     theirs = [(*row[:7], None if row[7] is None else str(row[7]), row[8]) for row in notebook.rows(ips)]
-    ours = experiment.view("ke_ips")
+    ours = experiment.query("SELECT * FROM ke_ips")
     assert_same(ours, theirs)
     assert [row[4] for row in ours] == sorted(row[4] for row in ours)
     podips = notebook.ke_podips(ips)
@@ -351,7 +351,8 @@ def test_containers_and_pods(experiment):
 def test_life_cycle(experiment):
     part = "contains(container_name, 'mongodb')"
     ours = experiment.view("container_life_cycle", where=part)
-    assert ours == sorted(ours, key=lambda row: row[4])
+    every = experiment.query("SELECT * FROM container_life_cycle")
+    assert every == sorted(every, key=lambda row: row[4])
     assert_same_but_for_a_microsecond(ours, notebook.container_life_cycle(experiment.frame, "mongodb"))
 
 
@@ -380,17 +381,92 @@ def test_network_traffic(experiment):
     ips = notebook.ips(notebook.select(notebook.expand(notebook.kubernetes_events(frame))))
     podips = notebook.add_podips(notebook.ke_podips(ips), df_rs)
     names = notebook.service_names(notebook.services(df_rs))
-    assert experiment.view("network_traffic") == sorted(notebook.traffic(frame, podips, names))
+    assert experiment.query("SELECT * FROM network_traffic") == sorted(notebook.traffic(frame, podips, names))
     if experiment.name == "corners":
         labels = experiment.view("network_traffic", "net_sip, net_dip, net_dport, type_source, type_destination")
         assert {row[:3]: row[3:] for row in labels} == FLOWS
 
 
 def test_timeline(experiment):
-    rows = experiment.view("timeline", "ts_uts, source, kind, type, event")
+    rows = [row[1:] for row in experiment.query("SELECT * FROM timeline")]
     done = [row[4] for row in rows if row[1] == "experiment"]
     assert "install robot shop" in done and done[-1] == "experiment ends"
     assert not [event for event in done if "waiting" in event or "starting" in event]
-    items = experiment.view("robot_shop_events", "ts_uts, 'kubernetes', kind, type, name", "coalesce(port_no, 0) = 0")
-    assert_same([row for row in rows if row[1] == "kubernetes"], items)
+    items = experiment.view("robot_shop_events", "ts_uts, kind, type, name", "coalesce(port_no, 0) = 0")
+    assert_same([(row[0], *row[2:]) for row in rows if row[1] == "kubernetes"], items)
     assert [row[0] for row in rows] == sorted(row[0] for row in rows)
+
+
+# ---------------------------------------------------------------------------------------- what the notebook has printed
+
+PRINTED_KE_COUNTS = {
+    ("K8S_NAMESPACES", "K8S_COMPONENT_ADDED"): 13,
+    ("K8S_NAMESPACES", "K8S_COMPONENT_DELETED"): 1,
+    ("K8S_NAMESPACES", "K8S_COMPONENT_MODIFIED"): 3,
+    ("K8S_NODES", "K8S_COMPONENT_ADDED"): 3,
+    ("K8S_NODES", "K8S_COMPONENT_MODIFIED"): 9,
+    ("K8S_PODS", "K8S_COMPONENT_ADDED"): 24,
+    ("K8S_PODS", "K8S_COMPONENT_DELETED"): 15,
+    ("K8S_PODS", "K8S_COMPONENT_MODIFIED"): 77,
+    ("K8S_REPLICATIONCONTROLLERS", "K8S_COMPONENT_ADDED"): 1,
+    ("K8S_SERVICES", "K8S_COMPONENT_ADDED"): 15,
+    ("K8S_SERVICES", "K8S_COMPONENT_DELETED"): 12,
+}
+PRINTED_SELECTION = {
+    ("Pod", "ADDED"): 15,
+    ("Pod", "DELETED"): 15,
+    ("Service", "ADDED"): 14,
+    ("Service", "DELETED"): 14,
+    ("Namespace", "ADDED"): 2,
+    ("Namespace", "DELETED"): 1,
+}
+PRINTED_MONGODB = [
+    ("cd4ea3f3e8ae", None, "2022-03-17T18:50:01.173124", "2022-03-17T18:50:14.874146"),
+    ("cd4ea3f3e8ae", "mongodb-67c5456f4-d4bgv", "2022-03-17T18:50:01.276773", "2022-03-17T19:04:48.912214"),
+    ("9d90554ce0a6", None, "2022-03-17T19:04:49.484837", "2022-03-17T19:04:49.485062"),
+    ("4269f06be75a", None, "2022-03-17T19:04:55.566971", "2022-03-17T19:05:13.797194"),
+    ("4269f06be75a", "mongodb-67c5456f4-ddhnf", "2022-03-17T19:04:55.568221", "2022-03-17T19:20:39.186520"),
+    ("a1397d34b86e", None, "2022-03-17T19:20:40.328251", "2022-03-17T19:20:40.328324"),
+]
+PRINTED_SERVICES = [
+    ("redis", 6379), ("mongodb", 27017), ("user", 8080), ("catalogue", 8080), ("shipping", 8080), ("ratings", 80),
+    ("mysql", 3306), ("rabbitmq", 5672), ("rabbitmq", 15672), ("rabbitmq", 4369), ("payment", 8080),
+]  # fmt: skip
+PRINTED_TRAFFIC = {
+    ("catalogue-998b69bc9-bfnr7", "10.109.105.252", 27017, 359, 108558, 1069, 18992, "SERVICE mongodb-27017"),
+    ("catalogue-998b69bc9-bfnr7", "10.96.0.10", 53, 148, 16136, 148, 6452, "cluster DNS"),
+    ("dispatch-69b65d89b9-4lgl7", "10.109.218.161", 5672, 473, 2469, 123, 1287, "SERVICE rabbitmq-5672"),
+    ("dispatch-69b65d89b9-4lgl7", "10.96.0.10", 53, 2779, 180224, 1408, 77440, "cluster DNS"),
+    ("mysql-6d778f4c8f-4bcr7", "172.17.0.10", 3306, 4135, 64937, 1161, 73956, "POD mysql-6d778f4c8f-4bcr7"),
+    ("rabbitmq-785b678f74-mhhtg", "127.0.0.1", 4369, 35, 470, 24, 470, "localhost"),
+}
+
+
+def test_what_the_notebook_has_printed(experiment):
+    if experiment.name != "robot_shop":
+        return
+    assert {row[:2]: row[2] for row in experiment.view("ke_counts")} == PRINTED_KE_COUNTS
+    assert {row[:2]: row[2] for row in experiment.view("robot_shop_event_counts")} == PRINTED_SELECTION
+    ports = experiment.view("k8s_items_expanded", "port", "name = 'rabbitmq' AND type = 'ADDED'")
+    assert sorted(ports) == [(4369,), (5672,), (15672,)]
+    life = "SELECT container_id, pod_name, first_seen, last_seen FROM container_life_cycle"
+    assert experiment.query(f"{life} WHERE contains(container_name, 'mongodb') ORDER BY first_seen") == PRINTED_MONGODB
+    assert sorted(experiment.view("services", "service_name, port")) == sorted(PRINTED_SERVICES)
+    assert podips_of(experiment.view("ke_podips"))["172.17.0.9"] == {
+        "mongodb-67c5456f4-d4bgv",
+        "web-77486f858f-jnf9r",
+    }
+    columns = "pod_name, net_dip, net_dport, flow_rops, flow_rbytes, flow_wops, flow_wbytes, type_destination"
+    assert PRINTED_TRAFFIC <= set(experiment.view("network_traffic", columns))
+
+
+def test_the_cookbook_is_true(experiment):
+    """Run scripts/cookbook.py to write the results anew."""
+    if experiment.name != "robot_shop":
+        return
+    page = cookbook.PAGE.read_text()
+    assert cookbook.fill(page, experiment.duck) == page
+    queries = cookbook.queries(page)
+    assert len(queries) == 14
+    for sql in queries:
+        assert experiment.query(sql.strip()), sql
