@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 pub mod batch;
 pub mod cli;
+pub mod concat;
 pub mod dataset;
 pub mod error;
 pub mod experiment;
@@ -13,3 +14,4 @@ pub mod k8s;
 pub mod tables;
 pub mod text;
 pub mod trace;
+pub mod whole_file;

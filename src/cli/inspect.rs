@@ -140,7 +140,7 @@ impl Display for HeaderLine<'_> {
             write!(f, ", version {version}")?;
         }
         for (name, value) in [("exporter", exporter), ("ip", ip), ("file", filename)] {
-            if let Some(value) = value {
+            if let Some(value) = value.as_ref().filter(|v| !v.is_empty()) {
                 write!(f, ", {name} {}", Escaped(value))?;
             }
         }

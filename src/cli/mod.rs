@@ -1,6 +1,7 @@
 //! What the user types, and what he gets to see: one file per command.
 
 pub mod completions;
+pub mod concat;
 pub mod convert;
 pub mod inspect;
 pub mod log;
@@ -59,6 +60,7 @@ pub enum LogFormat {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Convert(convert::ConvertArgs),
+    Concat(concat::ConcatArgs),
     Inspect(inspect::InspectArgs),
     Verify(verify::VerifyArgs),
     Schema(schema::SchemaArgs),
@@ -79,6 +81,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let log = log::Log::new(&output);
     let result = match command {
         Command::Convert(args) => convert::run(args, &output, &log),
+        Command::Concat(args) => concat::run(args, &output, &log),
         Command::Inspect(args) => inspect::run(args, &output, &log),
         Command::Verify(args) => verify::run(args, &output, &log),
         Command::Schema(args) => schema::run(args),
