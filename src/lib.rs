@@ -11,6 +11,7 @@ pub mod flatten;
 pub mod input;
 pub mod inspect;
 pub mod k8s;
+pub mod repair;
 pub mod tables;
 pub mod text;
 pub mod trace;

@@ -4,6 +4,10 @@
 mod concat;
 #[path = "tools/inspect.rs"]
 mod inspect;
+#[path = "tools/man.rs"]
+mod man;
+#[path = "tools/repair.rs"]
+mod repair;
 mod support;
 #[path = "tools/verify.rs"]
 mod verify;

@@ -5,7 +5,9 @@ pub mod concat;
 pub mod convert;
 pub mod inspect;
 pub mod log;
+pub mod man;
 pub mod progress;
+pub mod repair;
 pub mod schema;
 pub mod size;
 pub mod verify;
@@ -62,9 +64,12 @@ pub enum Command {
     Convert(convert::ConvertArgs),
     Concat(concat::ConcatArgs),
     Inspect(inspect::InspectArgs),
+    Repair(repair::RepairArgs),
     Verify(verify::VerifyArgs),
     Schema(schema::SchemaArgs),
     Completions(completions::CompletionsArgs),
+    #[command(hide = true)]
+    Man(man::ManArgs),
 }
 
 /// How a command ended, if it did not fail.
@@ -83,9 +88,11 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Convert(args) => convert::run(args, &output, &log),
         Command::Concat(args) => concat::run(args, &output, &log),
         Command::Inspect(args) => inspect::run(args, &output, &log),
+        Command::Repair(args) => repair::run(args, &output, &log),
         Command::Verify(args) => verify::run(args, &output, &log),
         Command::Schema(args) => schema::run(args),
         Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
     };
     match result {
         Ok(Outcome::Whole) => ExitCode::SUCCESS,
