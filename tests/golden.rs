@@ -150,6 +150,8 @@ fn schema() {
     for format in ["text", "json", "duckdb", "spark", "markdown"] {
         assert_snapshot!(format!("schema_{format}"), said(folder.path(), &["schema", "pods", "--format", format]));
     }
+    let elsewhere = ["schema", "pods", "--format", "duckdb", "--location", "/else/where"];
+    assert_snapshot!("schema_location", said(folder.path(), &elsewhere));
 }
 
 #[test]

@@ -97,6 +97,44 @@ fn prior_after_and_report() {
     assert_eq!(fs::read_dir(trace.folder.path()).unwrap().count(), before);
 }
 
+/// However a trace is damaged, what comes out is whole, and nothing panics.
+#[test]
+fn random_damage_leaves_a_whole_trace() {
+    use sf_parquet::batch::progress::Meter;
+    let folder = tempfile::tempdir().unwrap();
+    let (damaged, out) = (folder.path().join("damaged"), folder.path().join("out"));
+    let mut traces = vec![simple("a", 300).bytes().0];
+    traces.extend(shared_trace_files().iter().map(|p| fs::read(p).unwrap()).filter(|bytes| bytes.len() < 20_000));
+    let mut random = 1u64;
+    let mut below = |n: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) as usize % n
+    };
+    let meter = Meter::default();
+    for round in 0..400 {
+        let mut bytes = traces[round % traces.len()].clone();
+        for _ in 0..=below(4) {
+            // Behind the header, most of the time.
+            let at = below(bytes.len() / 4) + bytes.len() * 3 / 4 * usize::from(below(8) > 0);
+            match below(4) {
+                0 => bytes.truncate(at.max(1)),
+                1 => drop(bytes.splice(at..at, [0x55; 7])),
+                2 => drop(bytes.drain(at..(at + 9).min(bytes.len()))),
+                _ => bytes[at] = below(256) as u8,
+            }
+        }
+        fs::write(&damaged, &bytes).unwrap();
+        let file = fs::File::create(&out).unwrap();
+        let keep = sf_parquet::repair::Keep::All;
+        let Ok(report) = sf_parquet::repair::repair(&damaged, keep, file, &out, &meter) else { continue };
+        let inspection = sf_parquet::inspect::inspect(&out, 10, &meter).unwrap();
+        assert!(inspection.is_whole(), "round {round}: {:?}", inspection.damage);
+        assert_eq!(inspection.records, report.records);
+        let inspection = sf_parquet::inspect::inspect(&damaged, 10, &meter).unwrap();
+        assert_eq!((inspection.records, inspection.damage), (report.records, report.damage));
+    }
+}
+
 #[test]
 fn damaged_blocks_are_compressed_as_the_others() {
     let folder = tempfile::tempdir().unwrap();
