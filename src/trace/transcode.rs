@@ -3,7 +3,7 @@
 //! A plan is compiled once for two schemas and then run over every record. Types are matched as Avro's schema
 //! resolution does it (records and fields by name, enum symbols by name, an `int` fits a `long`), with what SysFlow's
 //! versions need besides: short names, fields that were renamed, the oldest layout's process event. A field that the
-//! target lacks is a loss; one that the source lacks gets the target's default, or else the [`neutral`] value.
+//! target lacks is a loss; one that the source lacks gets the target's default, or else the neutral value (see `fill`).
 
 mod fill;
 
