@@ -21,6 +21,10 @@ pub enum Error {
     #[error("{}: {message}", Escaped(&.path.to_string_lossy()))]
     Dataset { path: PathBuf, message: String },
 
+    /// Something of a trace that a command cannot go on with.
+    #[error("{}: {message}", Escaped(&.path.to_string_lossy()))]
+    Trace { path: PathBuf, message: String },
+
     #[error("another run is writing to {} ({holder}); wait for it with --wait", Escaped(&.path.to_string_lossy()))]
     Locked { path: PathBuf, holder: String },
 

@@ -17,6 +17,7 @@
 
 pub mod batch;
 pub mod cli;
+pub mod concat;
 pub mod dataset;
 pub mod error;
 pub mod experiment;
@@ -25,6 +26,8 @@ pub mod flatten;
 pub mod input;
 pub mod inspect;
 pub mod k8s;
+pub mod repair;
 pub mod tables;
 pub mod text;
 pub mod trace;
+pub mod whole_file;

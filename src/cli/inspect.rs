@@ -17,7 +17,6 @@ use crate::error::Error;
 use crate::input;
 use crate::inspect::{HeaderInfo, Inspection, inspect};
 use crate::text::{Escaped, grouped};
-use crate::trace::reader::Damage;
 
 /// Show what traces hold
 ///
@@ -104,14 +103,8 @@ impl Display for Table<'_> {
         }
         names("pod", &i.pods, &mut line)?;
         names("container", &i.containers, &mut line)?;
-        for Damage { severity, offset, message, records_lost, .. } in &i.damage {
-            let lost = match records_lost {
-                None => ", nobody can know how many records are lost".to_owned(),
-                Some(0) => String::new(),
-                Some(1) => ", 1 record is lost".to_owned(),
-                Some(n) => format!(", {} records are lost", grouped(*n)),
-            };
-            line(severity.name(), &format!("at byte {offset}: {}{lost}", Escaped(message)))?;
+        for damage in &i.damage {
+            line(damage.severity.name(), damage)?;
         }
         for event in &i.events {
             writeln!(f, "  {event}")?;
@@ -140,7 +133,7 @@ impl Display for HeaderLine<'_> {
             write!(f, ", version {version}")?;
         }
         for (name, value) in [("exporter", exporter), ("ip", ip), ("file", filename)] {
-            if let Some(value) = value {
+            if let Some(value) = value.as_ref().filter(|v| !v.is_empty()) {
                 write!(f, ", {name} {}", Escaped(value))?;
             }
         }

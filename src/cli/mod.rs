@@ -1,10 +1,13 @@
 //! What the user types, and what he gets to see: one file per command.
 
 pub mod completions;
+pub mod concat;
 pub mod convert;
 pub mod inspect;
 pub mod log;
+pub mod man;
 pub mod progress;
+pub mod repair;
 pub mod schema;
 pub mod size;
 pub mod verify;
@@ -59,10 +62,14 @@ pub enum LogFormat {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Convert(convert::ConvertArgs),
+    Concat(concat::ConcatArgs),
     Inspect(inspect::InspectArgs),
+    Repair(repair::RepairArgs),
     Verify(verify::VerifyArgs),
     Schema(schema::SchemaArgs),
     Completions(completions::CompletionsArgs),
+    #[command(hide = true)]
+    Man(man::ManArgs),
 }
 
 /// How a command ended, if it did not fail.
@@ -79,10 +86,13 @@ pub fn run(cli: Cli) -> ExitCode {
     let log = log::Log::new(&output);
     let result = match command {
         Command::Convert(args) => convert::run(args, &output, &log),
+        Command::Concat(args) => concat::run(args, &output, &log),
         Command::Inspect(args) => inspect::run(args, &output, &log),
+        Command::Repair(args) => repair::run(args, &output, &log),
         Command::Verify(args) => verify::run(args, &output, &log),
         Command::Schema(args) => schema::run(args),
         Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
     };
     match result {
         Ok(Outcome::Whole) => ExitCode::SUCCESS,

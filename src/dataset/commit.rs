@@ -232,6 +232,7 @@ pub fn write_whole(path: &Path, value: &impl Serialize) -> Result<()> {
     sync_folder(folder)
 }
 
-fn sync_folder(folder: &Path) -> Result<()> {
+/// Makes what was created, renamed or removed in a folder last.
+pub fn sync_folder(folder: &Path) -> Result<()> {
     File::open(folder).and_then(|f| f.sync_all()).during("sync the folder", folder)
 }

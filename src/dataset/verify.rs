@@ -1,7 +1,7 @@
 //! Whether a dataset is what its manifests say: every file there and whole, nothing else there, every record of every
 //! input accounted for.
 //!
-//! [`parts`] looks at the files that the manifests name, [`leftovers`] at what else lies in the folder, [`accounts`]
+//! `parts` looks at the files that the manifests name, `leftovers` at what else lies in the folder, `accounts`
 //! at the numbers.
 
 mod accounts;

@@ -26,7 +26,7 @@ pub enum ColumnType {
 /// Pairs of a MAP column.
 pub type Pairs = [(Box<str>, Box<str>)];
 
-/// Entries of a LIST<STRING> column.
+/// Entries of a `LIST<STRING>` column.
 pub type Strings<'r> = Cow<'r, [Box<str>]>;
 
 /// How a column's value is taken from a row of type `R`, and with it the column's type.

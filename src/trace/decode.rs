@@ -89,8 +89,13 @@ impl<'a> Cursor<'a> {
         if len > self.remaining() { Err(DecodeError::BadLength) } else { Ok(len) }
     }
 
+    /// What is left of the data.
+    pub fn rest(&self) -> &'a [u8] {
+        &self.data[self.pos.min(self.data.len())..]
+    }
+
     #[inline]
-    fn bytes(&mut self) -> Result<&'a [u8]> {
+    pub(super) fn bytes(&mut self) -> Result<&'a [u8]> {
         let len = self.length()?;
         self.take(len)
     }
@@ -109,7 +114,7 @@ impl<'a> Cursor<'a> {
 
     /// Runs `item` for every entry of an array or map. A count may not exceed the bytes left, since no entry of
     /// interest is empty and an attacker's would be.
-    fn entries(&mut self, mut item: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
+    pub(super) fn entries(&mut self, mut item: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
         loop {
             let mut count = self.long()?;
             if count < 0 {
@@ -128,7 +133,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn nested<T>(&mut self, inner: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+    pub(super) fn nested<T>(&mut self, inner: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         if self.depth == MAX_DEPTH {
             return Err(DecodeError::TooDeep);
         }

@@ -1,5 +1,6 @@
 //! A trace file as inflated blocks and the records in them, with everything that had to be left out.
 
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -11,6 +12,7 @@ use super::codec::{InflateError, Inflater};
 use super::container::{FileHeader, Gap, GapCause, Step, Walk};
 use super::decode::{Cursor, DecodeError};
 use super::records::Record;
+use crate::text::Escaped;
 
 /// Bytes that a block may have, compressed and inflated, where the user sets no limit of memory.
 pub const BLOCK_LIMIT: usize = 256 << 20;
@@ -47,6 +49,19 @@ pub struct Damage {
     pub message: String,
     /// `None`: nobody can know.
     pub records_lost: Option<u64>,
+}
+
+/// Where, what, and how many records that costs, escaped.
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "at byte {}: {}", self.offset, Escaped(&self.message))?;
+        match self.records_lost {
+            None => write!(f, "; nobody can know how many records are lost"),
+            Some(0) => Ok(()),
+            Some(1) => write!(f, "; 1 record is lost"),
+            Some(n) => write!(f, "; {n} records are lost"),
+        }
+    }
 }
 
 /// An inflated block.
@@ -114,6 +129,11 @@ impl Blocks {
     /// Byte offset behind what was read so far.
     pub fn pos(&self) -> u64 {
         self.walk.pos()
+    }
+
+    /// The bytes that the last block was inflated from.
+    pub fn compressed(&self) -> &[u8] {
+        &self.compressed
     }
 
     /// Ordinal of the next record.

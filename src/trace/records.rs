@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use super::decode::{Cursor, Decode, DecodeError, Entries};
-use super::schema::{Schema, Type, TypeId};
+use super::schema::{RecordType, Schema, Type, TypeId};
 
 /// Text of a trace, invalid UTF-8 replaced by U+FFFD.
 pub type Text<'a> = Cow<'a, str>;
@@ -256,7 +256,6 @@ fn event_kind(record: &str) -> Option<EventKind> {
     Some(match record {
         "ProcessEvent" => EventKind::ProcessEvent,
         "FileEvent" => EventKind::FileEvent,
-        // The reference's table has the second name; no collector is known to write it.
         "NetworkEvent" | "NetEvent" => EventKind::NetworkEvent,
         "ProcessFlow" => EventKind::ProcessFlow,
         "FileFlow" => EventKind::FileFlow,
@@ -264,6 +263,17 @@ fn event_kind(record: &str) -> Option<EventKind> {
         "K8sEvent" => EventKind::K8sEvent,
         _ => return None,
     })
+}
+
+/// The name under which the newest schema has a record: the oldest collectors called a process event a flow (a real
+/// flow has an end), and the reference's table has a second name for a network event, which no collector is known to
+/// write.
+pub fn role(record: &RecordType) -> &str {
+    match record.name.as_str() {
+        "ProcessFlow" if !record.fields.iter().any(|f| f.name == "endTs") => "ProcessEvent",
+        "NetEvent" => "NetworkEvent",
+        name => name,
+    }
 }
 
 /// What each branch of the top union is, found once per file.
@@ -290,14 +300,12 @@ impl Branches {
 impl Branch {
     fn of(ty: &Type) -> Branch {
         let Type::Record(record) = ty else { return Branch::Unknown };
-        match record.name.as_str() {
+        match role(record) {
             "SFHeader" => Branch::Header,
             "Pod" => Branch::Pod,
             "Container" => Branch::Container,
             "Process" => Branch::Process,
             "File" => Branch::File,
-            // The oldest collectors called a process event a flow; a real flow has an end.
-            "ProcessFlow" if !record.fields.iter().any(|f| f.name == "endTs") => Branch::Event(EventKind::ProcessEvent),
             name => event_kind(name).map_or(Branch::Unknown, Branch::Event),
         }
     }

@@ -51,6 +51,8 @@ pub struct Field {
     /// Index into the field list of the SysFlow record of that name, or [`NO_SLOT`].
     pub slot: u8,
     pub ty: TypeId,
+    /// The default, as the schema's JSON has it.
+    pub default: Option<Box<Value>>,
 }
 
 /// A compiled writer schema.
@@ -200,7 +202,8 @@ impl Compiler {
             let name = field["name"].as_str().ok_or("a field in the schema lacks its name")?.to_owned();
             let ty = self.compile(&field["type"], &namespace)?;
             let slot = known.iter().find(|(known, _)| *known == name).map_or(NO_SLOT, |(_, slot)| *slot);
-            fields.push(Field { name, slot, ty });
+            let default = field.get("default").cloned().map(Box::new);
+            fields.push(Field { name, slot, ty, default });
         }
         self.types[id as usize] = Type::Record(RecordType { name, fields });
         Ok(id)

@@ -1,0 +1,123 @@
+//! `concat`: many traces into one.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+
+use super::convert::stop_on_signals;
+use super::log::Log;
+use super::{Outcome, Output, progress};
+use crate::batch::progress::Meter;
+use crate::concat::{self, Options, Summary};
+use crate::error::Error;
+use crate::input;
+use crate::text::{Escaped, grouped};
+use crate::trace::codec;
+use crate::whole_file::WholeFile;
+
+/// Join traces to one
+///
+/// Blocks are copied as they are where schema and codec agree. Otherwise records are written in the schema of the inputs
+/// that has a place for all that is in the others, the newest if several have. The result converts to the same rows as
+/// the inputs, and appears only when it is whole.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ConcatArgs {
+    /// Traces: files, directories (searched recursively), globs, or - for a list of files on standard input
+    #[arg(required = true)]
+    input: Vec<PathBuf>,
+    /// The file to write, - for standard output
+    #[arg(short, long, value_name = "FILE")]
+    out: PathBuf,
+    /// Compress with this codec [default: that of the inputs]
+    #[arg(long, value_enum)]
+    codec: Option<Codec>,
+    /// Leave out what the schema of the result has no place for
+    #[arg(long)]
+    allow_loss: bool,
+    /// Print the summary as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sf-parquet concat traces/ -o day.sf
+  sf-parquet concat a.sf b.sf --codec zstandard -o - | ssh archive 'cat > both.sf'
+Exit status: 0 done; 1 an input is damaged or cannot be read, or something would be lost.";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Codec {
+    Deflate,
+    Snappy,
+    Zstandard,
+    Bzip2,
+    Xz,
+    Null,
+}
+
+pub fn run(args: ConcatArgs, output: &Output, log: &Log) -> anyhow::Result<Outcome> {
+    let ConcatArgs { input, out, codec, allow_loss, json } = args;
+    let to_stdout = out.as_os_str() == "-";
+    if to_stdout && json {
+        return Err(Error::Usage("--json and the trace cannot both go to standard output".into()).into());
+    }
+    let codec = codec.map(|codec| match codec {
+        Codec::Deflate => codec::Codec::Deflate,
+        Codec::Snappy => codec::Codec::Snappy,
+        Codec::Zstandard => codec::Codec::Zstandard,
+        Codec::Bzip2 => codec::Codec::Bzip2,
+        Codec::Xz => codec::Codec::Xz,
+        Codec::Null => codec::Codec::Null,
+    });
+    let found = input::find(&input, &mut io::stdin().lock())?;
+    for path in &found.passed_over {
+        log.detail(&format!("{} is no trace and was passed over", Escaped(&path.to_string_lossy())));
+    }
+    let meter = Arc::new(Meter::default());
+    stop_on_signals(meter.clone())?;
+    let summary = progress::shown(&meter, output, log, || -> Result<Summary, Error> {
+        let plan = concat::plan(&found.files, Options { codec, allow_loss }, &meter)?;
+        if to_stdout {
+            return plan.write(io::stdout().lock(), Path::new("standard output"), &meter);
+        }
+        let mut file = WholeFile::create(&out)?;
+        let summary = plan.write(&mut file, &out, &meter)?;
+        file.publish()?;
+        Ok(summary)
+    })?;
+    for loss in &summary.losses {
+        log.problem(&format!("error: {} was left out", Escaped(loss)));
+    }
+    for field in &summary.filled {
+        log.detail(&format!("{} was filled where inputs lack it", Escaped(field)));
+    }
+    if json {
+        writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&summary)?)?;
+    } else if !output.quiet && !to_stdout {
+        write!(io::stdout(), "{}", Table(&summary))?;
+    }
+    Ok(Outcome::Whole)
+}
+
+struct Table<'s>(&'s Summary);
+
+impl fmt::Display for Table<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Summary { inputs, copied, recompressed, transcoded, codec, schema_of, .. } = self.0;
+        let Summary { filled: _, losses: _, blocks, records, records_lost, bytes_in, bytes_out, .. } = self.0;
+        let how = [(*copied, "copied"), (*recompressed, "compressed anew"), (*transcoded, "transcoded")];
+        let how: Vec<String> = how.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        writeln!(f, "inputs   {}: {}", grouped(*inputs as u64), how.join(", "))?;
+        writeln!(f, "schema   that of {}", Escaped(schema_of))?;
+        writeln!(f, "codec    {codec}")?;
+        write!(f, "records  {} in {} blocks", grouped(*records), grouped(*blocks))?;
+        if *records_lost > 0 {
+            write!(f, ", {} left out", grouped(*records_lost))?;
+        }
+        writeln!(f, "\nbytes    {} in, {} out", grouped(*bytes_in), grouped(*bytes_out))
+    }
+}
