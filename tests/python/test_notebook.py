@@ -167,20 +167,20 @@ class Experiment:
     spark: object
     frame: object
 
-    def query(self, sql, ordered=False):
+    def query(self, sql):
         """The rows of a query, the same from both engines; if they have no order, put into one."""
         in_duck = self.duck.execute(sql)
         names, rows = [c[0] for c in in_duck.description], plain_rows(in_duck.fetchall())
         in_spark = self.spark.sql(sql)
         assert in_spark.columns == names
         spark_rows = plain_rows(in_spark.collect())
-        if not ordered:
+        if "ORDER BY" not in sql and re.search(r"\bFROM (\w+)", sql)[1] not in ORDERED:
             rows, spark_rows = in_order(rows), in_order(spark_rows)
         assert spark_rows == rows
         return rows
 
     def view(self, view, columns="*", where="true"):
-        return self.query(f"SELECT {columns} FROM {view} WHERE {where}", ordered=view in ORDERED)
+        return self.query(f"SELECT {columns} FROM {view} WHERE {where}")
 
 
 def plain_rows(rows):
@@ -278,7 +278,7 @@ def podips_of(rows):
 
 def test_ke_counts(experiment):
     df_ke = notebook.kubernetes_events(experiment.frame)
-    assert experiment.query("SELECT * FROM ke_counts") == notebook.ke_counts(df_ke)
+    assert experiment.view("ke_counts") == notebook.ke_counts(df_ke)
 
 
 KE_COLUMNS = """ts_uts, action, k8s_kind, kind, type, name, namespace, ts_item, ip, iptype, proto, port, target_port,
@@ -330,7 +330,7 @@ def test_addresses_in_events(experiment):
     selected = notebook.select(notebook.expand(notebook.kubernetes_events(experiment.frame)))
     ips = notebook.ips(selected)
     theirs = [(*row[:7], None if row[7] is None else str(row[7]), row[8]) for row in notebook.rows(ips)]
-    ours = experiment.query("SELECT * FROM ke_ips")
+    ours = experiment.view("ke_ips")
     assert_same(ours, theirs)
     assert [row[4] for row in ours] == sorted(row[4] for row in ours)
     podips = notebook.ke_podips(ips)
@@ -349,7 +349,7 @@ def test_containers_and_pods(experiment):
 def test_life_cycle(experiment):
     part = "contains(container_name, 'mongodb')"
     ours = experiment.view("container_life_cycle", where=part)
-    every = experiment.query("SELECT * FROM container_life_cycle")
+    every = experiment.view("container_life_cycle")
     assert every == sorted(every, key=lambda row: row[4])
     assert_same_but_for_a_microsecond(ours, notebook.container_life_cycle(experiment.frame, "mongodb"))
 
@@ -379,14 +379,14 @@ def test_network_traffic(experiment):
     ips = notebook.ips(notebook.select(notebook.expand(notebook.kubernetes_events(frame))))
     podips = notebook.add_podips(notebook.ke_podips(ips), df_rs)
     names = notebook.service_names(notebook.services(df_rs))
-    assert experiment.query("SELECT * FROM network_traffic") == sorted(notebook.traffic(frame, podips, names))
+    assert experiment.view("network_traffic") == sorted(notebook.traffic(frame, podips, names))
     if experiment.name == "corners":
         labels = experiment.view("network_traffic", "net_sip, net_dip, net_dport, type_source, type_destination")
         assert {row[:3]: row[3:] for row in labels} == FLOWS
 
 
 def test_timeline(experiment):
-    rows = [row[1:] for row in experiment.query("SELECT * FROM timeline")]
+    rows = [row[1:] for row in experiment.view("timeline")]
     done = [row[4] for row in rows if row[1] == "experiment"]
     assert "install robot shop" in done and done[-1] == "experiment ends"
     assert not [event for event in done if "waiting" in event or "starting" in event]
