@@ -137,7 +137,14 @@ fn slow_run(case: &Case, out: &Path) -> Child {
         fs::write(case.path(&format!("in/slow-{i}.sf")), simple(&format!("slow-{i}"), 3_000).bytes().0).unwrap();
     }
     let mut command = case.convert(out);
-    command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
+    let child = command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    // It has the lock when its process id is there, however busy the machine is.
+    let start = Instant::now();
+    while fs::read_to_string(out.join("_sf_parquet/lock")).unwrap_or_default() != child.id().to_string() {
+        assert!(start.elapsed() < Duration::from_secs(60), "the run takes no lock");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child
 }
 
 fn signal(child: &Child, name: &str) {
@@ -151,7 +158,7 @@ fn signals_stop_a_run_and_leave_no_litter() {
         let case = Case::new();
         let out = case.path("out");
         let child = slow_run(&case, &out);
-        std::thread::sleep(Duration::from_millis(300));
+        std::thread::sleep(Duration::from_millis(100));
         signal(&child, name);
         let start = Instant::now();
         let output = child.wait_with_output().unwrap();
@@ -168,7 +175,6 @@ fn a_second_run_is_locked_out_or_waits() {
     let out = case.path("out");
     let child = slow_run(&case, &out);
     let pid = child.id();
-    std::thread::sleep(Duration::from_millis(200));
     let refused = case.convert(&out).output().unwrap();
     expect_status(&refused, 1);
     let message = stderr(&refused);
