@@ -1,8 +1,10 @@
 """What `concat` writes is an Avro file like any other: fastavro reads it, record by record as it reads the inputs."""
 
+from pathlib import Path
+
 import fastavro
 import pytest
-from conftest import ALL_TRACES, NO_TRACES
+from conftest import ALL_TRACES, NO_TRACES, TESTDATA, TRACES
 
 
 def records(path):
@@ -13,16 +15,18 @@ def records(path):
 
 @pytest.fixture(scope="module")
 def readable():
-    """Traces that are whole, that fastavro reads, and that begin with a header: others are refused on purpose."""
+    """Traces that are whole and that fastavro reads."""
     if not ALL_TRACES:
         pytest.skip(NO_TRACES)
     found = {}
     for trace in ALL_TRACES:
+        if not any(Path(trace.path).is_relative_to(folder) for folder in (TRACES, TESTDATA)):
+            continue  # made for other tests, with types and beginnings that concat refuses on purpose
         try:
             found[trace.path] = records(trace.path)
         except Exception:  # damaged on purpose, or the oldest layouts
             continue
-    return {path: rows for path, rows in found.items() if rows and rows[0][0] == "SFHeader"}
+    return found
 
 
 @pytest.mark.parametrize("codec", ["deflate", "null"])
