@@ -322,6 +322,8 @@ fn transcode(
     let (mut all, mut taken) = (0, 0);
     while !cur.is_at_end() {
         match transcoder.record(&mut cur, &header.schema, out) {
+            // Fields that are filled in can make much of little.
+            Ok(_) if out.len() > BLOCK_LIMIT => return Err(format!("it becomes larger than {BLOCK_LIMIT} bytes")),
             Ok(written) => taken += u64::from(written),
             Err(e) => return Err(format!("at byte {} of the inflated block: {e}", cur.pos())),
         }

@@ -78,16 +78,23 @@ impl Lock {
 }
 
 /// What is still to be done once everything is staged.
-#[derive(Debug, Serialize, Deserialize)]
-struct Journal {
-    manifest: Manifest,
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub struct Journal {
+    pub manifest: Manifest,
 }
 
 impl Journal {
     fn read(path: &Path) -> Result<Journal> {
         let bytes = fs::read(path).during("read the journal", path)?;
-        serde_json::from_slice(&bytes)
-            .map_err(|e| Error::Dataset { path: path.to_owned(), message: format!("the journal is damaged: {e}") })
+        Journal::parse(&bytes).map_err(|message| Error::Dataset { path: path.to_owned(), message })
+    }
+
+    /// Reads a journal's JSON.
+    ///
+    /// # Errors
+    /// A sentence that says why it is none.
+    pub fn parse(json: &[u8]) -> std::result::Result<Journal, String> {
+        serde_json::from_slice(json).map_err(|e| format!("the journal is damaged: {e}"))
     }
 }
 

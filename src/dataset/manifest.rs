@@ -114,7 +114,11 @@ impl State {
         };
         paths.retain(|p| p.extension().is_some_and(|e| e == "json"));
         paths.sort();
-        let manifests = paths.iter().map(|p| Manifest::read(p)).collect::<Result<Vec<_>>>()?;
+        Ok(State::of(paths.iter().map(|p| Manifest::read(p)).collect::<Result<_>>()?))
+    }
+
+    /// The sum of these manifests, which are in the order of their runs.
+    pub fn of(manifests: Vec<Manifest>) -> State {
         let mut state = State { manifests, ..State::default() };
         for (m, manifest) in state.manifests.iter().enumerate() {
             state.removed.extend(manifest.removed.iter().cloned());
@@ -128,7 +132,7 @@ impl State {
                 }
             }
         }
-        Ok(state)
+        state
     }
 
     /// Names of all runs, in order.
@@ -173,13 +177,18 @@ impl Manifest {
     /// The file cannot be read, or is no manifest of a form that this program knows.
     pub fn read(path: &Path) -> Result<Manifest> {
         let bytes = std::fs::read(path).during("read the manifest", path)?;
-        let broken = |message: String| Error::Dataset { path: path.to_owned(), message };
-        let manifest: Manifest =
-            serde_json::from_slice(&bytes).map_err(|e| broken(format!("the manifest is damaged: {e}")))?;
-        if manifest.format != FORMAT {
-            let form = manifest.format;
-            return Err(broken(format!("the manifest has the form {form}, this program knows {FORMAT}")));
+        Manifest::parse(&bytes).map_err(|message| Error::Dataset { path: path.to_owned(), message })
+    }
+
+    /// Reads a manifest's JSON.
+    ///
+    /// # Errors
+    /// A sentence that says why it is none of a form that this program knows.
+    pub fn parse(json: &[u8]) -> std::result::Result<Manifest, String> {
+        let manifest: Manifest = serde_json::from_slice(json).map_err(|e| format!("the manifest is damaged: {e}"))?;
+        match manifest.format {
+            FORMAT => Ok(manifest),
+            form => Err(format!("the manifest has the form {form}, this program knows {FORMAT}")),
         }
-        Ok(manifest)
     }
 }

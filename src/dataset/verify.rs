@@ -4,7 +4,7 @@
 //! `parts` looks at the files that the manifests name, `leftovers` at what else lies in the folder, `accounts`
 //! at the numbers.
 
-mod accounts;
+pub mod accounts;
 mod leftovers;
 mod parts;
 mod remedy;

@@ -1,5 +1,6 @@
 //! Takes the records of inputs in order and makes rows of every table, trace by trace.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::entities::{Container, Entities, File, Index, Pod, Process, Str, Trace};
@@ -80,7 +81,7 @@ struct CurrentTrace {
     row: traces::Row,
     entities: Entities,
     /// Union branches that SysFlow 5 does not have, and how often each came.
-    unknown: Vec<(String, i64)>,
+    unknown: BTreeMap<String, i64>,
 }
 
 /// Makes rows of records.
@@ -101,6 +102,8 @@ pub struct Flattener {
 
 /// Lines that are kept for people; `rejects` has them all.
 const MAX_PROBLEMS: usize = 1_000;
+/// Unknown fields that are named: a trace may have a header in every few bytes.
+const MAX_UNKNOWN_FIELDS: usize = 50;
 
 impl Flattener {
     pub fn new(pending: Pending, window: Window) -> Flattener {
@@ -174,9 +177,15 @@ impl Flattener {
             truncated: false,
             rows: [0; TableId::COUNT],
         };
-        self.trace = Some(CurrentTrace { info, date, row, entities: Entities::default(), unknown: Vec::new() });
-        for field in unknown_fields {
-            let message = format!("the field {field} is not known and was left out");
+        self.trace = Some(CurrentTrace { info, date, row, entities: Entities::default(), unknown: BTreeMap::new() });
+        let more = unknown_fields.len().saturating_sub(MAX_UNKNOWN_FIELDS);
+        let mut messages: Vec<String> = unknown_fields
+            .iter()
+            .take(MAX_UNKNOWN_FIELDS)
+            .map(|field| format!("the field {field} is not known and was left out"))
+            .collect();
+        messages.extend((more > 0).then(|| format!("{more} more fields are not known and were left out")));
+        for message in messages {
             self.reject(Severity::Notice, "unknown_field", message, None, None, Some(0));
         }
     }
@@ -310,9 +319,9 @@ impl Flattener {
             Record::Header(_) => counts.headers += 1,
             Record::Unknown(name) => {
                 counts.unknown += 1;
-                match trace.unknown.iter_mut().find(|(n, _)| n == name) {
-                    Some((_, count)) => *count += 1,
-                    None => trace.unknown.push((name.to_owned(), 1)),
+                match trace.unknown.get_mut(name) {
+                    Some(count) => *count += 1,
+                    None => drop(trace.unknown.insert(name.to_owned(), 1)),
                 }
             }
             Record::Pod(mut pod) => {

@@ -1,6 +1,6 @@
 //! The compression of a block: every codec that `avro-tools recodec` writes, with a bound on what comes out.
 
-use std::io::Read;
+use std::io::{self, Read};
 
 /// An Avro block codec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub enum Codec {
 pub enum InflateError {
     #[error("its compressed data is damaged: {0}")]
     Damaged(String),
-    #[error("it inflates to more than the limit of {0} bytes; see --memory")]
+    #[error("it needs more than the limit of {0} bytes to inflate; see --memory")]
     TooLarge(usize),
 }
 
@@ -123,6 +123,8 @@ impl Inflater {
         match decoder.take(self.limit as u64 + 1).read_to_end(out) {
             Ok(len) if len > self.limit => Err(InflateError::TooLarge(self.limit)),
             Ok(_) => Ok(()),
+            // xz says how much memory it needs, which may be more than the block does.
+            Err(e) if e.kind() == io::ErrorKind::OutOfMemory => Err(InflateError::TooLarge(self.limit)),
             Err(e) => Err(InflateError::Damaged(e.to_string())),
         }
     }
@@ -172,6 +174,14 @@ mod tests {
             assert!(matches!(refused, Err(InflateError::TooLarge(_))), "{codec:?}");
             assert_eq!(Codec::by_name(codec.name()), Some(codec));
         }
+    }
+
+    #[test]
+    fn xz_that_wants_too_much_memory_is_not_called_damaged() {
+        let input = super::super::compress::Compressor::new(Codec::Xz).compress(b"small").unwrap();
+        let refused = Inflater::new(Codec::Xz, 1 << 20).inflate(&input, &mut Vec::new());
+        assert!(matches!(refused, Err(InflateError::TooLarge(_))), "{refused:?}");
+        Inflater::new(Codec::Xz, 16 << 20).inflate(&input, &mut Vec::new()).unwrap();
     }
 
     #[test]

@@ -103,7 +103,11 @@ impl FileHeader {
         }
     }
 
-    fn parse(bytes: &[u8]) -> Result<FileHeader, HeaderError> {
+    /// Reads the header that `bytes` start with.
+    ///
+    /// # Errors
+    /// See [`HeaderError`]; bytes that end inside the header count as damaged, since more may follow.
+    pub fn parse(bytes: &[u8]) -> Result<FileHeader, HeaderError> {
         let prefix = MAGIC.len().min(bytes.len());
         if bytes[..prefix] != MAGIC[..prefix] {
             return Err(HeaderError::NotAvro);
@@ -197,6 +201,9 @@ pub struct Walk {
     /// Bytes of the file that count; what was appended since is not looked at.
     size: u64,
     pos: u64,
+    /// Where the last search for a marker began, and what it found: where every marker is damaged, it must not be run to
+    /// the end of the file for each block.
+    search: Option<(u64, Option<u64>)>,
 }
 
 enum Parsed {
@@ -210,7 +217,7 @@ enum Parsed {
 impl Walk {
     /// A walk over the first `size` bytes of `file`, from the block at `pos`.
     pub fn new(file: Arc<File>, sync: [u8; 16], size: u64, pos: u64) -> Self {
-        Walk { file, sync, size, pos }
+        Walk { file, sync, size, pos, search: None }
     }
 
     /// Where the next step starts.
@@ -295,9 +302,20 @@ impl Walk {
     }
 
     /// The first sync marker at or behind `from`.
-    fn find_sync(&self, mut from: u64) -> io::Result<Option<u64>> {
+    fn find_sync(&mut self, from: u64) -> io::Result<Option<u64>> {
+        match self.search {
+            Some((began, found)) if began <= from && found.is_none_or(|at| from <= at) => Ok(found),
+            _ => {
+                let found = self.search(from)?;
+                self.search = Some((from, found));
+                Ok(found)
+            }
+        }
+    }
+
+    fn search(&self, mut from: u64) -> io::Result<Option<u64>> {
         let finder = memmem::Finder::new(&self.sync);
-        let mut chunk = vec![0; SEARCH_CHUNK];
+        let mut chunk = vec![0; self.size.saturating_sub(from).min(SEARCH_CHUNK as u64) as usize];
         while from + SYNC_LEN <= self.size {
             let len = (self.size - from).min(SEARCH_CHUNK as u64) as usize;
             self.file.read_exact_at(&mut chunk[..len], from)?;

@@ -24,6 +24,8 @@ pub enum DecodeError {
     BadIndex,
     #[error("values are nested too deeply")]
     TooDeep,
+    #[error("more values without bytes than the data has bytes")]
+    TooEmpty,
 }
 
 type Result<T> = std::result::Result<T, DecodeError>;
@@ -34,13 +36,15 @@ pub struct Cursor<'a> {
     data: &'a [u8],
     pos: usize,
     depth: u8,
+    /// Values so far that have no bytes.
+    empty: usize,
     /// Strings that held invalid UTF-8 so far.
     pub repaired: u64,
 }
 
 impl<'a> Cursor<'a> {
     pub fn new(data: &'a [u8]) -> Self {
-        Cursor { data, pos: 0, depth: 0, repaired: 0 }
+        Cursor { data, pos: 0, depth: 0, empty: 0, repaired: 0 }
     }
 
     /// Byte offset in the inflated block.
@@ -149,10 +153,18 @@ impl<'a> Cursor<'a> {
         usize::try_from(index).ok().and_then(|i| branches.get(i)).copied().ok_or(DecodeError::BadIndex)
     }
 
+    /// Takes note of a null or an empty record. A few lines of schema can make billions of them of one byte; those that
+    /// a union leads to have a byte each.
+    #[inline]
+    pub(super) fn nothing(&mut self) -> Result<()> {
+        self.empty += 1;
+        if self.empty > self.data.len() { Err(DecodeError::TooEmpty) } else { Ok(()) }
+    }
+
     /// Passes over a value of type `ty`.
     pub fn skip(&mut self, schema: &Schema, ty: TypeId) -> Result<()> {
         match schema.get(ty) {
-            Type::Null => Ok(()),
+            Type::Null => self.nothing(),
             Type::Boolean => self.take(1).map(drop),
             Type::Int | Type::Long | Type::Enum(_) => self.long().map(drop),
             Type::Float => self.take(4).map(drop),
@@ -170,6 +182,7 @@ impl<'a> Cursor<'a> {
                 let ty = self.branch(branches)?;
                 self.nested(|cur| cur.skip(schema, ty))
             }
+            Type::Record(record) if record.fields.is_empty() => self.nothing(),
             Type::Record(record) => self.nested(|cur| record.fields.iter().try_for_each(|f| cur.skip(schema, f.ty))),
         }
     }
@@ -183,6 +196,7 @@ impl<'a> Cursor<'a> {
         mut set: impl FnMut(&mut Self, u8, TypeId) -> Result<()>,
     ) -> Result<()> {
         self.nested(|cur| match schema.get(ty) {
+            Type::Record(record) if record.fields.is_empty() => cur.nothing(),
             Type::Record(record) => {
                 for field in &record.fields {
                     match field.slot {
@@ -401,6 +415,24 @@ mod tests {
         let tree = schema(r#"{"type":"record","name":"Tree","fields":[{"name":"next","type":["null","Tree"]}]}"#);
         let endless = vec![2u8; 1_000_000];
         assert_eq!(Cursor::new(&endless).skip(&tree, tree.branches()[0]), Err(DecodeError::TooDeep));
+    }
+
+    #[test]
+    fn values_without_bytes_do_not_multiply() {
+        let mut ten = r#"{"type":"record","name":"R0","fields":[]}"#.to_owned();
+        for level in 1..10 {
+            let fields: Vec<String> =
+                (1..10).map(|i| format!(r#"{{"name":"f{i}","type":"R{}"}}"#, level - 1)).collect();
+            let fields = fields.join(",");
+            ten = format!(r#"{{"type":"record","name":"R{level}","fields":[{{"name":"f0","type":{ten}}},{fields}]}}"#);
+        }
+        let nulls = r#"{"type":"array","items":"null"}"#;
+        for (field, bytes) in [(ten.as_str(), vec![0; 100]), (nulls, [0x80, 0x80, 0x08].repeat(100_000))] {
+            let schema = schema(field);
+            let ty = schema.branches()[0];
+            assert_eq!(Cursor::new(&bytes).skip(&schema, ty), Err(DecodeError::TooEmpty));
+            assert_eq!(Cursor::new(&bytes).record(&schema, ty, |_, _, _| Ok(())), Err(DecodeError::TooEmpty));
+        }
     }
 
     #[test]

@@ -15,8 +15,11 @@ pub type TypeId = u32;
 /// A field without a place in our records.
 pub const NO_SLOT: u8 = u8::MAX;
 
-/// A schema has to describe a dozen records; anything far larger is an attack on memory.
-const MAX_TYPES: usize = 100_000;
+/// Types, fields and symbols: a schema has to describe a dozen records; anything far larger is an attack on memory, or
+/// on time where the parts of two schemas are compared.
+const MAX_PARTS: usize = 10_000;
+/// SysFlow's only fixed type has 20 bytes.
+const MAX_FIXED: u64 = 1 << 20;
 
 /// One Avro type. Nested types are indexes, so a type may refer to itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,7 +73,7 @@ impl Schema {
     /// A sentence that says why this is no schema of a SysFlow trace.
     pub fn parse(text: &[u8]) -> Result<Schema, String> {
         let json: Value = serde_json::from_slice(text).map_err(|e| format!("the schema is no JSON: {e}"))?;
-        let mut compiler = Compiler { types: Vec::new(), names: HashMap::new() };
+        let mut compiler = Compiler { types: Vec::new(), names: HashMap::new(), parts: 0 };
         let root = compiler.compile(&json, "")?;
         let rec = match &compiler.types[root as usize] {
             Type::Record(record) if record.fields.len() == 1 && record.fields[0].name == "rec" => record.fields[0].ty,
@@ -107,13 +110,21 @@ struct Compiler {
     types: Vec<Type>,
     /// Full and short names of the named types so far.
     names: HashMap<String, TypeId>,
+    /// Types, fields and symbols so far.
+    parts: usize,
 }
 
 impl Compiler {
-    fn add(&mut self, ty: Type) -> Result<TypeId, String> {
-        if self.types.len() >= MAX_TYPES {
-            return Err(format!("the schema has more than {MAX_TYPES} types"));
+    fn count(&mut self, parts: usize) -> Result<(), String> {
+        self.parts += parts;
+        match self.parts {
+            ..=MAX_PARTS => Ok(()),
+            _ => Err(format!("the schema has more than {MAX_PARTS} types, fields and symbols")),
         }
+    }
+
+    fn add(&mut self, ty: Type) -> Result<TypeId, String> {
+        self.count(1)?;
         self.types.push(ty);
         Ok((self.types.len() - 1) as TypeId)
     }
@@ -131,7 +142,9 @@ impl Compiler {
                 match ty.as_str() {
                     Some("record" | "error") => self.record(json, namespace),
                     Some("enum") => {
-                        let symbols = list(json, "symbols")?
+                        let symbols = list(json, "symbols")?;
+                        self.count(symbols.len())?;
+                        let symbols = symbols
                             .iter()
                             .map(|s| s.as_str().map(str::to_owned).ok_or("an enum symbol is no string"))
                             .collect::<Result<_, _>>()?;
@@ -139,8 +152,13 @@ impl Compiler {
                     }
                     Some("fixed") => {
                         let size = json["size"].as_u64().ok_or("a fixed type lacks its size")?;
-                        let size = usize::try_from(size).map_err(|_| "a fixed type is too large")?;
-                        self.named(json, namespace, Type::Fixed(size)).map(|(id, _)| id)
+                        let ty = match size {
+                            // It is read alike, and counted as a value without bytes.
+                            0 => Type::Null,
+                            1..=MAX_FIXED => Type::Fixed(size as usize),
+                            _ => return Err(format!("a fixed type has more than {MAX_FIXED} bytes")),
+                        };
+                        self.named(json, namespace, ty).map(|(id, _)| id)
                     }
                     Some("array") => {
                         let items = self.compile(&json["items"], namespace)?;
@@ -198,6 +216,7 @@ impl Compiler {
         let (id, namespace) = self.named(json, enclosing, empty)?;
         let known = records::slots(&name).unwrap_or_default();
         let mut fields: Vec<Field> = Vec::new();
+        self.count(list(json, "fields")?.len())?;
         for field in list(json, "fields")? {
             let name = field["name"].as_str().ok_or("a field in the schema lacks its name")?.to_owned();
             let ty = self.compile(&field["type"], &namespace)?;
@@ -249,6 +268,8 @@ mod tests {
             (r#"{"type":"record","name":"A","fields":[{"name":"rec","type":"string"}]}"#, "no union"),
             (&top(r#""Nothing""#), "before it defines it"),
             (&top(r#"{"type":"fixed","name":"F"}"#), "size"),
+            (&top(r#"{"type":"fixed","name":"F","size":1048577}"#), "more than 1048576 bytes"),
+            (&top(&vec![r#""long""#; MAX_PARTS].join(",")), "more than 10000 types"),
         ] {
             let error = Schema::parse(text.as_bytes()).unwrap_err();
             assert!(error.contains(why), "{error}");

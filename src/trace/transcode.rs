@@ -103,7 +103,7 @@ impl Transcoder {
 
     fn run(&self, op: OpId, cur: &mut Cursor, source: &Schema, out: &mut Vec<u8>) -> Result<(), DecodeError> {
         match &self.ops[op] {
-            Op::Nothing => {}
+            Op::Nothing => cur.nothing()?,
             Op::Copy(len) => out.extend_from_slice(cur.take(*len)?),
             Op::Long => put_long(out, cur.long()?),
             Op::Bytes => put_bytes(out, cur.bytes()?),
@@ -121,6 +121,10 @@ impl Transcoder {
             Op::Branch(index, op) => {
                 put_long(out, *index);
                 self.run(*op, cur, source, out)?;
+            }
+            Op::Record(steps) if steps.iter().all(|step| matches!(step, Step::Fill(_))) => {
+                cur.nothing()?;
+                out.extend(steps.iter().flat_map(|step| if let Step::Fill(bytes) = step { &bytes[..] } else { &[] }));
             }
             Op::Record(steps) => cur.nested(|cur| {
                 steps.iter().try_for_each(|step| match step {
@@ -251,7 +255,8 @@ impl<'s> Compiler<'s> {
     fn lost(&mut self, from: TypeId, to: TypeId) -> Op {
         let null = if *self.source.get(from) == Type::Null { " that is null" } else { "" };
         self.plan.losses.push(format!("{}{null}", self.path));
-        Op::Replace(from, neutral(self.target, to))
+        // What has no neutral value either is a loss already.
+        Op::Replace(from, neutral(self.target, to).unwrap_or_default())
     }
 
     /// The operation that makes a value of type `from` a branch of a union.
@@ -280,7 +285,11 @@ impl<'s> Compiler<'s> {
                 None => {
                     self.plan.filled.push(format!("{}.{}", to.name, field.name));
                     let given = field.default.as_ref().and_then(|value| default(self.target, field.ty, value));
-                    Placed::Fill(given.unwrap_or_else(|| neutral(self.target, field.ty)))
+                    let value = given.or_else(|| neutral(self.target, field.ty));
+                    if value.is_none() {
+                        self.plan.losses.push(format!("{}.{}: no value is small enough", to.name, field.name));
+                    }
+                    Placed::Fill(value.unwrap_or_default())
                 }
             });
         }
@@ -325,7 +334,15 @@ impl<'s> Compiler<'s> {
             let i = by(&|f| f.name == "type")?;
             let Type::Enum(symbols) = self.source.get(from.fields[i].ty) else { return None };
             let flags: Vec<i64> = symbols.iter().map(|s| opflags::flag(s).map(i64::from)).collect::<Option<_>>()?;
-            return Some((i, self.add(Op::Enum(flags))));
+            let op = self.add(Op::Enum(flags));
+            let is_number = |ty: TypeId| matches!(self.target.get(ty), Type::Int | Type::Long);
+            return match self.target.get(field.ty) {
+                Type::Union(branches) => {
+                    let index = branches.iter().position(|branch| is_number(*branch))?;
+                    Some((i, self.add(Op::Branch(index as i64, op))))
+                }
+                _ => is_number(field.ty).then_some((i, op)),
+            };
         }
         None
     }

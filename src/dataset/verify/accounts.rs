@@ -49,7 +49,9 @@ fn trace_back(
     if wanted.is_empty() {
         return;
     }
-    for (from, part) in state.manifests[m].removed.iter().filter_map(|path| files.get(path.as_str())) {
+    let removed = state.manifests[m].removed.iter().filter_map(|path| files.get(path.as_str()));
+    // A run replaces files of earlier runs; in a damaged manifest it may seem to replace its own, without end.
+    for (from, part) in removed.filter(|(from, _)| *from < m) {
         let inputs = &state.manifests[*from].inputs;
         let is_wanted = |i: &usize| inputs.get(*i).is_some_and(|input| wanted.contains(input.sha256.as_str()));
         live.extend(part.inputs.iter().map(|i| *i as usize).filter(is_wanted).map(|i| (*from, i)));
