@@ -165,6 +165,8 @@ fn a_damaged_block_costs_its_records_and_no_others() {
     assert_eq!(edit(&|_| ()), (52, 0, vec![]));
     // A wrong sync marker behind whole data costs nothing.
     assert_eq!(edit(&|b| b[blocks[3] - 1] ^= 1), (52, 0, code("bad_sync")));
+    // The header's own marker is wrong, so that no block ends with it.
+    assert_eq!(edit(&|b| b[blocks[0] - 1] ^= 1), (52, 0, vec!["bad_sync".to_owned(); 6]));
     // A wrong count, either way, neither.
     assert_eq!(edit(&|b| b[blocks[2]] += 2), (52, 0, code("count_mismatch")));
     assert_eq!(edit(&|b| b[blocks[2]] -= 2), (52, 0, code("count_mismatch")));
@@ -222,6 +224,18 @@ fn hostile_messages_are_rows() {
     assert_eq!((rows, codes), (3, ["k8s_odd_field", "k8s_no_json", "k8s_no_json"].map(str::to_owned).to_vec()));
     let out = check.folder.path().join("out");
     assert_eq!((row_count(&out, "k8s_events"), row_count(&out, "k8s_items")), (3, 1));
+}
+
+#[test]
+fn unknown_fields_beyond_number_are_named_in_part() {
+    let check = Check::new();
+    let mut schema = support::trace::schema();
+    let fields = schema["fields"][0]["type"][3]["fields"].as_array_mut().unwrap();
+    fields.extend((0..60).map(|i| serde_json::json!({"name": format!("new{i}"), "type": "long"})));
+    let (rows, _, codes) = check.run(&Trace::with_schema(&schema).header("node").process(1, None, T0, b"x").bytes().0);
+    assert_eq!((rows, codes), (1, vec!["unknown_field".to_owned(); 51]));
+    let messages = strings(&check.folder.path().join("out"), "rejects", "message");
+    assert!(messages.contains(&Some("10 more fields are not known and were left out".to_owned())));
 }
 
 #[test]

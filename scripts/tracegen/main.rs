@@ -1,10 +1,11 @@
 //! Makes the traces that tests, examples and benchmarks use: a small robot-shop experiment with the facts of the SysFlow
-//! Kubernetes notebook, and large traces from small ones. The same seed gives the same bytes.
+//! Kubernetes notebook, large traces from small ones, and seeds for the fuzz targets. The same seed gives the same bytes.
 
 mod activity;
 mod kubernetes;
 mod robot_shop;
 mod schema;
+mod seeds;
 mod tile;
 mod writer;
 
@@ -28,6 +29,11 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Small inputs for the fuzz targets
+    FuzzSeeds {
+        #[arg(long)]
+        out: PathBuf,
+    },
     /// The records of a trace many times over, each time later
     Tile {
         input: PathBuf,
@@ -41,6 +47,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::RobotShop { out, seed } => activity::robot_shop(&out, seed),
+        Command::FuzzSeeds { out } => seeds::seeds(&out),
         Command::Tile { input, times, out } => tile::tile(&input, times, &out),
     }
 }

@@ -1,0 +1,64 @@
+//! Records to rows, and what must hold for these.
+
+use sf_parquet::dataset::writer::Chunk;
+use sf_parquet::flatten::flattener::{Flattener, InputCounts, InputInfo, Window};
+use sf_parquet::tables::column::ColumnData;
+use sf_parquet::tables::pending::Pending;
+use sf_parquet::tables::schema::TableId;
+use sf_parquet::trace::decode::Cursor;
+use sf_parquet::trace::reader::Place;
+use sf_parquet::trace::records::{Branches, Record};
+use sf_parquet::trace::schema::Schema;
+
+/// Decodes and flattens all records up to the first that is none, and builds every column of their rows if wanted.
+pub fn flatten(schema: &Schema, branches: &Branches, data: &[u8], columns: bool) {
+    let mut flattener = Flattener::new(Pending::new(1 << 20), Window::default());
+    flattener.begin_input(InputInfo { index: 0, name: "fuzzed".into(), sha256: "0".repeat(64).into(), bytes: 0 });
+    let unknown_fields: Vec<String> = schema.unknown_fields().take(10).collect();
+    let mut cur = Cursor::new(data);
+    let mut records = 0;
+    while !cur.is_at_end() {
+        let (start, repaired) = (cur.pos(), cur.repaired);
+        let Ok(record) = Record::decode(&mut cur, schema, branches) else { break };
+        assert!(start < cur.pos() && cur.pos() <= data.len());
+        let (size, repaired) = (cur.pos() - start, cur.repaired - repaired);
+        if flattener.starts_trace(&record) {
+            let header = if let Record::Header(header) = &record { Some(header) } else { None };
+            flattener.begin_trace(header, Default::default(), &unknown_fields);
+        }
+        flattener.record(Place { record_no: records, size, repaired, rest: cur.rest() }, record);
+        records += 1;
+    }
+    let counts = flattener.end_input();
+    flattener.finish(None);
+    assert_eq!(counts.records as u64, records);
+    balance(&counts, &flattener.pending.ready.chunks, columns);
+}
+
+/// Every record is a row, a header or unknown; every row that was counted is there.
+pub fn balance(counts: &InputCounts, chunks: &[Chunk], columns: bool) {
+    use TableId::{Containers, Files, Pods, Processes, Records};
+    let rows = |table: TableId| chunks.iter().filter(|c| c.table == table).map(|c| c.rows.len() as i64).sum::<i64>();
+    for table in TableId::ALL {
+        assert_eq!(counts.rows[table as usize], rows(table), "{}", table.name());
+    }
+    let of_records: i64 = [Records, Processes, Files, Containers, Pods].map(rows).into_iter().sum();
+    assert_eq!(counts.records, of_records + counts.headers + counts.unknown);
+    if columns {
+        chunks.iter().for_each(build);
+    }
+}
+
+/// Builds every column, which must have a value for each row.
+fn build(chunk: &Chunk) {
+    use arrow_array::Array;
+    for column in 0..chunk.table.info().columns.len() {
+        match chunk.rows.column(column) {
+            ColumnData::Plain(array) => assert_eq!(array.len(), chunk.rows.len()),
+            ColumnData::Keyed { keys, values } => {
+                assert_eq!(keys.len(), chunk.rows.len());
+                assert!(keys.iter().all(|key| *key < values.len() as i32));
+            }
+        }
+    }
+}
