@@ -239,6 +239,23 @@ fn unknown_fields_beyond_number_are_named_in_part() {
 }
 
 #[test]
+fn ports_times_cluster_addresses_end() {
+    let schema = serde_json::json!({"type": "record", "name": "SysFlow", "fields": [{"name": "rec", "type": [
+        {"type": "record", "name": "Pod", "fields": [{"name": "services", "type": {"type": "array", "items":
+            {"type": "record", "name": "Service", "fields": [
+                {"name": "portList", "type": {"type": "array", "items":
+                    {"type": "record", "name": "Port", "fields": [{"name": "port", "type": "int"}]}}},
+                {"name": "clusterIP", "type": {"type": "array", "items": "long"}}]}}}]}]}]});
+    // A pod with a service of 200 ports and 200 addresses.
+    let numbers = [&[0x90, 0x03][..], &[0; 200], &[0]].concat();
+    let pod = [&[0, 2], &numbers[..], &numbers[..], &[0]].concat();
+    let check = Check::new();
+    let (rows, _, codes) = check.run(&Trace::with_schema(&schema).raw(&pod).bytes().0);
+    assert_eq!((rows, codes), (1, vec!["too_many_ports".to_owned()]));
+    assert_eq!(row_count(&check.folder.path().join("out"), "pod_service_ports"), 10_000);
+}
+
+#[test]
 fn ancestors_of_a_long_chain_and_of_a_cycle_end() {
     let check = Check::new();
     let mut trace = Trace::new().header("node");

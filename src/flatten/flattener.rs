@@ -102,6 +102,8 @@ pub struct Flattener {
 
 /// Lines that are kept for people; `rejects` has them all.
 const MAX_PROBLEMS: usize = 1_000;
+/// Rows of `pod_service_ports` that a pod has at most: ports times cluster addresses must not make billions of little.
+const MAX_POD_PORTS: usize = 10_000;
 /// Unknown fields that are named: a trace may have a header in every few bytes.
 const MAX_UNKNOWN_FIELDS: usize = 50;
 
@@ -329,13 +331,20 @@ impl Flattener {
                 let services = pod.services.take().unwrap_or_default();
                 let pod = Arc::new(Pod::new(record_no, pod));
                 entities.add_pod(pod.clone());
-                for row in pod_service_ports::rows(&trace.info, &pod, &services) {
+                let mut ports = pod_service_ports::rows(&trace.info, &pod, &services);
+                for row in ports.by_ref().take(MAX_POD_PORTS) {
                     rows[TableId::PodServicePorts as usize] += 1;
                     pending.pod_service_ports.push(date, index, row, 128, &mut pending.ready);
                 }
+                let more = ports.next().is_some();
+                drop(ports);
                 rows[TableId::Pods as usize] += 1;
                 let row = EntityRow { trace: trace.info.clone(), entity: pod, container: None, pod: None };
                 pending.pods.push(date, index, row, place.size, &mut pending.ready);
+                if more {
+                    let message = format!("the pod has more than {MAX_POD_PORTS} ports times cluster addresses");
+                    self.reject(Severity::Error, "too_many_ports", message, Some(record_no), None, Some(0));
+                }
             }
             Record::Container(container) => {
                 counts.containers += 1;

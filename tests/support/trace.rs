@@ -128,6 +128,11 @@ impl Trace {
         })
     }
 
+    /// A record as it is encoded.
+    pub fn raw(self, record: &[u8]) -> Self {
+        self.push(|out| out.extend(record))
+    }
+
     /// A record that SysFlow does not have.
     pub fn novelty(self) -> Self {
         self.push(|out| {
