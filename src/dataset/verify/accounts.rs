@@ -1,6 +1,6 @@
 //! Records in, rows out: every record that was read is a row somewhere, a header, unknown, or outside the wanted time.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{Finding, remedy};
 use crate::dataset::layout::Layout;
@@ -25,12 +25,13 @@ pub fn live_inputs(state: &State) -> Vec<Live<'_>> {
     }
     let files = state.manifests.iter().enumerate().flat_map(|(m, run)| run.files.iter().map(move |f| (m, f)));
     let files: HashMap<&str, (usize, &PartFile)> = files.map(|(m, f)| (f.path.as_str(), (m, f))).collect();
+    let mut trail = Vec::new();
     for (_, part) in state.files() {
         let Some((m, _)) = files.get(part.path.as_str()) else { continue };
         live.extend(part.inputs.iter().map(|i| (*m, *i as usize)));
-        let wanted = part.kept.iter().map(String::as_str).collect();
-        trace_back(state, &files, *m, &wanted, &mut live);
+        trail.push((*m, part.kept.iter().map(String::as_str).collect()));
     }
+    trace_back(state, &files, trail, &mut live);
     let entry = |(m, i): (usize, usize)| {
         let manifest: &Manifest = &state.manifests[m];
         manifest.inputs.get(i).map(|input| (manifest, input))
@@ -38,25 +39,26 @@ pub fn live_inputs(state: &State) -> Vec<Live<'_>> {
     live.into_iter().filter_map(entry).collect()
 }
 
-/// Finds the inputs with the hashes in `wanted`, whose rows the run `m` took over from the files that it replaced.
-fn trace_back(
+/// Finds inputs whose rows a run took over from the files that it replaced: `trail` has runs with such inputs' hashes.
+fn trace_back<'s>(
     state: &State,
-    files: &HashMap<&str, (usize, &PartFile)>,
-    m: usize,
-    wanted: &BTreeSet<&str>,
+    files: &HashMap<&str, (usize, &'s PartFile)>,
+    mut trail: Vec<(usize, BTreeSet<&'s str>)>,
     live: &mut BTreeSet<(usize, usize)>,
 ) {
-    if wanted.is_empty() {
-        return;
-    }
-    let removed = state.manifests[m].removed.iter().filter_map(|path| files.get(path.as_str()));
-    // A run replaces files of earlier runs; in a damaged manifest it may seem to replace its own, without end.
-    for (from, part) in removed.filter(|(from, _)| *from < m) {
-        let inputs = &state.manifests[*from].inputs;
-        let is_wanted = |i: &usize| inputs.get(*i).is_some_and(|input| wanted.contains(input.sha256.as_str()));
-        live.extend(part.inputs.iter().map(|i| *i as usize).filter(is_wanted).map(|i| (*from, i)));
-        let further = part.kept.iter().map(String::as_str).filter(|hash| wanted.contains(hash)).collect();
-        trace_back(state, files, *from, &further, live);
+    // In damaged manifests runs may seem to replace each other's files, or their own.
+    let mut seen = HashSet::new();
+    while let Some((m, mut wanted)) = trail.pop() {
+        wanted.retain(|hash| seen.insert((m, *hash)));
+        if wanted.is_empty() {
+            continue;
+        }
+        for (from, part) in state.manifests[m].removed.iter().filter_map(|path| files.get(path.as_str())) {
+            let inputs = &state.manifests[*from].inputs;
+            let is_wanted = |i: &usize| inputs.get(*i).is_some_and(|input| wanted.contains(input.sha256.as_str()));
+            live.extend(part.inputs.iter().map(|i| *i as usize).filter(is_wanted).map(|i| (*from, i)));
+            trail.push((*from, part.kept.iter().map(String::as_str).filter(|hash| wanted.contains(hash)).collect()));
+        }
     }
 }
 
