@@ -5,59 +5,28 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use sf_parquet::batch::options::Options;
-use sf_parquet::batch::plan::{Input, Kind};
 use sf_parquet::batch::progress::Meter;
 use sf_parquet::batch::run;
-use sf_parquet::batch::source::{Source, Step};
-use sf_parquet::dataset::part::Encodings;
-use sf_parquet::input::Stat;
+use sf_parquet::batch::source::Last;
 use sf_parquet::tables::schema::TableId;
 use support::trace::{SECOND, T0, Trace, simple};
 use support::*;
 
-fn options(out: &Path) -> Options {
-    Options {
-        out: out.to_owned(),
-        tables: TableId::ALL.into(),
-        window: Default::default(),
-        memory: 64 << 20,
-        strict: false,
-        reconvert: false,
-        dry_run: false,
-        wait: false,
-        compression: parquet::basic::Compression::UNCOMPRESSED,
-        encodings: Encodings::Default,
-    }
-}
-
 /// Converts in this process, which is faster than a process each, and shows panics as such.
 fn convert_here(input: &Path, out: &Path) {
-    let options = options(out);
+    let options = reading::options(out);
     let found = sf_parquet::input::Found { files: vec![input.to_owned()], ..Default::default() };
     run::convert(&found, &options, &Meter::default()).expect("damage is no error");
 }
 
 /// Reads and flattens without writing, and checks that every record is a row of one of the tables of records.
 fn flatten_here(path: &Path) {
-    let file = sf_parquet::input::open(path).unwrap();
-    let stat = Stat::of(&file).unwrap();
-    let (sha256, _) = sf_parquet::input::sha256(&file, stat.size, &[], &|| Ok(())).unwrap();
-    let name = "flipped".to_owned();
-    let inputs = [Input { path: path.to_owned(), name, stat, sha256, kind: Kind::Trace, incomplete: false }];
-    let (meter, options) = (Meter::default(), options(path));
-    let mut source = Source::new(&inputs, &options, &meter);
-    let mut chunks = Vec::new();
-    while let Some(Step::Rows(rows) | Step::Cut(rows)) = source.read().unwrap() {
-        chunks.extend(rows);
-    }
-    let last = source.finish(None);
-    chunks.extend(last.chunks);
+    let Last { chunks, counts, .. } = reading::flatten(path);
     let rows = |tables: &[TableId]| -> i64 {
         chunks.iter().filter(|c| tables.contains(&c.table)).map(|c| c.rows.len() as i64).sum()
     };
     use TableId::{Containers, Files, Pods, Processes, Records, Rejects, Traces};
-    let counts = &last.counts[0];
+    let counts = &counts[0];
     let (records, rejects) = (rows(&[Records, Processes, Files, Containers, Pods]), rows(&[Rejects]));
     let missing = counts.records - records;
     // Headers are no rows; anything else that is none is accounted for, such as a type whose name was flipped.

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use sf_parquet::flatten::entities::Trace as Header;
-use sf_parquet::k8s::expand::{ItemRow, PortRow, Rows, Warning, expand};
+use sf_parquet::k8s::expand::expand;
 use sf_parquet::trace::records::Event;
+use support::collected::Collected;
 use support::trace::{T0, Trace};
 use support::*;
 
@@ -127,28 +128,6 @@ fn every_kind_of_component_and_every_oddity_is_a_row() {
     codes.sort();
     assert_eq!(codes, ["k8s_cluster_ip", "k8s_odd_field"]);
     assert!(strings(&out, "rejects", "severity").iter().flatten().all(|s| s == "warning"));
-}
-
-/// Rows of one event.
-#[derive(Default)]
-struct Collected {
-    items: Vec<ItemRow>,
-    ports: Vec<PortRow>,
-    warnings: Vec<Warning>,
-}
-
-impl Rows for Collected {
-    fn item(&mut self, row: ItemRow) {
-        self.items.push(row);
-    }
-
-    fn port(&mut self, row: PortRow) {
-        self.ports.push(row);
-    }
-
-    fn warn(&mut self, warning: Warning) {
-        self.warnings.push(warning);
-    }
 }
 
 fn any_json() -> impl Strategy<Value = Value> {

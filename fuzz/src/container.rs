@@ -7,12 +7,7 @@ use std::io::{Seek, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use sf_parquet::batch::options::Options;
-use sf_parquet::batch::plan::{Input, Kind};
 use sf_parquet::batch::progress::Meter;
-use sf_parquet::batch::source::{Source, Step};
-use sf_parquet::dataset::part::Encodings;
-use sf_parquet::input::{self, Stat};
 use sf_parquet::repair::{self, Keep};
 use sf_parquet::tables::schema::TableId;
 use sf_parquet::trace::codec::Codec;
@@ -20,10 +15,7 @@ use sf_parquet::trace::container::FileHeader;
 use sf_parquet::trace::reader::{Blocks, Item};
 use tempfile::NamedTempFile;
 
-use super::rows;
-
-/// The least that a user can set, so that a block which inflates to more is found soon.
-const MEMORY: usize = 64 << 20;
+use super::{reading, rows};
 
 thread_local! {
     static FILES: RefCell<[NamedTempFile; 2]> = RefCell::new([temporary(), temporary()]);
@@ -73,7 +65,7 @@ fn read(path: &Path) -> Option<Read> {
     assert!(header.len <= size);
     let slow = matches!(header.codec, Codec::Bzip2 | Codec::Xz);
     let mut read = Read { slow, ..Read::default() };
-    let mut blocks = Blocks::new(file, &header, size, MEMORY / 4);
+    let mut blocks = Blocks::new(file, &header, size, reading::MEMORY / 4);
     let mut buffer = Vec::new();
     loop {
         let before = blocks.pos();
@@ -107,33 +99,9 @@ fn read(path: &Path) -> Option<Read> {
 
 /// Converts up to where files are written; all that was read or lost must be accounted for.
 fn convert(path: &Path, read: &Option<Read>) {
-    let options = Options {
-        out: path.to_owned(),
-        tables: TableId::ALL.into(),
-        window: Default::default(),
-        memory: MEMORY,
-        strict: false,
-        reconvert: false,
-        dry_run: false,
-        wait: false,
-        compression: parquet::basic::Compression::UNCOMPRESSED,
-        encodings: Encodings::Default,
-    };
-    let file = input::open(path).unwrap();
-    let stat = Stat::of(&file).unwrap();
-    let (sha256, _) = input::sha256(&file, stat.size, &[], &|| Ok(())).unwrap();
-    let name = "fuzzed".to_owned();
-    let inputs = [Input { path: path.to_owned(), name, stat, sha256, kind: Kind::Trace, incomplete: false }];
-    let meter = Meter::default();
-    let mut source = Source::new(&inputs, &options, &meter);
-    let mut chunks = Vec::new();
-    while let Some(Step::Rows(rows) | Step::Cut(rows)) = source.read().unwrap() {
-        chunks.extend(rows);
-    }
-    let last = source.finish(None);
-    chunks.extend(last.chunks);
+    let last = reading::flatten(path);
     let counts = &last.counts[0];
-    rows::balance(counts, &chunks, false);
+    rows::balance(counts, &last.chunks, false);
     assert_eq!(counts.rejected, read.is_none());
     let (records, lost) = (counts.records as u64, counts.lost as u64);
     let damaged = counts.damaged;

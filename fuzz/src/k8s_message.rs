@@ -3,31 +3,15 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use sf_parquet::k8s::expand::{self, ItemRow, PortRow, Warning};
+use sf_parquet::k8s::expand;
 use sf_parquet::k8s::json::Odd;
 use sf_parquet::k8s::message::{Message, fix};
 use sf_parquet::trace::records::Event;
 
-#[derive(Default)]
-struct Rows {
-    items: Vec<ItemRow>,
-    ports: Vec<PortRow>,
-    warnings: Vec<Warning>,
-}
+#[path = "../../tests/support/collected.rs"]
+mod collected;
 
-impl expand::Rows for Rows {
-    fn item(&mut self, row: ItemRow) {
-        self.items.push(row);
-    }
-
-    fn port(&mut self, row: PortRow) {
-        self.ports.push(row);
-    }
-
-    fn warn(&mut self, warning: Warning) {
-        self.warnings.push(warning);
-    }
-}
+use collected::Collected;
 
 /// The message is the text, invalid UTF-8 replaced as the decoder does it.
 pub fn check(data: &[u8]) {
@@ -38,7 +22,7 @@ pub fn check(data: &[u8]) {
     assert_eq!(fix(fixed), fixed);
 
     let event = Event { kind: Some("K8S_SERVICES".into()), message: Some(message.as_ref().into()), ..Event::default() };
-    let mut rows = Rows::default();
+    let mut rows = Collected::default();
     let row = expand::expand(&Arc::default(), 7, &event, &mut rows);
     assert_eq!(row.message.as_deref(), Some(fixed));
     assert_eq!(row.fixed, fixed.len() < message.len());
@@ -52,7 +36,7 @@ pub fn check(data: &[u8]) {
 
 /// Valid JSON is read, and its value kept. (Not the other way round: what is not looked at may be too large a number or
 /// half a surrogate, which `serde_json::Value` refuses.)
-fn same_value(message: &str, fixed: &str, row: &expand::KubernetesEvent, rows: &Rows) {
+fn same_value(message: &str, fixed: &str, row: &expand::KubernetesEvent, rows: &Collected) {
     let Ok(value) = serde_json::from_str::<Value>(fixed) else { return };
     if let Ok(original) = serde_json::from_str::<Value>(message) {
         assert_eq!(original, value);

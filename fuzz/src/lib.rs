@@ -4,6 +4,8 @@
 pub mod container;
 pub mod k8s_message;
 pub mod manifest;
+#[path = "../../tests/support/reading.rs"]
+mod reading;
 pub mod records;
 mod rows;
 pub mod schema;

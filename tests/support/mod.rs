@@ -1,6 +1,8 @@
 //! What the integration tests share: the program, folders, a small trace writer, and a look into datasets.
 #![allow(dead_code)]
 
+pub mod collected;
+pub mod reading;
 pub mod trace;
 
 use std::collections::BTreeMap;

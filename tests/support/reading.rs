@@ -1,0 +1,48 @@
+//! A trace read to its end and flattened in this process, without anything being written. The fuzz targets use it, too.
+
+use std::path::Path;
+
+use sf_parquet::batch::options::Options;
+use sf_parquet::batch::plan::{Input, Kind};
+use sf_parquet::batch::progress::Meter;
+use sf_parquet::batch::source::{Last, Source, Step};
+use sf_parquet::dataset::part::Encodings;
+use sf_parquet::input::{self, Stat};
+use sf_parquet::tables::schema::TableId;
+
+/// The least that a user can set, so that a block which inflates to more is found soon.
+pub const MEMORY: usize = 64 << 20;
+
+/// Everything converted, nothing compressed.
+pub fn options(out: &Path) -> Options {
+    Options {
+        out: out.to_owned(),
+        tables: TableId::ALL.into(),
+        window: Default::default(),
+        memory: MEMORY,
+        strict: false,
+        reconvert: false,
+        dry_run: false,
+        wait: false,
+        compression: parquet::basic::Compression::UNCOMPRESSED,
+        encodings: Encodings::Default,
+    }
+}
+
+/// All rows of a trace, and what is to be said of it.
+pub fn flatten(path: &Path) -> Last {
+    let file = input::open(path).unwrap();
+    let stat = Stat::of(&file).unwrap();
+    let (sha256, _) = input::sha256(&file, stat.size, &[], &|| Ok(())).unwrap();
+    let name = "trace".to_owned();
+    let inputs = [Input { path: path.to_owned(), name, stat, sha256, kind: Kind::Trace, incomplete: false }];
+    let (meter, options) = (Meter::default(), options(path));
+    let mut source = Source::new(&inputs, &options, &meter);
+    let mut chunks = Vec::new();
+    while let Some(Step::Rows(rows) | Step::Cut(rows)) = source.read().unwrap() {
+        chunks.extend(rows);
+    }
+    let mut last = source.finish(None);
+    chunks.append(&mut last.chunks);
+    Last { chunks, ..last }
+}
