@@ -21,8 +21,8 @@ type OpId = usize;
 /// What to do with a value of the source.
 #[derive(Debug, Clone)]
 enum Op {
-    /// Null has no bytes.
-    Nothing,
+    /// A value without bytes, null or a record without fields; these are written.
+    Empty(Vec<u8>),
     /// So many bytes as they are.
     Copy(usize),
     /// An `int` or `long`.
@@ -103,7 +103,10 @@ impl Transcoder {
 
     fn run(&self, op: OpId, cur: &mut Cursor, source: &Schema, out: &mut Vec<u8>) -> Result<(), DecodeError> {
         match &self.ops[op] {
-            Op::Nothing => cur.nothing()?,
+            Op::Empty(bytes) => {
+                cur.nothing()?;
+                out.extend_from_slice(bytes);
+            }
             Op::Copy(len) => out.extend_from_slice(cur.take(*len)?),
             Op::Long => put_long(out, cur.long()?),
             Op::Bytes => put_bytes(out, cur.bytes()?),
@@ -121,10 +124,6 @@ impl Transcoder {
             Op::Branch(index, op) => {
                 put_long(out, *index);
                 self.run(*op, cur, source, out)?;
-            }
-            Op::Record(steps) if steps.iter().all(|step| matches!(step, Step::Fill(_))) => {
-                cur.nothing()?;
-                out.extend(steps.iter().flat_map(|step| if let Step::Fill(bytes) = step { &bytes[..] } else { &[] }));
             }
             Op::Record(steps) => cur.nested(|cur| {
                 steps.iter().try_for_each(|step| match step {
@@ -215,7 +214,7 @@ impl<'s> Compiler<'s> {
             return op;
         }
         // Known before its parts are, since they may refer to it.
-        let id = self.add(Op::Nothing);
+        let id = self.add(Op::Empty(Vec::new()));
         self.known.insert((from, to), id);
         self.plan.ops[id] = self.operation(from, to);
         id
@@ -230,7 +229,7 @@ impl<'s> Compiler<'s> {
                 Some(op) => self.plan.ops[op].clone(),
                 None => self.lost(from, to),
             },
-            (Type::Null, Type::Null) => Op::Nothing,
+            (Type::Null, Type::Null) => Op::Empty(Vec::new()),
             (Type::Boolean, Type::Boolean) => Op::Copy(1),
             (Type::Float, Type::Float) => Op::Copy(4),
             (Type::Double, Type::Double) => Op::Copy(8),
@@ -294,6 +293,11 @@ impl<'s> Compiler<'s> {
             });
         }
         self.path = outer;
+        if from.fields.is_empty() {
+            return Op::Empty(
+                placed.into_iter().flat_map(|p| if let Placed::Fill(b) = p { b } else { vec![] }).collect(),
+            );
+        }
         let taken: Vec<usize> =
             placed.iter().filter_map(|p| if let Placed::From(i, _) = p { Some(*i) } else { None }).collect();
         for (i, field) in from.fields.iter().enumerate() {
