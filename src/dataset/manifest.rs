@@ -117,7 +117,7 @@ impl State {
         Ok(State::of(paths.iter().map(|p| Manifest::read(p)).collect::<Result<_>>()?))
     }
 
-    /// The sum of these manifests, which are in the order of their runs.
+    /// The sum of these manifests. Their order does not tell which run came first: runs are named by what they read.
     pub fn of(manifests: Vec<Manifest>) -> State {
         let mut state = State { manifests, ..State::default() };
         for (m, manifest) in state.manifests.iter().enumerate() {

@@ -93,3 +93,46 @@ pub fn check(layout: &Layout, state: &State, live: &[Live]) -> Vec<Finding> {
     }
     findings
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn run(name: &str, paths: &[&str], file: Value, removed: &[&str]) -> Manifest {
+        let input = |path: &&str| {
+            json!({
+                "path": path, "size": 1, "mtime": 1, "sha256": format!("hash of {path}"), "status": "converted",
+                "truncated": false, "traces": 1, "records": 1, "headers": 1, "unknown": 0, "lost": 0, "filtered": 0,
+                "dangling": 0, "repaired": 0, "rows": {}
+            })
+        };
+        let inputs: Vec<Value> = paths.iter().map(input).collect();
+        let manifest = json!({
+            "format": 1, "run": name, "program": "0.1.0", "compression": "zstd", "encodings": "default",
+            "content": {"tables": ["records"], "since": null, "until": null}, "inputs": inputs, "files": [file],
+            "removed": removed, "superseded": ["hash of a", "hash of b"]
+        });
+        Manifest::parse(manifest.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn rows_are_traced_back_whatever_the_runs_are_called() {
+        let file = |path: &str, inputs: &[u32], kept: &[&str]| {
+            json!({
+                "path": path, "table": "records", "rows": 2, "bytes": 1, "sha256": "", "min_ts": null, "max_ts": null,
+                "inputs": inputs, "kept": kept
+            })
+        };
+        let first = run("first", &["a", "b"], file("p1", &[0, 1], &[]), &[]);
+        // The input a was converted again, the rows of b were taken over.
+        let second = run("second", &["a"], file("p2", &[0], &["hash of b"]), &["p1"]);
+        for order in [[first.clone(), second.clone()], [second, first]] {
+            let state = State::of(order.into());
+            let live = live_inputs(&state);
+            let live: BTreeSet<_> = live.iter().map(|(m, i)| (m.run.as_str(), i.path.as_str())).collect();
+            assert_eq!(live, [("first", "b"), ("second", "a")].into());
+        }
+    }
+}
