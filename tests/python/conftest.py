@@ -59,10 +59,7 @@ ALL_TRACES = find_traces()
 
 def pytest_generate_tests(metafunc):
     if "trace" in metafunc.fixturenames:
-        samples = [pytest.param(t, id=t.path.name) for t in ALL_TRACES]
-        if not TRACES.is_dir():
-            samples.append(pytest.param(None, id="samples", marks=pytest.mark.skip(reason=NO_TRACES)))
-        metafunc.parametrize("trace", samples)
+        metafunc.parametrize("trace", [pytest.param(t, id=t.path.name) for t in ALL_TRACES])
 
 
 def pytest_terminal_summary(terminalreporter):
