@@ -1,6 +1,6 @@
 //! The plan of a run: which inputs are new, grown, done or unreadable, and what the run is called.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -64,8 +64,8 @@ pub struct Plan {
     pub inputs: Vec<Input>,
     pub unreadable: Vec<Unreadable>,
     pub skipped: Vec<(String, Skip)>,
-    /// Inputs of earlier runs, by hash and path, whose rows this run replaces.
-    pub superseded: Vec<(String, String)>,
+    /// Inputs of earlier runs whose rows this run replaces.
+    pub superseded: Vec<InputEntry>,
     /// Part files that hold such rows.
     pub rewrite: Vec<String>,
 }
@@ -80,7 +80,7 @@ impl Plan {
 enum Checked {
     Skip(String, Skip),
     Unreadable(Unreadable),
-    Input { input: Input, supersedes: Vec<(String, String)> },
+    Input { input: Input, supersedes: Vec<InputEntry> },
 }
 
 /// Plans a run over what was found.
@@ -125,8 +125,8 @@ pub fn plan(found: &Found, state: &State, options: &Options, meter: &Meter) -> R
             }
         }
     }
-    plan.superseded.sort();
-    plan.superseded.dedup();
+    plan.superseded.sort_by_key(InputEntry::key);
+    plan.superseded.dedup_by_key(|input| input.key());
     plan.rewrite = parts_of(state, &plan.superseded);
     plan.run = run_name(&plan, options);
     Ok(plan)
@@ -177,9 +177,9 @@ fn check(
     for (hash, size) in hashes.iter().zip(&prefixes) {
         let old = truncated.iter().copied().chain(known.map(|k| k.1)).find(|e| e.size == *size && e.sha256 == *hash);
         if let Some(old) = old
-            && !state.is_superseded(hash)
+            && !state.is_gone(old)
         {
-            supersedes.push((old.sha256.clone(), old.path.clone()));
+            supersedes.push(old.clone());
         }
     }
     let before = match known {
@@ -189,7 +189,7 @@ fn check(
     };
     match before {
         Some((manifest, _)) if !options.reconvert => return Checked::Skip(name, done(&manifest.content)),
-        Some((_, entry)) => supersedes.push((entry.sha256.clone(), entry.path.clone())),
+        Some((_, entry)) => supersedes.push(entry.clone()),
         None => {}
     }
     Checked::Input { input, supersedes }
@@ -208,20 +208,15 @@ fn ends_inside_a_block(file: File, size: u64) -> bool {
 
 /// Part files that hold rows of these inputs. Files without any rows are written anew with them, so that one that was
 /// lost comes back.
-fn parts_of(state: &State, superseded: &[(String, String)]) -> Vec<String> {
-    let hashes: HashMap<&str, &str> = superseded.iter().map(|(h, p)| (h.as_str(), p.as_str())).collect();
+fn parts_of(state: &State, superseded: &[InputEntry]) -> Vec<String> {
+    let gone: HashSet<String> = superseded.iter().map(InputEntry::key).collect();
     let mut paths = BTreeSet::new();
     if superseded.is_empty() {
         return Vec::new();
     }
     for (manifest, file) in state.files() {
-        let keeps = file.kept.iter().any(|hash| hashes.contains_key(hash.as_str()));
-        let holds = |i: &u32| {
-            manifest.inputs.get(*i as usize).is_some_and(|input| {
-                // Of rejected inputs only the path tells which one is meant.
-                hashes.get(input.sha256.as_str()).is_some_and(|path| input.size > 0 || *path == input.path)
-            })
-        };
+        let keeps = file.kept.iter().any(|key| gone.contains(key));
+        let holds = |i: &u32| manifest.inputs.get(*i as usize).is_some_and(|input| gone.contains(&input.key()));
         if keeps || file.rows == 0 || file.inputs.iter().any(holds) {
             paths.insert(file.path.clone());
         }

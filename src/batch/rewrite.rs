@@ -9,15 +9,13 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, BooleanArray, RecordBatch};
 use arrow_select::filter::filter_record_batch;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use sha2::{Digest, Sha256};
 
-use crate::dataset::manifest::Manifest;
+use crate::dataset::manifest::{InputEntry, Manifest};
 use crate::dataset::part::{PartFile, Rows};
 use crate::dataset::writer::{Chunk, DatasetWriter};
 use crate::error::{Error, IoContext, Result};
 use crate::flatten::time::Date;
 use crate::tables::column::ColumnData;
-use crate::tables::files::hex;
 use crate::tables::schema::TableId;
 
 struct Batch(RecordBatch);
@@ -32,23 +30,15 @@ impl Rows for Batch {
     }
 }
 
-/// Inputs whose rows go: SHA-256 and path.
-pub struct Gone<'s>(pub &'s [(String, String)]);
+/// Inputs whose rows go.
+pub struct Gone<'s>(pub &'s [InputEntry]);
 
 impl Gone<'_> {
-    /// Whether every row of a part file goes. Inputs without content are told apart by path alone, so where the path
-    /// is not known, such rows may stay.
-    fn has_all(&self, manifest: &Manifest, part: &PartFile) -> bool {
-        let gone =
-            |hash: &str, path: Option<&str>| self.0.iter().any(|(h, p)| h == hash && path.is_none_or(|q| p == q));
-        let of_run = |i: &u32| {
-            manifest
-                .inputs
-                .get(*i as usize)
-                .is_some_and(|input| gone(&input.sha256, Some(input.path.as_str()).filter(|_| input.size == 0)))
-        };
-        let empty = hex(&Sha256::digest(b""));
-        part.inputs.iter().all(of_run) && part.kept.iter().all(|hash| *hash != empty && gone(hash, None))
+    /// Keys of the inputs of a part file whose rows stay.
+    fn kept(&self, manifest: &Manifest, part: &PartFile) -> BTreeSet<String> {
+        let of_run = part.inputs.iter().filter_map(|i| manifest.inputs.get(*i as usize)).map(InputEntry::key);
+        let gone: BTreeSet<String> = self.0.iter().map(InputEntry::key).collect();
+        of_run.chain(part.kept.iter().cloned()).filter(|key| !gone.contains(key)).collect()
     }
 
     /// Rows have the beginning of the hash in their trace id; a reject without a trace has only its input's name.
@@ -56,9 +46,9 @@ impl Gone<'_> {
         match trace_id {
             Some(id) => {
                 let prefix = id.split('-').next().unwrap_or(id);
-                self.0.iter().any(|(hash, _)| !prefix.is_empty() && hash.starts_with(prefix))
+                self.0.iter().any(|gone| !prefix.is_empty() && gone.sha256.starts_with(prefix))
             }
-            None => input.is_some_and(|input| self.0.iter().any(|(_, path)| path == input)),
+            None => input.is_some_and(|input| self.0.iter().any(|gone| gone.path == input)),
         }
     }
 }
@@ -79,11 +69,9 @@ pub fn rewrite(
     let table = TableId::by_name(&part.table).ok_or_else(|| lost("it belongs to no table of the contract"))?;
     let date = part.path.split('/').nth(1).and_then(|d| d.strip_prefix("date=")).and_then(|d| d.parse().ok());
     let date: Date = date.ok_or_else(|| lost("its folder names no date"))?;
-    let of_run = part.inputs.iter().filter_map(|i| manifest.inputs.get(*i as usize)).map(|i| &i.sha256);
-    let kept: BTreeSet<String> =
-        of_run.chain(&part.kept).filter(|hash| !gone.0.iter().any(|(g, _)| g == *hash)).cloned().collect();
+    let kept = gone.kept(manifest, part);
     // Nothing of it stays, so it need not even be there: that is how a lost or damaged file is mended.
-    if gone.has_all(manifest, part) {
+    if kept.is_empty() {
         return Ok(());
     }
     let error = |cause| Error::Parquet { path: path.clone(), cause };

@@ -147,7 +147,7 @@ fn stage(
         inputs: entries(plan, &counts),
         files,
         removed: plan.rewrite.clone(),
-        superseded: plan.superseded.iter().map(|(hash, _)| hash.clone()).collect(),
+        superseded: plan.superseded.iter().map(InputEntry::key).collect(),
     };
     Ok((manifest, problems))
 }

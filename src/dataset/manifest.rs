@@ -37,7 +37,7 @@ pub struct Manifest {
     pub files: Vec<PartFile>,
     /// Part files of earlier runs that this run replaced.
     pub removed: Vec<String>,
-    /// SHA-256 of inputs of earlier runs whose rows this run replaced.
+    /// Keys of inputs of earlier runs whose rows this run replaced, see [`InputEntry::key`].
     pub superseded: Vec<String>,
 }
 
@@ -85,6 +85,17 @@ pub struct InputEntry {
     pub rows: BTreeMap<String, i64>,
 }
 
+impl InputEntry {
+    /// What tells inputs apart across runs: their content. One that was rejected has but a row in `rejects` with its
+    /// path, so there the path counts, too: two empty files are two.
+    pub fn key(&self) -> String {
+        match self.status {
+            Status::Rejected => format!("{} {}", self.sha256, self.path),
+            Status::Converted | Status::Damaged => self.sha256.clone(),
+        }
+    }
+}
+
 /// The sum of all manifests.
 #[derive(Debug, Default)]
 pub struct State {
@@ -93,6 +104,7 @@ pub struct State {
     by_hash: HashMap<String, Place>,
     removed: BTreeSet<String>,
     superseded: BTreeSet<String>,
+    gone: BTreeSet<String>,
 }
 
 /// Indexes of a manifest and of an input in it.
@@ -123,6 +135,8 @@ impl State {
         for (m, manifest) in state.manifests.iter().enumerate() {
             state.removed.extend(manifest.removed.iter().cloned());
             state.superseded.extend(manifest.superseded.iter().cloned());
+            let read: BTreeSet<String> = manifest.inputs.iter().map(InputEntry::key).collect();
+            state.gone.extend(manifest.superseded.iter().filter(|key| !read.contains(*key)).cloned());
             for (i, input) in manifest.inputs.iter().enumerate() {
                 // An input that was converted again is in several manifests: the one that holds its rows is the one
                 // whose part files were not removed, and any will do to know that it was read.
@@ -158,11 +172,22 @@ impl State {
     /// Inputs whose end was missing, and which may have grown under another name since.
     pub fn truncated(&self) -> impl Iterator<Item = &InputEntry> {
         let inputs = self.manifests.iter().flat_map(|m| &m.inputs);
-        inputs.filter(|i| i.truncated && !self.superseded.contains(&i.sha256))
+        inputs.filter(|i| i.truncated && !self.is_gone(i))
     }
 
-    pub fn is_superseded(&self, sha256: &str) -> bool {
-        self.superseded.contains(sha256)
+    /// Whether other content took an input's place, as when it has grown.
+    pub fn is_gone(&self, input: &InputEntry) -> bool {
+        self.gone.contains(&input.key())
+    }
+
+    /// Whether a run replaced rows of an input, if only by rows of the same.
+    pub fn is_superseded(&self, input: &InputEntry) -> bool {
+        self.superseded.contains(&input.key())
+    }
+
+    /// The entry of the input with this key, of any run that read it.
+    pub fn by_key(&self, key: &str) -> Option<&InputEntry> {
+        self.manifests.iter().flat_map(|m| &m.inputs).find(|input| input.key() == key)
     }
 
     /// The part files that make up the dataset, with their manifests.

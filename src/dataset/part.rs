@@ -43,7 +43,7 @@ pub struct PartFile {
     pub max_ts: Option<i64>,
     /// Which of the run's inputs have rows in it.
     pub inputs: BTreeSet<u32>,
-    /// SHA-256 of inputs of earlier runs whose rows it took over from a part file that was replaced.
+    /// Keys of inputs of earlier runs whose rows it took over from a part file that was replaced.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub kept: BTreeSet<String>,
 }

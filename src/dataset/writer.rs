@@ -157,7 +157,7 @@ impl DatasetWriter {
         places.into_iter().try_for_each(|place| self.close(place))
     }
 
-    /// Ends all open files, which hold rows that earlier runs took from the inputs with these hashes.
+    /// Ends all open files, which hold rows that earlier runs took from the inputs with these keys.
     pub fn cut_kept(&mut self, kept: &BTreeSet<String>) -> Result<()> {
         let first = self.parts.len();
         self.cut()?;

@@ -24,11 +24,16 @@ fn found(out: &Path) -> Vec<String> {
 
 /// Does what the first finding says.
 fn mend(out: &Path) {
+    mend_with(out, 0);
+}
+
+#[track_caller]
+fn mend_with(out: &Path, status: i32) {
     let (_, report) = verify(out);
     let remedy = report["findings"][0]["remedy"].as_str().unwrap().to_owned();
     let remedy = remedy.replacen("sf-parquet", env!("CARGO_BIN_EXE_sf-parquet"), 1);
     let output = std::process::Command::new("sh").args(["-c", &remedy]).output().unwrap();
-    assert!(output.status.success(), "{remedy}: {}", stderr(&output));
+    assert_eq!(output.status.code(), Some(status), "{remedy}: {}", stderr(&output));
 }
 
 #[test]
@@ -105,6 +110,8 @@ fn what_was_converted_again_or_has_grown_counts_once() {
         expect_status(&convert(&[&path(again)], out, &["--reconvert"]), 0);
         assert_eq!(found(out), [""; 0], "{again} again");
     }
+    expect_status(&convert(&[&path("growing")], out, &["--reconvert"]), 3);
+    assert_eq!(found(out), [""; 0]);
     fs::write(path("growing"), &bytes).unwrap();
     expect_status(&convert(&[&path("growing")], out, &[]), 0);
     let (status, report) = verify(out);
@@ -112,6 +119,44 @@ fn what_was_converted_again_or_has_grown_counts_once() {
     assert_eq!(report["inputs"], 3 + 1 + 2);
     expect_status(&convert(&[&path("a")], out, &["--reconvert", "--tables", "pods", "--since", "2022-03-18"]), 0);
     assert_eq!(found(out), [""; 0], "filtered records and unwanted tables are accounted for");
+}
+
+#[test]
+fn rejected_inputs_of_the_same_content_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let out = &path("out");
+    for name in ["e1", "e2", "e3"] {
+        fs::write(path(name), "").unwrap();
+    }
+    fs::write(path("t1"), "no trace").unwrap();
+    fs::write(path("t2"), "no trace").unwrap();
+    expect_status(&convert(&[&path("e1"), &path("e2"), &path("e3"), &path("t1")], out, &[]), 3);
+    expect_status(&convert(&[&path("t2")], out, &[]), 3);
+    let rejected = || {
+        let mut names = strings(out, "rejects", "input").into_iter().flatten().collect::<Vec<_>>();
+        names.sort();
+        names.iter().map(|n| Path::new(n).file_name().unwrap().to_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(rejected(), ["e1", "e2", "e3", "t1", "t2"]);
+    for again in ["e1", "t1", "t2", "e1", "e3"] {
+        expect_status(&convert(&[&path(again)], out, &["--reconvert"]), 3);
+        assert_eq!(found(out), [""; 0], "{again} again");
+        assert_eq!(rejected(), ["e1", "e2", "e3", "t1", "t2"], "{again} again");
+    }
+    // Files that were empty as long as their collectors had just begun.
+    for grown in ["e1", "e2"] {
+        simple(grown, 3).write(&path(grown));
+        expect_status(&convert(&[&path(grown)], out, &[]), 0);
+        assert_eq!(found(out), [""; 0], "{grown} has grown");
+    }
+    assert_eq!(rejected(), ["e3", "t1", "t2"]);
+    assert_eq!(row_count(out, "records"), 6);
+    fs::remove_file(parts(out, "rejects").remove(0)).unwrap();
+    assert_eq!(found(out), ["lost_file"]);
+    mend_with(out, 3);
+    assert_eq!(found(out), [""; 0]);
+    assert_eq!(rejected(), ["e3", "t1", "t2"]);
 }
 
 #[test]
@@ -127,6 +172,15 @@ fn numbers_that_do_not_add_up_are_found() {
     assert_eq!(found(out), ["lost_records"]);
     fs::write(&manifest, whole.replace("\"processes\": 1", "\"processes\": 2")).unwrap();
     assert_eq!(found(out), ["lost_records", "wrong_sum"]);
+    // A sum is of all inputs, so nothing less than all inputs mends it.
+    let (_, report) = verify(out);
+    let remedy = report["findings"][1]["remedy"].as_str().unwrap();
+    assert_eq!(remedy, format!("sf-parquet convert INPUT… --out NEW, of all inputs of {}", out.display()));
+    let new = &folder.path().join("new");
+    expect_status(&convert(&[&a], new, &[]), 0);
+    assert_eq!(found(new), [""; 0]);
+    mend(out);
+    assert_eq!(found(out), [""; 0], "converting again counts anew");
     fs::write(&manifest, "{").unwrap();
     expect_status(&program(["verify"]).arg(out).output().unwrap(), 1);
 }

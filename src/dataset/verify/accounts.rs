@@ -20,7 +20,7 @@ pub type Live<'s> = (&'s Manifest, &'s InputEntry);
 pub fn live_inputs(state: &State) -> Vec<Live<'_>> {
     let mut live = BTreeSet::new();
     for (m, manifest) in state.manifests.iter().enumerate() {
-        let kept = |i: &usize| !state.is_superseded(&manifest.inputs[*i].sha256);
+        let kept = |i: &usize| !state.is_superseded(&manifest.inputs[*i]);
         live.extend((0..manifest.inputs.len()).filter(kept).map(|i| (m, i)));
     }
     let files = state.manifests.iter().enumerate().flat_map(|(m, run)| run.files.iter().map(move |f| (m, f)));
@@ -39,7 +39,7 @@ pub fn live_inputs(state: &State) -> Vec<Live<'_>> {
     live.into_iter().filter_map(entry).collect()
 }
 
-/// Finds inputs whose rows a run took over from the files that it replaced: `trail` has runs with such inputs' hashes.
+/// Finds inputs whose rows a run took over from the files that it replaced: `trail` has runs with such inputs' keys.
 fn trace_back<'s>(
     state: &State,
     files: &HashMap<&str, (usize, &'s PartFile)>,
@@ -49,15 +49,15 @@ fn trace_back<'s>(
     // In damaged manifests runs may seem to replace each other's files, or their own.
     let mut seen = HashSet::new();
     while let Some((m, mut wanted)) = trail.pop() {
-        wanted.retain(|hash| seen.insert((m, *hash)));
+        wanted.retain(|key| seen.insert((m, *key)));
         if wanted.is_empty() {
             continue;
         }
         for (from, part) in state.manifests[m].removed.iter().filter_map(|path| files.get(path.as_str())) {
             let inputs = &state.manifests[*from].inputs;
-            let is_wanted = |i: &usize| inputs.get(*i).is_some_and(|input| wanted.contains(input.sha256.as_str()));
+            let is_wanted = |i: &usize| inputs.get(*i).is_some_and(|input| wanted.contains(input.key().as_str()));
             live.extend(part.inputs.iter().map(|i| *i as usize).filter(is_wanted).map(|i| (*from, i)));
-            trail.push((*from, part.kept.iter().map(String::as_str).filter(|hash| wanted.contains(hash)).collect()));
+            trail.push((*from, part.kept.iter().map(String::as_str).filter(|key| wanted.contains(key)).collect()));
         }
     }
 }

@@ -14,7 +14,7 @@ const MAX_INPUTS: usize = 20;
 /// Converts again what a part file has rows of.
 pub fn reconvert_part(layout: &Layout, state: &State, manifest: &Manifest, part: &PartFile) -> String {
     let of_run = part.inputs.iter().filter_map(|i| manifest.inputs.get(*i as usize));
-    let kept = part.kept.iter().filter_map(|hash| state.by_hash(hash)).map(|(_, input)| input);
+    let kept = part.kept.iter().filter_map(|key| state.by_key(key));
     let mut inputs: Vec<&InputEntry> = of_run.chain(kept).collect();
     if inputs.is_empty() {
         // A file without rows belongs to none of the inputs; converting any of them writes it anew.
