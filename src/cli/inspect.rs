@@ -80,7 +80,10 @@ impl Display for Table<'_> {
         if let Some(error) = &i.error {
             return line("error", &Escaped(error));
         }
-        line("size", &format!("{} bytes, {} blocks", grouped(i.bytes), grouped(i.blocks)))?;
+        line(
+            "size",
+            &format!("{} bytes, {} block{}", grouped(i.bytes), grouped(i.blocks), if i.blocks == 1 { "" } else { "s" }),
+        )?;
         line("codec", &i.codec.unwrap_or_default())?;
         let versions: Vec<String> = i.schema_versions.iter().map(i64::to_string).collect();
         line("schema", &if versions.is_empty() { "of unknown version".into() } else { versions.join(", ") })?;

@@ -18,7 +18,7 @@ pub enum Codec {
 pub enum InflateError {
     #[error("its compressed data is damaged: {0}")]
     Damaged(String),
-    #[error("it needs more than the limit of {0} bytes to inflate; see --memory")]
+    #[error("it needs more than the limit of {0} bytes to inflate")]
     TooLarge(usize),
 }
 

@@ -140,6 +140,24 @@ fn apache_avro_reads_every_record() {
 }
 
 #[test]
+fn arrow_avro_reads_every_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out.sf");
+    let made: Vec<PathBuf> = ["a", "b"].map(|name| folder.path().join(name)).to_vec();
+    made.iter().for_each(|path| simple("a", 2500).write(path));
+    for inputs in [made, shared_trace_files()] {
+        let inputs: Vec<&Path> = inputs.iter().map(|p| p.as_path()).collect();
+        for codec in if inputs.is_empty() { &[][..] } else { &["deflate", "null"] } {
+            let summary = summary(&inputs, &out, &["--codec", codec]);
+            let file = std::io::BufReader::new(File::open(&out).unwrap());
+            let reader = arrow_avro::reader::ReaderBuilder::new().build(file).unwrap();
+            let records: usize = reader.map(|batch| batch.unwrap().num_rows()).sum();
+            assert_eq!(summary["records"], records);
+        }
+    }
+}
+
+#[test]
 fn every_codec_is_written_and_read_back() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
