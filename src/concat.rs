@@ -139,8 +139,7 @@ pub fn plan(paths: &[PathBuf], options: Options, meter: &Meter) -> Result<Plan> 
 fn open(path: &Path) -> Result<(Arc<File>, u64, FileHeader)> {
     let file = input::open(path).during("open", path)?;
     let size = file.metadata().during("read", path)?.len();
-    let header =
-        FileHeader::read(&file, size).map_err(|e| Error::Trace { path: path.into(), message: e.to_string() })?;
+    let header = FileHeader::read(&file, size).map_err(|e| Error::of_header(path, e))?;
     Ok((file.into(), size, header))
 }
 

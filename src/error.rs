@@ -3,7 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use parquet::errors::ParquetError;
+
 use crate::text::Escaped;
+use crate::trace::container::HeaderError;
 
 /// An error that ends a command. Its text says it all, so causes are fields and not sources.
 #[derive(Debug, thiserror::Error)]
@@ -11,8 +14,8 @@ pub enum Error {
     #[error("cannot {action} {}: {cause}{}", Escaped(&.path.to_string_lossy()), remedy(.cause))]
     Io { action: &'static str, path: PathBuf, cause: io::Error },
 
-    #[error("cannot encode {}: {cause}", Escaped(&.path.to_string_lossy()))]
-    Parquet { path: PathBuf, cause: parquet::errors::ParquetError },
+    #[error("cannot {action} {}: {cause}", Escaped(&.path.to_string_lossy()))]
+    Parquet { action: &'static str, path: PathBuf, cause: ParquetError },
 
     /// The user asked for something that cannot be.
     #[error("{0}")]
@@ -37,6 +40,28 @@ pub enum Error {
     /// A signal asked the program to stop.
     #[error("interrupted; nothing was published, the same command goes on")]
     Interrupted(i32),
+}
+
+impl Error {
+    /// For a part file. An I/O error keeps its kind, so that its remedy can be named.
+    pub fn of_parquet(action: &'static str, path: &Path, error: ParquetError) -> Error {
+        let path = path.to_owned();
+        match error {
+            ParquetError::External(inner) => match inner.downcast::<io::Error>() {
+                Ok(cause) => Error::Io { action, path, cause: *cause },
+                Err(other) => Error::Parquet { action, path, cause: ParquetError::External(other) },
+            },
+            cause => Error::Parquet { action, path, cause },
+        }
+    }
+
+    /// For a command that can do nothing without the header of the file at `path`.
+    pub fn of_header(path: &Path, error: HeaderError) -> Error {
+        match error {
+            HeaderError::Io(cause) => Error::Io { action: "read", path: path.to_owned(), cause },
+            damage => Error::Trace { path: path.to_owned(), message: damage.to_string() },
+        }
+    }
 }
 
 pub type Result<T> = std::result::Result<T, Error>;

@@ -92,15 +92,16 @@ fn walk(folder: &Path, found: &mut Found) -> Result<()> {
     entries.retain(|p| p.file_name().is_none_or(|name| !name.as_bytes().starts_with(b".")));
     entries.sort_by(|a, b| natural(a, b));
     for path in entries {
-        let link = path.symlink_metadata().map(|m| m.is_symlink()).unwrap_or(false);
-        if path.is_dir() {
-            if !link {
-                walk(&path, found)?;
+        let named = is_trace_name(&path);
+        match path.metadata() {
+            Ok(meta) if meta.is_dir() => {
+                if !path.is_symlink() {
+                    walk(&path, found)?;
+                }
             }
-        } else if is_trace_name(&path) || starts_like_avro(&path) {
-            found.files.push(path);
-        } else {
-            found.passed_over.push(path);
+            Ok(meta) if named || (meta.is_file() && starts_like_avro(&path)) => found.files.push(path),
+            Err(e) if named || e.kind() != io::ErrorKind::NotFound => found.files.push(path),
+            _ => found.passed_over.push(path),
         }
     }
     Ok(())
@@ -114,9 +115,13 @@ fn is_trace_name(path: &Path) -> bool {
     }
 }
 
+/// Whether a file is a trace by its content. One that cannot be read might be, so that the run accounts for it.
 fn starts_like_avro(path: &Path) -> bool {
     let mut magic = [0; 4];
-    File::open(path).and_then(|f| f.read_exact_at(&mut magic, 0)).is_ok() && &magic == b"Obj\x01"
+    match File::open(path).and_then(|f| f.read_exact_at(&mut magic, 0)) {
+        Ok(()) => &magic == b"Obj\x01",
+        Err(e) => !matches!(e.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound),
+    }
 }
 
 /// Natural order of names: numbers in them count as numbers, so that `trace-9` comes before `trace-10`.

@@ -57,8 +57,10 @@ pub fn repair(path: &Path, keep: Keep, out: impl Write, name: &Path, meter: &Met
     let file = Arc::new(input::open(path).during("open", path)?);
     let size = file.metadata().during("read", path)?.len();
     meter.begin(Phase::Converting, 1, size);
-    let header = FileHeader::read(&file, size)
-        .map_err(|e| Error::Trace { path: path.to_owned(), message: format!("{e}; it cannot be repaired") })?;
+    let header = FileHeader::read(&file, size).map_err(|e| match Error::of_header(path, e) {
+        Error::Trace { path, message } => Error::Trace { path, message: format!("{message}; it cannot be repaired") },
+        error => error,
+    })?;
     // The header goes over as it is, whatever else it says.
     let mut bytes = vec![0; header.len as usize];
     file.read_exact_at(&mut bytes, 0).during("read", path)?;

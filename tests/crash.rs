@@ -5,68 +5,21 @@ mod support;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use support::trace::{SECOND, T0, simple, simple_at};
-use support::*;
-
-/// A folder with some traces, one of which has grown and one that is damaged since the dataset's first run.
-struct Case {
-    folder: tempfile::TempDir,
-}
-
-impl Case {
-    fn new() -> Case {
-        let case = Case { folder: fast_folder() };
-        fs::create_dir(case.path("in")).unwrap();
-        for i in 0..6 {
-            simple(&format!("node-{i}"), 30 + i).write(&case.path(&format!("in/{i}.sf")));
-        }
-        let (bytes, blocks) = simple("growing", 50).bytes();
-        fs::write(case.path("in/growing.sf"), &bytes[..blocks[3]]).unwrap();
-        case
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// The second batch: more traces, a grown one, a damaged one.
-    fn second_batch(&self) {
-        for i in 6..10 {
-            // Over several days, so that there are many partitions.
-            simple_at(&format!("node-{i}"), 30 + i, T0, 12 * 3_600 * SECOND).write(&self.path(&format!("in/{i}.sf")));
-        }
-        fs::write(self.path("in/growing.sf"), simple("growing", 50).bytes().0).unwrap();
-        let (bytes, blocks) = simple("damaged", 50).bytes();
-        fs::write(self.path("in/damaged.sf"), &bytes[..blocks[2] + 20]).unwrap();
-    }
-
-    fn convert(&self, out: &Path) -> Command {
-        let mut command = program(["convert", "-q", "--jobs", "2"]);
-        command.arg(self.path("in")).arg("--out").arg(out);
-        command
-    }
-}
-
 #[cfg(feature = "faults")]
-fn copy(from: &Path, to: &Path) {
-    let status = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
-    assert!(status.success());
-}
-
-/// What a reader of the tables sees.
-fn tables(out: &Path) -> BTreeMap<String, String> {
-    tree(out).into_iter().filter(|(path, _)| !path.starts_with("_sf_parquet")).collect()
-}
+use support::batches::copy;
+use support::batches::{Case, tables};
+use support::trace::simple;
+use support::*;
 
 #[cfg(feature = "faults")]
 #[test]
 fn killed_at_any_point_the_same_command_gives_the_same_dataset() {
     use std::os::unix::process::ExitStatusExt;
-    let case = Case::new();
+    let case = Case::new([6, 4]);
     let first = case.path("first");
     expect_status(&case.convert(&first).output().unwrap(), 0);
     let before = tables(&first);
@@ -107,7 +60,7 @@ fn killed_at_any_point_the_same_command_gives_the_same_dataset() {
 
 #[test]
 fn killed_at_random_times_the_same_command_gives_the_same_dataset() {
-    let case = Case::new();
+    let case = Case::new([6, 4]);
     case.second_batch();
     let undisturbed = case.path("undisturbed");
     expect_status(&case.convert(&undisturbed).output().unwrap(), 3);
@@ -155,7 +108,7 @@ fn signal(child: &Child, name: &str) {
 #[test]
 fn signals_stop_a_run_and_leave_no_litter() {
     for (name, status) in [("-INT", 130), ("-TERM", 143)] {
-        let case = Case::new();
+        let case = Case::new([6, 4]);
         let out = case.path("out");
         let child = slow_run(&case, &out);
         std::thread::sleep(Duration::from_millis(100));
@@ -171,7 +124,7 @@ fn signals_stop_a_run_and_leave_no_litter() {
 
 #[test]
 fn a_second_run_is_locked_out_or_waits() {
-    let case = Case::new();
+    let case = Case::new([6, 4]);
     let out = case.path("out");
     let child = slow_run(&case, &out);
     let pid = child.id();
@@ -190,7 +143,7 @@ fn a_second_run_is_locked_out_or_waits() {
 
 #[test]
 fn what_cannot_be_written_is_said_and_nothing_is_published() {
-    let case = Case::new();
+    let case = Case::new([6, 4]);
     // A file is where the dataset should be.
     fs::write(case.path("file"), "").unwrap();
     let output = case.convert(&case.path("file")).output().unwrap();

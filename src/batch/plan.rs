@@ -15,7 +15,7 @@ use crate::dataset::manifest::{InputEntry, State};
 use crate::error::Result;
 use crate::input::{self, Found, Stat};
 use crate::tables::files::hex;
-use crate::trace::container::{FileHeader, GapCause, Step, Walk};
+use crate::trace::container::{FileHeader, GapCause, HeaderError, Step, Walk};
 
 /// An input that will be read.
 #[derive(Debug, Clone)]
@@ -154,7 +154,13 @@ fn check(
     {
         return Checked::Skip(name, done(&manifest.content));
     }
-    let unreadable = |e: io::Error| Checked::Unreadable(Unreadable { name: name.clone(), message: e.to_string() });
+    let unreadable = |e: io::Error| {
+        let message = match e.kind() {
+            io::ErrorKind::UnexpectedEof => "it became shorter while it was read".to_owned(),
+            _ => e.to_string(),
+        };
+        Checked::Unreadable(Unreadable { name: name.clone(), message })
+    };
     let read = || -> io::Result<(Input, Vec<String>, Vec<u64>)> {
         let file = input::open(path)?;
         let stat = Stat::of(&file)?;
@@ -164,7 +170,7 @@ fn check(
         prefixes.dedup();
         let stop = || meter.check().map_err(io::Error::other);
         let (sha256, hashes) = input::sha256(&file, stat.size, &prefixes, &stop)?;
-        let incomplete = kind == Kind::Trace && ends_inside_a_block(file, stat.size);
+        let incomplete = kind == Kind::Trace && ends_inside_a_block(file, stat.size)?;
         let input = Input { path: path.to_owned(), name: name.clone(), stat, sha256, kind, incomplete };
         Ok((input, hashes, prefixes))
     };
@@ -196,14 +202,18 @@ fn check(
 }
 
 /// Whether the file ends inside a block, as one does that is still being written.
-fn ends_inside_a_block(file: File, size: u64) -> bool {
-    let Ok(header) = FileHeader::read(&file, size) else { return false };
+fn ends_inside_a_block(file: File, size: u64) -> io::Result<bool> {
+    let header = match FileHeader::read(&file, size) {
+        Ok(header) => header,
+        Err(HeaderError::Io(e)) => return Err(e),
+        Err(_) => return Ok(false),
+    };
     let mut walk = Walk::new(file.into(), header.sync, size, header.len);
     let mut last = None;
-    while let Ok(Some(step)) = walk.step() {
+    while let Some(step) = walk.step()? {
         last = Some(step);
     }
-    matches!(last, Some(Step::Gap(gap)) if gap.cause == GapCause::Truncated)
+    Ok(matches!(last, Some(Step::Gap(gap)) if gap.cause == GapCause::Truncated))
 }
 
 /// Part files that hold rows of these inputs. Files without any rows are written anew with them, so that one that was

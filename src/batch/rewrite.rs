@@ -74,7 +74,7 @@ pub fn rewrite(
     if kept.is_empty() {
         return Ok(());
     }
-    let error = |cause| Error::Parquet { path: path.clone(), cause };
+    let error = |cause| Error::of_parquet("read", &path, cause);
     let file = File::open(&path).during("open", &path)?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(error)?;
     let reader = reader.with_batch_size(16 << 10).build().map_err(error)?;

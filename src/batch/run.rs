@@ -75,7 +75,8 @@ fn execute(
     meter: &Meter,
     summary: &mut Summary,
 ) -> Result<()> {
-    let known = layout.manifest(&plan.run).exists();
+    let manifest = layout.manifest(&plan.run);
+    let known = manifest.try_exists().during("look at", &manifest)?;
     let staging = layout.staging(&plan.run);
     fs::create_dir_all(&staging).during("create the folder", &staging)?;
     let converted = stage(layout, state, plan, options, meter);

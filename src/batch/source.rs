@@ -15,7 +15,7 @@ use crate::flatten::flattener::{Flattener, InputCounts, InputInfo};
 use crate::flatten::time::Date;
 use crate::input::{self, Stat};
 use crate::tables::pending::Pending;
-use crate::trace::container::FileHeader;
+use crate::trace::container::{FileHeader, HeaderError};
 use crate::trace::decode::Cursor;
 use crate::trace::reader::{Blocks, Item, Place, Severity};
 use crate::trace::records::{Event, Record};
@@ -152,6 +152,8 @@ impl<'p> Source<'p> {
                     buffer: Vec::new(),
                 });
             }
+            // A disk that fails is no damage of the file: the next run may read it.
+            Err(HeaderError::Io(e)) => return Err(unread(&input.path, e)),
             Err(e) => {
                 let (code, message) = (e.code(), e.to_string());
                 self.flattener.reject_input(code, message);
@@ -176,7 +178,7 @@ impl<'p> Source<'p> {
         let input = &self.inputs[self.next];
         let OpenInput { file, header, unknown_fields, blocks, buffer } = open;
         let before = blocks.pos();
-        let item = blocks.next(buffer).during("read", &input.path)?;
+        let item = blocks.next(buffer).map_err(|e| unread(&input.path, e))?;
         self.meter.bytes.fetch_add(blocks.pos() - before, Relaxed);
         let block = match item {
             None => return Ok(false),
@@ -193,7 +195,7 @@ impl<'p> Source<'p> {
         let damage = blocks.records(header, block, buffer, |place: Place, record| -> Result<()> {
             if flattener.starts_trace(&record) {
                 let ahead = || Blocks::from(file.clone(), header, input.stat.size, limit, after, 0);
-                let date = trace_date(header, &record, place.rest, ahead).during("read", &input.path)?;
+                let date = trace_date(header, &record, place.rest, ahead).map_err(|e| unread(&input.path, e))?;
                 match &record {
                     Record::Header(h) => flattener.begin_trace(Some(h), date, unknown_fields),
                     _ => flattener.begin_trace(None, date, unknown_fields),
@@ -209,6 +211,14 @@ impl<'p> Source<'p> {
     }
 }
 
+/// An input that cannot be read any more. One that has become shorter than it was has changed.
+fn unread(path: &Path, cause: io::Error) -> Error {
+    match cause.kind() {
+        io::ErrorKind::UnexpectedEof => Error::InputChanged(path.to_owned()),
+        _ => Error::Io { action: "read", path: path.to_owned(), cause },
+    }
+}
+
 /// An input must be what it was when its hash was taken; what was appended since does not matter.
 fn unchanged(file: &File, input: &Input, meter: &Meter) -> Result<()> {
     let now = Stat::of(file).during("read", &input.path)?;
@@ -220,7 +230,7 @@ fn unchanged(file: &File, input: &Input, meter: &Meter) -> Result<()> {
         Ok((hash, _)) if hash == input.sha256 => Ok(()),
         _ => {
             meter.check()?;
-            Err(Error::InputChanged(Path::new(&input.path).to_owned()))
+            Err(Error::InputChanged(input.path.clone()))
         }
     }
 }

@@ -83,7 +83,7 @@ impl Encoder {
     /// Only if the contract's schema is none of Parquet's.
     pub fn new(table: &TableInfo, compression: Compression, encodings: Encodings) -> Result<Encoder> {
         let schema = table.arrow_schema();
-        let error = |cause| Error::Parquet { path: table.name.into(), cause };
+        let error = |cause| Error::of_parquet("encode", Path::new(table.name), cause);
         let parquet = ArrowSchemaConverter::new().schema_root("schema").convert(&schema).map_err(error)?;
         let mut properties = WriterProperties::builder()
             .set_created_by(concat!("sf-parquet version ", env!("CARGO_PKG_VERSION")).to_owned())
@@ -163,7 +163,7 @@ impl OpenPart {
         fault::point("part created");
         let file = HashingFile { file: BufWriter::with_capacity(1 << 20, file), hash: Sha256::new(), bytes: 0 };
         let file = SerializedFileWriter::new(file, encoder.parquet.root_schema_ptr(), encoder.properties.clone())
-            .map_err(|source| parquet_error(&path, source))?;
+            .map_err(|cause| Error::of_parquet("write", &path, cause))?;
         Ok(OpenPart {
             path,
             encoder,
@@ -206,7 +206,7 @@ impl OpenPart {
                 .map(|()| range)
             })
             .collect::<std::result::Result<_, _>>()
-            .map_err(|source| parquet_error(&self.path, source))?;
+            .map_err(|cause| Error::of_parquet("write", &self.path, cause))?;
         for (min, max) in ranges.into_iter().flatten() {
             self.part.min_ts = Some(self.part.min_ts.map_or(min, |m| m.min(min)));
             self.part.max_ts = Some(self.part.max_ts.map_or(max, |m| m.max(max)));
@@ -219,7 +219,9 @@ impl OpenPart {
 
     fn start_group(&mut self) -> Result<()> {
         let factory = ArrowRowGroupWriterFactory::new(&self.file, self.encoder.schema.clone());
-        let writers = factory.create_column_writers(self.groups).map_err(|source| parquet_error(&self.path, source))?;
+        let writers = factory
+            .create_column_writers(self.groups)
+            .map_err(|cause| Error::of_parquet("write", &self.path, cause))?;
         let mut writers = writers.into_iter();
         let mut leaf = 0;
         self.columns = self
@@ -266,7 +268,7 @@ impl OpenPart {
             return Ok(());
         }
         let path = &self.path;
-        let error = |source| parquet_error(path, source);
+        let error = |cause| Error::of_parquet("write", path, cause);
         let chunks: Vec<_> = std::mem::take(&mut self.columns)
             .into_par_iter()
             .flat_map_iter(|column| match column {
@@ -299,25 +301,12 @@ impl OpenPart {
         let path = self.path;
         // Writes the footer, too.
         let HashingFile { file, hash, bytes } =
-            self.file.into_inner().map_err(|source| parquet_error(&path, source))?;
+            self.file.into_inner().map_err(|cause| Error::of_parquet("write", &path, cause))?;
         let file = file.into_inner().map_err(io::IntoInnerError::into_error).during("write", &path)?;
         fault::point("part written");
         file.sync_all().during("sync", &path)?;
         fault::point("part synced");
         Ok(PartFile { bytes, sha256: hex(&hash.finalize()), ..self.part })
-    }
-}
-
-/// An I/O error keeps its kind, so that its remedy can be named.
-fn parquet_error(path: &Path, source: parquet::errors::ParquetError) -> Error {
-    match source {
-        parquet::errors::ParquetError::External(inner) => match inner.downcast::<io::Error>() {
-            Ok(source) => Error::Io { action: "write", path: path.to_owned(), cause: *source },
-            Err(other) => {
-                Error::Parquet { path: path.to_owned(), cause: parquet::errors::ParquetError::External(other) }
-            }
-        },
-        cause => Error::Parquet { path: path.to_owned(), cause },
     }
 }
 

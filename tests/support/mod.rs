@@ -1,6 +1,7 @@
 //! What the integration tests share: the program, folders, a small trace writer, and a look into datasets.
 #![allow(dead_code)]
 
+pub mod batches;
 pub mod collected;
 pub mod reading;
 pub mod trace;
