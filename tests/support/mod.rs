@@ -13,7 +13,8 @@ use std::process::{Command, Output};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use arrow_array::{Array, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sha2::{Digest, Sha256};
 
@@ -82,9 +83,9 @@ pub fn testdata() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata")
 }
 
-/// SHA-256 of every file below a folder, by relative path.
-pub fn tree(root: &Path) -> BTreeMap<String, String> {
-    let mut all = BTreeMap::new();
+/// Every file below a folder, relative to it.
+pub fn files(root: &Path) -> Vec<String> {
+    let mut files = Vec::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
         let Ok(entries) = fs::read_dir(&folder) else { continue };
@@ -92,24 +93,25 @@ pub fn tree(root: &Path) -> BTreeMap<String, String> {
             if path.is_dir() {
                 folders.push(path);
             } else {
-                let hash = Sha256::digest(fs::read(&path).unwrap());
-                let hash: String = hash.iter().map(|b| format!("{b:02x}")).collect();
-                all.insert(path.strip_prefix(root).unwrap().display().to_string(), hash);
+                files.push(path.strip_prefix(root).unwrap().display().to_string());
             }
         }
     }
-    all
+    files.sort();
+    files
+}
+
+/// SHA-256 of every file below a folder, by relative path.
+pub fn tree(root: &Path) -> BTreeMap<String, String> {
+    let hash =
+        |file: &String| Sha256::digest(fs::read(root.join(file)).unwrap()).iter().map(|b| format!("{b:02x}")).collect();
+    files(root).into_iter().map(|file| (file.clone(), hash(&file))).collect()
 }
 
 /// The part files of a table.
 pub fn parts(out: &Path, table: &str) -> Vec<PathBuf> {
-    let mut parts: Vec<PathBuf> = tree(out)
-        .into_keys()
-        .filter(|p| p.starts_with(&format!("{table}/")) && p.ends_with(".parquet"))
-        .map(|p| out.join(p))
-        .collect();
-    parts.sort();
-    parts
+    let prefix = format!("{table}/");
+    files(out).iter().filter(|p| p.starts_with(&prefix) && p.ends_with(".parquet")).map(|p| out.join(p)).collect()
 }
 
 /// All rows of a table.
@@ -127,22 +129,29 @@ pub fn row_count(out: &Path, table: &str) -> usize {
     read(out, table).iter().map(RecordBatch::num_rows).sum()
 }
 
+/// A column of a table, an array for each batch. Other columns are not even read.
+fn arrays(out: &Path, table: &str, column: &str) -> Vec<ArrayRef> {
+    let mut arrays = Vec::new();
+    for path in parts(out, table) {
+        let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
+        let mask = ProjectionMask::columns(builder.parquet_schema(), [column]);
+        let reader = builder.with_projection(mask).build().unwrap();
+        let one = |batch: RecordBatch| batch.columns().first().unwrap_or_else(|| panic!("no column {column}")).clone();
+        arrays.extend(reader.map(|batch| one(batch.unwrap())));
+    }
+    arrays
+}
+
 /// The values of a STRING column.
 pub fn strings(out: &Path, table: &str, column: &str) -> Vec<Option<String>> {
-    let text = |batch: &RecordBatch| {
-        let array = batch.column_by_name(column).unwrap_or_else(|| panic!("no column {column}")).clone();
-        array.as_string::<i32>().iter().map(|v| v.map(str::to_owned)).collect::<Vec<_>>()
-    };
-    read(out, table).iter().flat_map(text).collect()
+    let texts = |array: &ArrayRef| array.as_string::<i32>().iter().map(|v| v.map(str::to_owned)).collect::<Vec<_>>();
+    arrays(out, table, column).iter().flat_map(texts).collect()
 }
 
 /// The values of an INT64 column.
 pub fn longs(out: &Path, table: &str, column: &str) -> Vec<Option<i64>> {
-    let values = |batch: &RecordBatch| {
-        let array = batch.column_by_name(column).unwrap_or_else(|| panic!("no column {column}")).clone();
-        array.as_primitive::<Int64Type>().iter().collect::<Vec<_>>()
-    };
-    read(out, table).iter().flat_map(values).collect()
+    let numbers = |array: &ArrayRef| array.as_primitive::<Int64Type>().iter().collect::<Vec<_>>();
+    arrays(out, table, column).iter().flat_map(numbers).collect()
 }
 
 /// The sum of an INT64 column.
