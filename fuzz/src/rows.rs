@@ -51,14 +51,12 @@ pub fn balance(counts: &InputCounts, chunks: &[Chunk], columns: bool) {
 
 /// Builds every column, which must have a value for each row.
 fn build(chunk: &Chunk) {
-    use arrow_array::Array;
     for column in 0..chunk.table.info().columns.len() {
-        match chunk.rows.column(column) {
-            ColumnData::Plain(array) => assert_eq!(array.len(), chunk.rows.len()),
-            ColumnData::Keyed { keys, values } => {
-                assert_eq!(keys.len(), chunk.rows.len());
-                assert!(keys.iter().all(|key| *key < values.len() as i32));
-            }
+        let ColumnData { keys, values } = chunk.rows.column(column);
+        let len = ColumnData::from(values.clone()).len();
+        if let Some(keys) = &keys {
+            assert!(keys.places().flatten().all(|place| place < len));
         }
+        assert_eq!(ColumnData { keys, values }.len(), chunk.rows.len());
     }
 }

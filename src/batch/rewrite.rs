@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, BooleanArray, RecordBatch};
@@ -15,7 +14,7 @@ use crate::dataset::part::{PartFile, Rows};
 use crate::dataset::writer::{Chunk, DatasetWriter};
 use crate::error::{Error, IoContext, Result};
 use crate::flatten::time::Date;
-use crate::tables::column::ColumnData;
+use crate::tables::column::{ColumnData, Values};
 use crate::tables::schema::TableId;
 
 struct Batch(RecordBatch);
@@ -26,7 +25,7 @@ impl Rows for Batch {
     }
 
     fn column(&self, index: usize) -> ColumnData {
-        ColumnData::Plain(Arc::clone(self.0.column(index)))
+        Values::from(self.0.column(index)).into()
     }
 }
 

@@ -6,18 +6,14 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::Int64Type;
-use arrow_array::{ArrayRef, Int32Array};
 use arrow_schema::{Field, SchemaRef};
 use bytes::Bytes;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
-use parquet::basic::{Compression, Encoding};
+use parquet::basic::Compression;
 use parquet::column::writer::ColumnCloseResult;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::ColumnPath;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -25,9 +21,9 @@ use sha2::{Digest, Sha256};
 use super::encode::chunk::ChunkWriter;
 use crate::error::{Error, IoContext, Result};
 use crate::fault;
-use crate::tables::column::{ColumnData, ColumnType};
+use crate::tables::column::{ColumnData, ColumnType, Values};
 use crate::tables::files::hex;
-use crate::tables::schema::{BLOOM_COLUMNS, ColumnInfo, TableInfo};
+use crate::tables::schema::{ColumnInfo, TableInfo};
 
 /// A part file as a manifest lists it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,6 +60,7 @@ pub struct Encoder {
     parquet: Arc<parquet::schema::types::SchemaDescriptor>,
     properties: Arc<WriterProperties>,
     compression: Compression,
+    encodings: Encodings,
     columns: Vec<ColumnInfo>,
     ts_column: Option<usize>,
 }
@@ -85,27 +82,15 @@ impl Encoder {
         let schema = table.arrow_schema();
         let error = |cause| Error::of_parquet("encode", Path::new(table.name), cause);
         let parquet = ArrowSchemaConverter::new().schema_root("schema").convert(&schema).map_err(error)?;
-        let mut properties = WriterProperties::builder()
+        let properties = WriterProperties::builder()
             .set_created_by(concat!("sf-parquet version ", env!("CARGO_PKG_VERSION")).to_owned())
             .set_compression(compression)
             .set_max_row_group_row_count(None)
             .set_statistics_enabled(EnabledStatistics::Page);
-        for column in &table.columns {
-            let path = ColumnPath::from(column.name);
-            if column.sequence {
-                let encoding = match encodings {
-                    Encodings::Default => Encoding::DELTA_BINARY_PACKED,
-                    Encodings::Compatible => Encoding::PLAIN,
-                };
-                properties = properties
-                    .set_column_dictionary_enabled(path.clone(), false)
-                    .set_column_encoding(path.clone(), encoding);
-            }
-        }
         let ts_column = table.columns.iter().position(|c| c.name == "ts_uts");
         let properties = Arc::new(properties.build());
         let columns = table.columns.clone();
-        Ok(Encoder { schema, parquet: Arc::new(parquet), properties, compression, columns, ts_column })
+        Ok(Encoder { schema, parquet: Arc::new(parquet), properties, compression, encodings, columns, ts_column })
     }
 }
 
@@ -129,7 +114,7 @@ impl Write for HashingFile {
     }
 }
 
-/// The writer of one column's chunk: our own for flat columns, the parquet crate's for nested and delta-encoded ones.
+/// The writer of one column's chunk: our own, or the parquet crate's for maps and lists of numbers.
 enum Column {
     Own(Box<ChunkWriter>),
     Arrow(Vec<ArrowColumnWriter>),
@@ -201,7 +186,7 @@ impl OpenPart {
                 let range = if ts_column == Some(i) { range(&data) } else { None };
                 match writers {
                     Column::Own(writer) => writer.write(&data),
-                    Column::Arrow(writers) => encode(writers, &fields[i], data),
+                    Column::Arrow(writers) => encode(writers, &fields[i], &data),
                 }
                 .map(|()| range)
             })
@@ -233,10 +218,9 @@ impl OpenPart {
                 let arrow = writers.by_ref().take(leaves).collect();
                 let descriptor = self.encoder.parquet.column(leaf);
                 leaf += leaves;
-                let bloom = BLOOM_COLUMNS.contains(&column.name);
-                match ChunkWriter::new(descriptor, column.column_type, self.encoder.compression, bloom) {
-                    Some(own) if !column.sequence => Column::Own(Box::new(own)),
-                    _ => Column::Arrow(arrow),
+                match ChunkWriter::new(descriptor, column, self.encoder.compression, self.encoder.encodings) {
+                    Some(own) => Column::Own(Box::new(own)),
+                    None => Column::Arrow(arrow),
                 }
             })
             .collect();
@@ -311,27 +295,13 @@ impl OpenPart {
 }
 
 fn range(data: &ColumnData) -> Option<(i64, i64)> {
-    let ColumnData::Plain(array) = data else { return None };
-    let values = array.as_primitive_opt::<Int64Type>()?;
-    values.iter().flatten().fold(None, |range, v| match range {
-        None => Some((v, v)),
-        Some((min, max)) => Some((v.min(min), v.max(max))),
-    })
+    let Values::Numbers(numbers) = &data.values else { return None };
+    Some((*numbers.values.iter().min()?, *numbers.values.iter().max()?))
 }
 
-fn encode(
-    writers: &mut [ArrowColumnWriter],
-    field: &Field,
-    data: ColumnData,
-) -> std::result::Result<(), parquet::errors::ParquetError> {
-    let array: ArrayRef = match data {
-        ColumnData::Plain(array) => array,
-        ColumnData::Keyed { keys, values } => {
-            let keys: Int32Array = keys.iter().map(|key| (*key >= 0).then_some(*key)).collect();
-            arrow_select::take::take(&values, &keys, None)?
-        }
-    };
-    for (writer, leaf) in writers.iter_mut().zip(compute_leaves(field, &array)?) {
+fn encode(writers: &mut [ArrowColumnWriter], field: &Field, data: &ColumnData) -> parquet::errors::Result<()> {
+    let Values::Array(array) = &data.values else { unreachable!("numbers have a writer of their own") };
+    for (writer, leaf) in writers.iter_mut().zip(compute_leaves(field, array)?) {
         writer.write(&leaf)?;
     }
     Ok(())

@@ -42,7 +42,7 @@ impl Limits {
         Limits {
             group_rows: 500_000,
             group_bytes: (64 << 20).min(memory / 8),
-            open_bytes: memory / 4,
+            open_bytes: memory / 8,
             file_bytes: 256 << 20,
             // Well below the usual limit of 1,024 open files.
             open_files: 500,
@@ -121,7 +121,10 @@ impl DatasetWriter {
             }
         }
         while self.open.values().map(|o| o.memory).sum::<usize>() > limits.open_bytes {
-            let Some(open) = self.open.values_mut().max_by_key(|o| o.memory) else { break };
+            // Large ones first, and those that were not used for long, such as yesterday's.
+            let clock = self.clock;
+            let weight = |open: &Open| open.memory as u64 * (1 + clock - open.used);
+            let Some(open) = self.open.values_mut().max_by_key(|o| weight(o)) else { break };
             open.part.end_group()?;
             open.memory = 0;
         }

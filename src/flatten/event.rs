@@ -99,6 +99,9 @@ impl Target<'_> {
         batch.containers.push_entity(latest, number, 0);
         let latest = pod.index().map(|i| entities.pods.get_mut(i));
         batch.pods.push_entity(latest, number, 0);
+        let k8s = k8s.map(|k8s| batch.k8s.add(k8s));
+        batch.k8s.push(k8s);
+        batch.kinds.push(Some(kind));
         batch.ops.push(event.op_flags.or_else(|| opflags::flag(event.op_name.as_deref()?)));
         batch.sips.push(event.sip);
         batch.dips.push(event.dip);
@@ -106,7 +109,6 @@ impl Target<'_> {
         let is_flow = kind.is_flow();
         batch.rows.push(Row {
             record_no: place.record_no as i64,
-            kind: Some(kind),
             ret: event.ret,
             ts: event.ts,
             end_ts: event.end_ts.filter(|_| is_flow),
@@ -123,7 +125,6 @@ impl Target<'_> {
             threads_cloned: event.threads_cloned,
             threads_exited: event.threads_exited,
             clone_errors: event.clone_errors,
-            k8s,
         });
         pending.records.pushed(self.date, place.size, &mut pending.ready);
         dangling

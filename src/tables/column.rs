@@ -1,12 +1,12 @@
-//! A column of a table: its name, where its values come from, and the one place that makes Arrow arrays of rows.
+//! A column of a table: its name, where its values come from, and the one place that makes columns of rows.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use arrow_array::builder::{
-    BooleanBuilder, Int32Builder, Int64Builder, ListBuilder, MapBuilder, MapFieldNames, StringBuilder,
-};
-use arrow_array::{ArrayRef, TimestampMicrosecondArray};
+use arrow_array::builder::{Int64Builder, ListBuilder, MapBuilder, MapFieldNames, StringBuilder};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::{Array, ArrayRef, ArrowPrimitiveType};
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
 
 /// The types that columns have: those that DuckDB, Spark and every warehouse read alike.
@@ -65,14 +65,106 @@ pub const fn column<R: ?Sized>(
 
 /// The values of one column in a batch.
 #[derive(Debug, Clone)]
-pub enum ColumnData {
-    Plain(ArrayRef),
-    /// Row `i` has the value `values[keys[i]]`; a negative key is NULL. Keys are shared by all columns of one entity,
-    /// and values may repeat.
-    Keyed {
-        keys: Arc<Vec<i32>>,
-        values: ArrayRef,
-    },
+pub struct ColumnData {
+    /// Which of the values each row has, where rows share them; otherwise there is a value for each row.
+    pub keys: Option<Arc<Keys>>,
+    /// With keys, each belongs to some row; they may repeat.
+    pub values: Values,
+}
+
+/// Values of a column.
+#[derive(Debug, Clone)]
+pub enum Values {
+    /// Integers, truth values (0 and 1) and times.
+    Numbers(Numbers),
+    /// Strings, lists and maps.
+    Array(ArrayRef),
+}
+
+/// Numbers, some of which may be NULL.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Numbers {
+    /// Those that are there, in order.
+    pub values: Vec<i64>,
+    /// Whether each is there.
+    pub present: Vec<bool>,
+}
+
+impl FromIterator<Option<i64>> for Numbers {
+    fn from_iter<T: IntoIterator<Item = Option<i64>>>(numbers: T) -> Self {
+        let numbers = numbers.into_iter();
+        let len = numbers.size_hint().0;
+        let (mut values, mut present) = (Vec::with_capacity(len), Vec::with_capacity(len));
+        for number in numbers {
+            present.push(number.is_some());
+            values.extend(number);
+        }
+        Numbers { values, present }
+    }
+}
+
+/// For each row the place of its value. All columns of an entity have the same.
+#[derive(Debug)]
+pub struct Keys {
+    /// Negative for NULL.
+    rows: Vec<i32>,
+    /// Those of the rows that have one, if not all have.
+    present: Option<Vec<i32>>,
+    /// What an encoder makes of them once for all columns.
+    pub levels: OnceLock<Vec<u8>>,
+}
+
+impl Keys {
+    pub fn new(rows: Vec<i32>) -> Keys {
+        let present = rows.iter().any(|key| *key < 0).then(|| rows.iter().copied().filter(|key| *key >= 0).collect());
+        Keys { rows, present, levels: OnceLock::new() }
+    }
+
+    /// For each row the place of its value, if it has one.
+    pub fn places(&self) -> impl ExactSizeIterator<Item = Option<usize>> {
+        self.rows.iter().map(|key| usize::try_from(*key).ok())
+    }
+
+    /// The places of the rows that have one.
+    pub fn present(&self) -> &[i32] {
+        self.present.as_ref().unwrap_or(&self.rows)
+    }
+}
+
+impl From<Values> for ColumnData {
+    fn from(values: Values) -> Self {
+        ColumnData { keys: None, values }
+    }
+}
+
+impl ColumnData {
+    /// Rows of the batch.
+    pub fn len(&self) -> usize {
+        match (&self.keys, &self.values) {
+            (Some(keys), _) => keys.rows.len(),
+            (None, Values::Numbers(numbers)) => numbers.present.len(),
+            (None, Values::Array(array)) => array.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl From<&ArrayRef> for Values {
+    fn from(array: &ArrayRef) -> Self {
+        fn numbers<T: ArrowPrimitiveType<Native: Into<i64>>>(array: &ArrayRef) -> Values {
+            Values::Numbers(array.as_primitive::<T>().iter().map(|v| v.map(Into::into)).collect())
+        }
+        match array.data_type() {
+            DataType::Boolean => Values::Numbers(array.as_boolean().iter().map(|v| v.map(i64::from)).collect()),
+            DataType::Int32 => numbers::<Int32Type>(array),
+            DataType::Int64 => numbers::<Int64Type>(array),
+            DataType::Timestamp(..) => numbers::<TimestampMicrosecondType>(array),
+            _ => Values::Array(array.clone()),
+        }
+    }
 }
 
 impl serde::Serialize for ColumnType {
@@ -127,31 +219,16 @@ impl<R: ?Sized> Get<R> {
     }
 
     /// The column's values in `rows`.
-    pub fn build<'r>(&self, rows: impl ExactSizeIterator<Item = &'r R>) -> ArrayRef
+    pub fn build<'r>(&self, rows: impl ExactSizeIterator<Item = &'r R>) -> Values
     where
         R: 'r,
     {
         let len = rows.len();
-        match self {
-            Get::Bool(get) => {
-                let mut b = BooleanBuilder::with_capacity(len);
-                rows.for_each(|r| b.append_option(get(r)));
-                Arc::new(b.finish())
-            }
-            Get::I32(get) => {
-                let mut b = Int32Builder::with_capacity(len);
-                rows.for_each(|r| b.append_option(get(r)));
-                Arc::new(b.finish())
-            }
-            Get::I64(get) | Get::Seq(get) => {
-                let mut b = Int64Builder::with_capacity(len);
-                rows.for_each(|r| b.append_option(get(r)));
-                Arc::new(b.finish())
-            }
-            Get::Time(get) => {
-                let micros = rows.map(|r| get(r).map(|ns| ns.div_euclid(1_000)));
-                Arc::new(TimestampMicrosecondArray::from_iter(micros).with_timezone("UTC"))
-            }
+        Values::Array(match self {
+            Get::Bool(get) => return Values::Numbers(rows.map(|r| get(r).map(i64::from)).collect()),
+            Get::I32(get) => return Values::Numbers(rows.map(|r| get(r).map(i64::from)).collect()),
+            Get::I64(get) | Get::Seq(get) => return Values::Numbers(rows.map(get).collect()),
+            Get::Time(get) => return Values::Numbers(rows.map(|r| get(r).map(|ns| ns.div_euclid(1_000))).collect()),
             Get::Str(get) => {
                 let mut b = StringBuilder::with_capacity(len, len * 8);
                 rows.for_each(|r| b.append_option(get(r)));
@@ -193,6 +270,6 @@ impl<R: ?Sized> Get<R> {
                 }
                 Arc::new(b.finish())
             }
-        }
+        })
     }
 }

@@ -67,7 +67,7 @@ impl<R: Send + Sync> Rows for RowsOf<R> {
     }
 
     fn column(&self, index: usize) -> ColumnData {
-        ColumnData::Plain(self.columns[index].get.build(self.rows.iter()))
+        self.columns[index].get.build(self.rows.iter()).into()
     }
 }
 

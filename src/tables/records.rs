@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use super::column::Get::{Bool, I32, I64, Seq, Str, StrList, Time};
-use super::column::{Column, ColumnData, column};
+use super::column::{Column, ColumnData, Keys, column};
 use super::entity_row::{list, text};
 use super::schema::ColumnInfo;
 use crate::flatten::entities::{self, Container, File, Latest, Pod, Process, Trace};
@@ -25,7 +25,6 @@ pub const DOC: &str = "an event or flow (PE, FE, NE, PF, FF, NF, KE), flattened 
 #[derive(Debug, Default)]
 pub struct Row {
     pub record_no: i64,
-    pub kind: Option<EventKind>,
     pub ret: Option<i32>,
     pub ts: Option<i64>,
     pub end_ts: Option<i64>,
@@ -42,7 +41,6 @@ pub struct Row {
     pub threads_cloned: Option<i64>,
     pub threads_exited: Option<i64>,
     pub clone_errors: Option<i64>,
-    pub k8s: Option<Arc<KubernetesEvent>>,
 }
 
 /// Values that many rows share: each once, and for each row the place of its value, or -1.
@@ -51,7 +49,7 @@ pub struct Role<E> {
     values: Vec<E>,
     keys: Vec<i32>,
     /// The keys as all columns of the role share them, once the batch is full.
-    shared: OnceLock<Arc<Vec<i32>>>,
+    shared: OnceLock<Arc<Keys>>,
 }
 
 impl<E> Default for Role<E> {
@@ -72,8 +70,9 @@ impl<E> Role<E> {
         self.keys.push(key.unwrap_or(-1));
     }
 
-    fn of_row(&self, row: usize) -> Option<&E> {
-        usize::try_from(self.keys[row]).ok().map(|key| &self.values[key])
+    fn column(&self, column: &Column<E>) -> ColumnData {
+        let keys = self.shared.get_or_init(|| Arc::new(Keys::new(self.keys.clone()))).clone();
+        ColumnData { keys: Some(keys), values: column.get.build(self.values.iter()) }
     }
 }
 
@@ -135,6 +134,8 @@ pub struct Batch {
     pub new_files: Role<Arc<File>>,
     pub containers: Role<Arc<Container>>,
     pub pods: Role<Arc<Pod>>,
+    pub k8s: Role<Arc<KubernetesEvent>>,
+    pub kinds: Distinct<EventKind>,
     pub ops: Distinct<i32>,
     pub sips: Distinct<i64>,
     pub dips: Distinct<i64>,
@@ -152,6 +153,8 @@ enum Source {
     NewFile(Column<Arc<File>>),
     Container(Column<Arc<Container>>),
     Pod(Column<Arc<Pod>>),
+    K8s(Column<Arc<KubernetesEvent>>),
+    Kind(Column<EventKind>),
     Ops(Column<i32>),
     Sip(Column<i64>),
     Dip(Column<i64>),
@@ -162,7 +165,7 @@ use Source as S;
 const COLUMNS: &[Source] = &[
     S::Trace(column("trace_id", "", Str(|t| Some((&*t.id).into())), "the trace: input hash and header ordinal")),
     S::Row(column("record_no", "", Seq(|r| Some(r.record_no)), "ordinal of the record in its file")),
-    S::Row(column("type", "type", Str(|r| r.kind.map(|k| k.code().into())), "PE, FE, NE, PF, FF, NF or KE")),
+    S::Kind(column("type", "type", Str(|k| Some(k.code().into())), "PE, FE, NE, PF, FF, NF or KE")),
     S::State(column("state", "state", Str(text), "state of the process, or of the file if there is no process")),
     S::Ops(column("opflags", "opflags", Str(|o| Some(opflags::text(*o).into())), "operations, the reference's text")),
     S::Ops(column("opflags_bitmap", "opflags_bitmap", I32(|o| Some(*o)), "operations as bits")),
@@ -231,9 +234,9 @@ const COLUMNS: &[Source] = &[
     S::Trace(column("node_ip", "node.ip", Str(|t| text(&t.node_ip)), "its address")),
     S::Trace(column("filename", "filename", Str(|t| text(&t.filename)), "file name that the header gives")),
     S::Trace(column("schema", "schema", I64(|t| t.schema), "SysFlow schema version")),
-    S::Row(column("k8s_action", "k8s.action", Str(|r| text(&r.k8s.as_ref()?.action)), "what happened, of a KE")),
-    S::Row(column("k8s_kind", "k8s.kind", Str(|r| text(&r.k8s.as_ref()?.kind)), "to which kind of component")),
-    S::Row(column("k8s_msg", "k8s.msg", Str(|r| r.k8s.as_ref()?.message.as_deref().map(Into::into)), "message, fixed")),
+    S::K8s(column("k8s_action", "k8s.action", Str(|k| text(&k.action)), "what happened, of a KE")),
+    S::K8s(column("k8s_kind", "k8s.kind", Str(|k| text(&k.kind)), "to which kind of component")),
+    S::K8s(column("k8s_msg", "k8s.msg", Str(|k| k.message.as_deref().map(Into::into)), "message, fixed")),
     S::Process(column("proc_no", "", Seq(|p| Some(p.record_no)), "record_no of the process's row in processes")),
     S::Parent(column("pproc_no", "", Seq(|p| Some(p.record_no)), "record_no of the parent's row in processes")),
     S::File(column("file_no", "", Seq(|f| Some(f.record_no)), "record_no of the file's row in files")),
@@ -254,15 +257,12 @@ pub fn columns() -> Vec<ColumnInfo> {
             S::File(c) | S::NewFile(c) => c.info(),
             S::Container(c) => c.info(),
             S::Pod(c) => c.info(),
+            S::K8s(c) => c.info(),
+            S::Kind(c) => c.info(),
             S::Ops(c) => c.info(),
             S::Sip(c) | S::Dip(c) => c.info(),
         })
         .collect()
-}
-
-fn keyed<E>(role: &Role<E>, column: &Column<E>) -> ColumnData {
-    let keys = role.shared.get_or_init(|| Arc::new(role.keys.clone())).clone();
-    ColumnData::Keyed { keys, values: column.get.build(role.values.iter()) }
 }
 
 impl Batch {
@@ -273,27 +273,36 @@ impl Batch {
     /// The values of the column at `index`.
     pub fn column(&self, index: usize) -> ColumnData {
         match &COLUMNS[index] {
-            S::Row(c) => ColumnData::Plain(c.get.build(self.rows.iter())),
-            S::State(c) => {
-                let states: Vec<&Option<entities::Str>> = (0..self.rows.len())
-                    .map(|row| match (self.processes.of_row(row), self.files.of_row(row)) {
-                        (Some(process), _) => &process.state,
-                        (None, Some(file)) => &file.state,
-                        (None, None) => &None,
-                    })
-                    .collect();
-                ColumnData::Plain(c.get.build(states.into_iter()))
-            }
-            S::Trace(c) => keyed(&self.traces, c),
-            S::Process(c) => keyed(&self.processes, c),
-            S::Parent(c) => keyed(&self.parents, c),
-            S::File(c) => keyed(&self.files, c),
-            S::NewFile(c) => keyed(&self.new_files, c),
-            S::Container(c) => keyed(&self.containers, c),
-            S::Pod(c) => keyed(&self.pods, c),
-            S::Ops(c) => keyed(&self.ops.role, c),
-            S::Sip(c) => keyed(&self.sips.role, c),
-            S::Dip(c) => keyed(&self.dips.role, c),
+            S::Row(c) => c.get.build(self.rows.iter()).into(),
+            S::State(c) => self.states(c),
+            S::Trace(c) => self.traces.column(c),
+            S::Process(c) => self.processes.column(c),
+            S::Parent(c) => self.parents.column(c),
+            S::File(c) => self.files.column(c),
+            S::NewFile(c) => self.new_files.column(c),
+            S::Container(c) => self.containers.column(c),
+            S::Pod(c) => self.pods.column(c),
+            S::K8s(c) => self.k8s.column(c),
+            S::Kind(c) => self.kinds.role.column(c),
+            S::Ops(c) => self.ops.role.column(c),
+            S::Sip(c) => self.sips.role.column(c),
+            S::Dip(c) => self.dips.role.column(c),
         }
+    }
+
+    fn states(&self, column: &Column<Option<entities::Str>>) -> ColumnData {
+        let mut states: Vec<&Option<entities::Str>> = self.processes.values.iter().map(|p| &p.state).collect();
+        // Of the files only those of rows without a process.
+        let mut places = vec![None; self.files.values.len()];
+        let rows = self.processes.keys.iter().zip(&self.files.keys);
+        let keys = rows.map(|(process, file)| match usize::try_from(*file) {
+            Ok(file) if *process < 0 => *places[file].get_or_insert_with(|| {
+                states.push(&self.files.values[file].state);
+                (states.len() - 1) as i32
+            }),
+            _ => *process,
+        });
+        let keys = Keys::new(keys.collect());
+        ColumnData { keys: Some(keys.into()), values: column.get.build(states.into_iter()) }
     }
 }

@@ -2,57 +2,69 @@
 //!
 //! When a dictionary grows too large, the pages that follow hold their values themselves, as other writers do it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Int32Type, Int64Type};
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ListArray, StringArray};
 use bytes::Bytes;
 use parquet::basic::{Compression, Encoding, PageType};
 use parquet::bloom_filter::Sbbf;
 use parquet::column::page::{CompressedPage, Page, PageWriter};
 use parquet::column::writer::ColumnCloseResult;
-use parquet::data_type::ByteArray;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ColumnChunkMetaData, ColumnIndexBuilder, OffsetIndexBuilder, PageEncodingStats};
-use parquet::file::statistics::{Statistics, ValueStatistics};
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
 use super::compress::compress;
-use super::dictionary::{Dictionary, NULL, plain_text};
-use super::hybrid;
-use crate::tables::column::{ColumnData, ColumnType};
+use super::dictionary::{Dictionary, plain_text};
+use super::levels::{Lists, Presence, select};
+use super::range::Range;
+use super::{delta, hybrid};
+use crate::dataset::part::Encodings;
+use crate::tables::column::{ColumnData, ColumnType, Keys, Numbers, Values};
+use crate::tables::schema::{BLOOM_COLUMNS, ColumnInfo};
 
 /// Bytes of a dictionary beyond which values are written themselves. The usual size: readers keep it in memory.
 const MAX_DICTIONARY: usize = 1 << 20;
 /// Bytes of values at which a page without dictionary ends.
 const PLAIN_PAGE: usize = 1 << 20;
-/// Bytes of a string that statistics keep.
-const STATISTICS_TEXT: usize = 64;
 const BLOOM_FPP: f64 = 0.05;
 /// Distinct values that a bloom filter is made for when nobody knows how many there will be; it is folded afterwards.
 const BLOOM_UNKNOWN: u64 = 1 << 18;
 
-/// Writes a column chunk of a flat, optional column.
+/// Writes the chunk of a column of numbers, times, truth values, strings or lists of strings.
 pub struct ChunkWriter {
     column: ColumnDescPtr,
     column_type: ColumnType,
     codec: Compression,
-    /// Absent for booleans, which are bits as they are.
-    dictionary: Option<Dictionary>,
-    /// Whether the dictionary is full, and values are written themselves.
-    full: bool,
+    form: Form,
     pages: TrackedWrite<Vec<u8>>,
     offsets: OffsetIndexBuilder,
     index: Option<ColumnIndexBuilder>,
-    /// Pages with dictionary keys, and with values.
-    page_counts: (i32, i32),
+    /// Pages by the encoding of their values.
+    page_counts: BTreeMap<Encoding, i32>,
     uncompressed: usize,
+    /// Values and NULLs; of lists, elements and lists without any.
+    values: u64,
     rows: u64,
     nulls: u64,
     range: Range,
     bloom: Option<Bloom>,
+}
+
+/// How a column's values are written.
+enum Form {
+    /// As a bit each.
+    Bits,
+    /// As differences.
+    Delta,
+    /// As they are.
+    Plain,
+    Dictionary(Dictionary),
+    /// As they are, since the dictionary, which earlier pages use, is full.
+    Full(Dictionary),
 }
 
 enum Bloom {
@@ -61,197 +73,259 @@ enum Bloom {
     Filter(Sbbf),
 }
 
-/// Least and greatest value.
-#[derive(Debug, Clone, PartialEq)]
-enum Range {
-    None,
-    Bool(bool, bool),
-    I32(i32, i32),
-    I64(i64, i64),
-    Text(Vec<u8>, Vec<u8>),
+/// A page that is not yet compressed.
+struct RawPage {
+    bytes: Vec<u8>,
+    encoding: Encoding,
+    rows: usize,
+    /// Values and NULLs.
+    values: usize,
+    nulls: usize,
 }
 
-/// What the rows of a batch are: for each its place among the values, or [`NULL`].
-struct Batch<'a> {
-    keys: Option<&'a [i32]>,
-    values: &'a ArrayRef,
+impl RawPage {
+    fn new(presence: &Presence, encoding: Encoding, capacity: usize) -> RawPage {
+        let mut bytes = Vec::with_capacity(presence.levels.len() + capacity);
+        bytes.extend_from_slice(&presence.levels);
+        let (rows, present) = (presence.rows, presence.present);
+        RawPage { bytes, encoding, rows, values: rows, nulls: rows - present }
+    }
+
+    fn of_lists(lists: &Lists, encoding: Encoding) -> RawPage {
+        let Lists { rows, levels, ref bytes, ref elements } = *lists;
+        RawPage { bytes: bytes.clone(), encoding, rows, values: levels, nulls: levels - elements.len() }
+    }
+
+    /// Appends keys of a dictionary of so many values.
+    fn put_keys(&mut self, keys: &[i32], dictionary: usize) {
+        let width = hybrid::width((dictionary.max(1) - 1) as u32);
+        self.bytes.push(width as u8);
+        hybrid::encode(keys, width, &mut self.bytes);
+    }
 }
 
 impl ChunkWriter {
-    /// A writer of the types that have dictionaries, and of booleans; `None` for others.
-    pub fn new(column: ColumnDescPtr, column_type: ColumnType, codec: Compression, bloom: bool) -> Option<ChunkWriter> {
-        let dictionary = match column_type {
-            ColumnType::Boolean => None,
-            ColumnType::Int32 => Some(Dictionary::I32(Default::default(), Vec::new())),
-            ColumnType::Int64 => Some(Dictionary::I64(Default::default(), Vec::new())),
-            ColumnType::String => Some(Dictionary::Text(Default::default())),
-            _ => return None,
+    /// A writer of the types that are written here; `None` for others.
+    pub fn new(
+        descriptor: ColumnDescPtr,
+        column: &ColumnInfo,
+        codec: Compression,
+        encodings: Encodings,
+    ) -> Option<ChunkWriter> {
+        let form = match (column.column_type, encodings) {
+            (ColumnType::Boolean, _) => Form::Bits,
+            (ColumnType::Int64 | ColumnType::Timestamp, Encodings::Default) if column.sequence => Form::Delta,
+            (ColumnType::Int64 | ColumnType::Timestamp, Encodings::Compatible) if column.sequence => Form::Plain,
+            (ColumnType::Int32, _) => Form::Dictionary(Dictionary::numbers(4)),
+            (ColumnType::Int64 | ColumnType::Timestamp, _) => Form::Dictionary(Dictionary::numbers(8)),
+            (ColumnType::String | ColumnType::ListString, _) => Form::Dictionary(Dictionary::texts()),
+            (ColumnType::ListInt64 | ColumnType::MapStringString, _) => return None,
         };
         // The page index of strings costs more than it saves.
-        let index = (column_type != ColumnType::String).then(|| ColumnIndexBuilder::new(column.physical_type()));
+        let text = matches!(column.column_type, ColumnType::String | ColumnType::ListString);
+        let index = (!text).then(|| ColumnIndexBuilder::new(descriptor.physical_type()));
         Some(ChunkWriter {
-            column,
-            column_type,
+            column: descriptor,
+            column_type: column.column_type,
             codec,
-            dictionary,
-            full: false,
+            form,
             pages: TrackedWrite::new(Vec::new()),
             offsets: OffsetIndexBuilder::new(),
             index,
-            page_counts: (0, 0),
+            page_counts: BTreeMap::new(),
             uncompressed: 0,
+            values: 0,
             rows: 0,
             nulls: 0,
             range: Range::None,
-            bloom: bloom.then_some(Bloom::OfDictionary),
+            bloom: BLOOM_COLUMNS.contains(&column.name).then_some(Bloom::OfDictionary),
         })
+    }
+
+    fn dictionary(&self) -> Option<&Dictionary> {
+        match &self.form {
+            Form::Dictionary(dictionary) | Form::Full(dictionary) => Some(dictionary),
+            Form::Bits | Form::Delta | Form::Plain => None,
+        }
     }
 
     /// Bytes of memory.
     pub fn memory(&self) -> usize {
-        self.pages.inner().capacity() + self.dictionary.as_ref().map_or(0, |d| 2 * d.bytes())
+        self.pages.inner().capacity() + self.dictionary().map_or(0, Dictionary::memory)
     }
 
     /// Appends a batch.
     pub fn write(&mut self, data: &ColumnData) -> Result<()> {
-        let batch = match data {
-            ColumnData::Plain(values) => Batch { keys: None, values },
-            ColumnData::Keyed { keys, values } => Batch { keys: Some(keys), values },
-        };
-        let range = Range::of(batch.values, self.column_type);
-        self.range.include(&range);
-        let Some(dictionary) = &mut self.dictionary else {
-            return self.write_booleans(&batch, range);
-        };
-        if !self.full && dictionary.bytes() + text_bytes(batch.values) > MAX_DICTIONARY {
-            // Perhaps most of the values are known already: only then is the size what was feared.
-            self.full = dictionary.bytes() > MAX_DICTIONARY / 2 || text_bytes(batch.values) > 8 * MAX_DICTIONARY;
-            if self.full
-                && let Some(bloom) = &mut self.bloom
-            {
-                let mut filter = Sbbf::new_with_ndv_fpp(BLOOM_UNKNOWN, BLOOM_FPP)?;
-                dictionary.for_each(|value| filter.insert(value));
-                *bloom = Bloom::Filter(filter);
-            }
+        let keys = data.keys.as_deref();
+        match &data.values {
+            Values::Numbers(numbers) => self.write_numbers(keys, numbers),
+            Values::Array(array) => match array.as_list_opt::<i32>() {
+                None => self.write_texts(keys, array.as_string()),
+                Some(lists) => self.write_lists(keys, lists),
+            },
         }
-        if self.full {
-            return self.write_values(&batch, range);
-        }
-        let of_values = dictionary.keys(batch.values);
-        let mut rows: Vec<i32> = match batch.keys {
-            None => of_values,
-            Some(keys) => keys.iter().map(|key| usize::try_from(*key).map_or(NULL, |key| of_values[key])).collect(),
-        };
-        let width = hybrid::width((dictionary.len().max(1) - 1) as u32);
-        let (len, nulls) = (rows.len(), rows.iter().filter(|key| **key == NULL).count());
-        let mut page = Vec::with_capacity(64 + (len - nulls) * width as usize / 8);
-        levels(len, len - nulls, rows.iter().map(|key| *key != NULL), &mut page);
-        page.push(width as u8);
-        if nulls > 0 {
-            rows.retain(|key| *key != NULL);
-        }
-        hybrid::encode(&rows, width, &mut page);
-        self.page_counts.0 += 1;
-        self.finish_page(page, Encoding::RLE_DICTIONARY, len, nulls, range)
     }
 
-    /// Pages of the values themselves, several if they are long.
-    fn write_values(&mut self, batch: &Batch, range: Range) -> Result<()> {
-        let rows = batch.len();
-        let mut from = 0;
-        while from < rows {
+    fn write_numbers(&mut self, keys: Option<&Keys>, numbers: &Numbers) -> Result<()> {
+        let range = Range::of_numbers(&numbers.values, self.column_type);
+        self.begin_batch(&range, 8 * numbers.values.len())?;
+        let Numbers { values, present } = numbers;
+        let page = match &mut self.form {
+            Form::Dictionary(dictionary) => {
+                let of_values = dictionary.number_keys(values);
+                let (presence, rows) = select(keys, &of_values, present);
+                let mut page = RawPage::new(&presence, Encoding::RLE_DICTIONARY, 2 * rows.len() + 64);
+                page.put_keys(&rows, dictionary.len());
+                page
+            }
+            Form::Bits => {
+                let (presence, rows) = select(keys, values, present);
+                let mut page = RawPage::new(&presence, Encoding::PLAIN, rows.len() / 8 + 1);
+                let byte = |bits: &[i64]| bits.iter().rev().fold(0, |byte, bit| byte << 1 | u8::from(*bit != 0));
+                page.bytes.extend(rows.chunks(8).map(byte));
+                page
+            }
+            Form::Delta => {
+                let (presence, rows) = select(keys, values, present);
+                let mut page = RawPage::new(&presence, Encoding::DELTA_BINARY_PACKED, 4 * rows.len() + 64);
+                delta::encode(&rows, &mut page.bytes);
+                page
+            }
+            Form::Plain | Form::Full(_) => {
+                let (presence, rows) = select(keys, values, present);
+                let width = if self.column_type == ColumnType::Int32 { 4 } else { 8 };
+                let mut page = RawPage::new(&presence, Encoding::PLAIN, width * rows.len());
+                rows.iter().for_each(|value| page.bytes.extend_from_slice(&value.to_le_bytes()[..width]));
+                if let Some(Bloom::Filter(filter)) = &mut self.bloom {
+                    values.iter().for_each(|value| filter.insert(&value.to_le_bytes()[..width]));
+                }
+                page
+            }
+        };
+        self.finish_page(page, range)
+    }
+
+    fn write_texts(&mut self, keys: Option<&Keys>, texts: &StringArray) -> Result<()> {
+        let range = Range::of_texts(texts);
+        self.begin_batch(&range, text_bytes(texts))?;
+        let present: Vec<bool> = (0..texts.len()).map(|at| texts.is_valid(at)).collect();
+        if let Form::Dictionary(dictionary) = &mut self.form {
+            let of_values = dictionary.text_keys(texts.iter().flatten());
+            let (presence, rows) = select(keys, &of_values, &present);
+            let mut page = RawPage::new(&presence, Encoding::RLE_DICTIONARY, 2 * rows.len() + 64);
+            page.put_keys(&rows, dictionary.len());
+            return self.finish_page(page, range);
+        }
+        self.insert_into_bloom(texts);
+        let place = |place: Option<usize>| place.filter(|at| present[*at]);
+        let places: Vec<Option<usize>> = match keys {
+            None => (0..texts.len()).map(|at| place(Some(at))).collect(),
+            Some(keys) => keys.places().map(place).collect(),
+        };
+        // Several pages if the strings are long.
+        let mut rest = &places[..];
+        while !rest.is_empty() {
             let mut bytes = 0;
-            let mut places = Vec::new();
-            while from + places.len() < rows && (bytes < PLAIN_PAGE || places.is_empty()) {
-                let value = batch.value(from + places.len());
-                bytes += value.map_or(0, |at| value_bytes(batch.values, at));
-                places.push(value);
-            }
-            let count = places.iter().flatten().count();
-            let mut page = Vec::with_capacity(bytes + places.len() + 64);
-            levels(places.len(), count, places.iter().map(Option::is_some), &mut page);
-            for at in places.iter().flatten() {
-                self.write_value(batch.values, *at, &mut page);
-            }
-            self.page_counts.1 += 1;
-            self.finish_page(page, Encoding::PLAIN, places.len(), places.len() - count, range.clone())?;
-            from += places.len();
+            let full = rest.iter().position(|at| {
+                bytes += at.map_or(0, |at| 4 + texts.value(at).len());
+                bytes >= PLAIN_PAGE
+            });
+            let (rows, more) = rest.split_at(full.map_or(rest.len(), |last| last + 1));
+            rest = more;
+            let presence = Presence::of(&rows.iter().map(Option::is_some).collect::<Vec<_>>());
+            let mut page = RawPage::new(&presence, Encoding::PLAIN, bytes);
+            rows.iter().flatten().for_each(|at| plain_text(texts.value(*at).as_bytes(), &mut page.bytes));
+            self.finish_page(page, range.clone())?;
         }
         Ok(())
     }
 
-    fn write_value(&mut self, values: &ArrayRef, at: usize, out: &mut Vec<u8>) {
-        let start = out.len();
-        let value = match self.column_type {
-            ColumnType::Int32 => {
-                out.extend_from_slice(&values.as_primitive::<Int32Type>().value(at).to_le_bytes());
-                &out[start..]
-            }
-            ColumnType::Int64 => {
-                out.extend_from_slice(&values.as_primitive::<Int64Type>().value(at).to_le_bytes());
-                &out[start..]
-            }
-            _ => {
-                let text = values.as_string::<i32>().value(at).as_bytes();
-                plain_text(text, out);
-                text
-            }
+    fn write_lists(&mut self, keys: Option<&Keys>, lists: &ListArray) -> Result<()> {
+        let texts = lists.values().as_string::<i32>();
+        let range = Range::of_texts(texts);
+        self.begin_batch(&range, text_bytes(texts))?;
+        let elements = |at: usize| {
+            let offsets = lists.value_offsets();
+            lists.is_valid(at).then(|| offsets[at] as usize..offsets[at + 1] as usize)
         };
+        let rows = match keys {
+            None => Lists::of((0..lists.len()).map(elements)),
+            Some(keys) => Lists::of(keys.places().map(|place| elements(place?))),
+        };
+        let page = if let Form::Dictionary(dictionary) = &mut self.form {
+            let of_values = dictionary.text_keys(texts.iter().map(Option::unwrap_or_default));
+            let keys: Vec<i32> = rows.elements.iter().map(|at| of_values[*at]).collect();
+            let mut page = RawPage::of_lists(&rows, Encoding::RLE_DICTIONARY);
+            page.put_keys(&keys, dictionary.len());
+            page
+        } else {
+            self.insert_into_bloom(texts);
+            let mut page = RawPage::of_lists(&rows, Encoding::PLAIN);
+            rows.elements.iter().for_each(|at| plain_text(texts.value(*at).as_bytes(), &mut page.bytes));
+            page
+        };
+        self.finish_page(page, range)
+    }
+
+    fn insert_into_bloom(&mut self, texts: &StringArray) {
         if let Some(Bloom::Filter(filter)) = &mut self.bloom {
-            filter.insert(value);
+            texts.iter().flatten().for_each(|text| filter.insert(text));
         }
     }
 
-    fn write_booleans(&mut self, batch: &Batch, range: Range) -> Result<()> {
-        let values = batch.values.as_boolean();
-        let rows: Vec<Option<bool>> = (0..batch.len()).map(|row| batch.value(row).map(|at| values.value(at))).collect();
-        let present: Vec<bool> = rows.iter().copied().flatten().collect();
-        let mut page = Vec::with_capacity(64 + present.len() / 8);
-        levels(rows.len(), present.len(), rows.iter().map(Option::is_some), &mut page);
-        page.extend(present.chunks(8).map(|bits| bits.iter().rev().fold(0, |byte, bit| byte << 1 | u8::from(*bit))));
-        self.page_counts.1 += 1;
-        self.finish_page(page, Encoding::PLAIN, rows.len(), rows.len() - present.len(), range)
+    /// Takes note of the values' range, and gives the dictionary up if values of this many bytes make it too large.
+    fn begin_batch(&mut self, range: &Range, bytes: usize) -> Result<()> {
+        self.range.include(range);
+        let Form::Dictionary(dictionary) = &mut self.form else { return Ok(()) };
+        // Perhaps most of the values are known already: only then is the size what was feared.
+        let feared = dictionary.bytes() + bytes > MAX_DICTIONARY;
+        if !feared || (dictionary.bytes() <= MAX_DICTIONARY / 2 && bytes <= 8 * MAX_DICTIONARY) {
+            return Ok(());
+        }
+        if let Some(bloom) = &mut self.bloom {
+            let mut filter = Sbbf::new_with_ndv_fpp(BLOOM_UNKNOWN, BLOOM_FPP)?;
+            dictionary.for_each(|value| filter.insert(value));
+            *bloom = Bloom::Filter(filter);
+        }
+        self.form = Form::Full(std::mem::replace(dictionary, Dictionary::texts()).without_index());
+        Ok(())
     }
 
-    fn finish_page(
-        &mut self,
-        page: Vec<u8>,
-        encoding: Encoding,
-        rows: usize,
-        nulls: usize,
-        range: Range,
-    ) -> Result<()> {
-        let uncompressed_size = page.len();
-        let buf = Bytes::from(compress(self.codec, &page).map_err(external)?);
+    fn finish_page(&mut self, page: RawPage, range: Range) -> Result<()> {
+        let RawPage { bytes, encoding, rows, values, nulls } = page;
+        let buf = Bytes::from(compress(self.codec, &bytes).map_err(external)?);
         let page = Page::DataPage {
             buf,
-            num_values: rows as u32,
+            num_values: values as u32,
             encoding,
             def_level_encoding: Encoding::RLE,
             rep_level_encoding: Encoding::RLE,
             statistics: None,
         };
-        let page = CompressedPage::new(page, uncompressed_size);
+        let page = CompressedPage::new(page, bytes.len());
         let spec = SerializedPageWriter::new(&mut self.pages).write_page(page)?;
         self.uncompressed += spec.uncompressed_size;
         self.offsets.append_row_count(rows as i64);
         self.offsets.append_offset_and_size(spec.offset as i64, spec.compressed_size as i32);
         if let Some(index) = &mut self.index {
             let (min, max) = range.bytes();
-            index.append(nulls == rows, min, max, nulls as i64, None);
+            index.append(nulls == values, min, max, nulls as i64, None);
         }
+        *self.page_counts.entry(encoding).or_default() += 1;
         self.rows += rows as u64;
+        self.values += values as u64;
         self.nulls += nulls as u64;
         Ok(())
     }
 
     /// The chunk's bytes, and what a row group must know of it.
-    pub fn close(self) -> Result<(Bytes, ColumnCloseResult)> {
+    pub fn close(mut self) -> Result<(Bytes, ColumnCloseResult)> {
         let mut chunk = TrackedWrite::new(Vec::new());
         let mut uncompressed = self.uncompressed;
-        let mut encodings = vec![Encoding::PLAIN, Encoding::RLE];
+        let mut encodings = BTreeSet::from([Encoding::RLE]);
+        encodings.extend(self.page_counts.keys());
         let mut stats = Vec::new();
-        let dictionary = self.dictionary.as_ref().filter(|_| self.page_counts.0 > 0);
+        let dictionary = self.dictionary().filter(|_| encodings.contains(&Encoding::RLE_DICTIONARY));
         if let Some(dictionary) = dictionary {
             let mut page = Vec::with_capacity(dictionary.bytes());
             dictionary.plain(&mut page);
@@ -261,49 +335,46 @@ impl ChunkWriter {
             let page = Page::DictionaryPage { buf, num_values, encoding: Encoding::PLAIN, is_sorted: false };
             let page = CompressedPage::new(page, uncompressed_size);
             uncompressed += SerializedPageWriter::new(&mut chunk).write_page(page)?.uncompressed_size;
-            encodings.push(Encoding::RLE_DICTIONARY);
             let encoding = Encoding::PLAIN;
+            encodings.insert(encoding);
             stats.push(PageEncodingStats { page_type: PageType::DICTIONARY_PAGE, encoding, count: 1 });
         }
-        for (encoding, count) in [(Encoding::RLE_DICTIONARY, self.page_counts.0), (Encoding::PLAIN, self.page_counts.1)]
-        {
-            if count > 0 {
-                stats.push(PageEncodingStats { page_type: PageType::DATA_PAGE, encoding, count });
-            }
+        for (&encoding, &count) in &self.page_counts {
+            stats.push(PageEncodingStats { page_type: PageType::DATA_PAGE, encoding, count });
         }
         let dictionary_len = chunk.bytes_written();
+        let has_dictionary = dictionary.is_some();
+        let bloom_filter = match self.bloom {
+            None => None,
+            Some(Bloom::OfDictionary) => {
+                let mut filter = Sbbf::new_with_ndv_fpp(dictionary.map_or(1, Dictionary::len) as u64, BLOOM_FPP)?;
+                if let Some(dictionary) = dictionary {
+                    dictionary.for_each(|value| filter.insert(value));
+                }
+                Some(filter)
+            }
+            Some(Bloom::Filter(ref mut filter)) => {
+                filter.fold_to_target_fpp(BLOOM_FPP);
+                Some(filter.clone())
+            }
+        };
         let mut bytes = chunk.into_inner()?;
         bytes.append(&mut self.pages.into_inner()?);
         let metadata = ColumnChunkMetaData::builder(self.column.clone())
             .set_compression(self.codec)
-            .set_encodings(encodings)
+            .set_encodings(encodings.into_iter().collect())
             .set_page_encoding_stats(stats)
             .set_total_compressed_size(bytes.len() as i64)
             .set_total_uncompressed_size(uncompressed as i64)
-            .set_num_values(self.rows as i64)
+            .set_num_values(self.values as i64)
             .set_data_page_offset(dictionary_len as i64)
-            .set_dictionary_page_offset(dictionary.map(|_| 0))
+            .set_dictionary_page_offset(has_dictionary.then_some(0))
             .set_statistics(self.range.statistics(self.nulls, self.column_type))
             .build()?;
         let mut offsets = self.offsets.build();
         for location in &mut offsets.page_locations {
             location.offset += dictionary_len as i64;
         }
-        let bloom_filter = match self.bloom {
-            None => None,
-            Some(Bloom::OfDictionary) => {
-                let distinct = self.dictionary.as_ref().map_or(0, Dictionary::len);
-                let mut filter = Sbbf::new_with_ndv_fpp(distinct.max(1) as u64, BLOOM_FPP)?;
-                if let Some(dictionary) = &self.dictionary {
-                    dictionary.for_each(|value| filter.insert(value));
-                }
-                Some(filter)
-            }
-            Some(Bloom::Filter(mut filter)) => {
-                filter.fold_to_target_fpp(BLOOM_FPP);
-                Some(filter)
-            }
-        };
         let close = ColumnCloseResult {
             bytes_written: bytes.len() as u64,
             rows_written: self.rows,
@@ -320,148 +391,7 @@ fn external(error: io::Error) -> ParquetError {
     ParquetError::External(Box::new(error))
 }
 
-impl Batch<'_> {
-    fn len(&self) -> usize {
-        self.keys.map_or(self.values.len(), <[i32]>::len)
-    }
-
-    /// The place of a row's value, `None` for NULL.
-    fn value(&self, row: usize) -> Option<usize> {
-        let at = match self.keys {
-            None => row,
-            Some(keys) => usize::try_from(keys[row]).ok()?,
-        };
-        self.values.is_valid(at).then_some(at)
-    }
-}
-
-fn text_bytes(values: &ArrayRef) -> usize {
-    match values.as_string_opt::<i32>() {
-        Some(texts) => texts.value_data().len() + 4 * texts.len(),
-        None => 8 * values.len(),
-    }
-}
-
-/// Bytes of a value in PLAIN encoding.
-fn value_bytes(values: &ArrayRef, at: usize) -> usize {
-    values.as_string_opt::<i32>().map_or(8, |texts| 4 + texts.value_length(at) as usize)
-}
-
-/// Definition levels with their length before them, as data pages of version 1 have it.
-fn levels(rows: usize, present: usize, is_present: impl Iterator<Item = bool>, out: &mut Vec<u8>) {
-    let start = out.len();
-    out.extend_from_slice(&[0; 4]);
-    if present == rows || present == 0 {
-        hybrid::run(i32::from(present > 0), rows, 1, out);
-    } else {
-        let levels: Vec<i32> = is_present.map(i32::from).collect();
-        hybrid::encode(&levels, 1, out);
-    }
-    let len = (out.len() - start - 4) as u32;
-    out[start..start + 4].copy_from_slice(&len.to_le_bytes());
-}
-
-impl Range {
-    /// Of the values that are there; every value of a batch belongs to some row.
-    fn of(values: &ArrayRef, column_type: ColumnType) -> Range {
-        fn ends<T: PartialOrd + Copy>(values: impl Iterator<Item = T>) -> Option<(T, T)> {
-            values.fold(None, |range, v| match range {
-                None => Some((v, v)),
-                Some((min, max)) => Some((if v < min { v } else { min }, if v > max { v } else { max })),
-            })
-        }
-        let range = match column_type {
-            ColumnType::Boolean => ends(values.as_boolean().iter().flatten()).map(|(a, b)| Range::Bool(a, b)),
-            ColumnType::Int32 => {
-                ends(values.as_primitive::<Int32Type>().iter().flatten()).map(|(a, b)| Range::I32(a, b))
-            }
-            ColumnType::Int64 => {
-                ends(values.as_primitive::<Int64Type>().iter().flatten()).map(|(a, b)| Range::I64(a, b))
-            }
-            _ => ends(values.as_string::<i32>().iter().flatten())
-                .map(|(a, b)| Range::Text(head(a.as_bytes()), head(b.as_bytes()))),
-        };
-        range.unwrap_or(Range::None)
-    }
-
-    fn include(&mut self, other: &Range) {
-        match (&mut *self, other) {
-            (_, Range::None) => {}
-            (Range::None, other) => *self = other.clone(),
-            (Range::Bool(min, max), Range::Bool(a, b)) => (*min, *max) = (*min & a, *max | b),
-            (Range::I32(min, max), Range::I32(a, b)) => (*min, *max) = ((*min).min(*a), (*max).max(*b)),
-            (Range::I64(min, max), Range::I64(a, b)) => (*min, *max) = ((*min).min(*a), (*max).max(*b)),
-            (Range::Text(min, max), Range::Text(a, b)) => {
-                if a < min {
-                    min.clone_from(a);
-                }
-                if b > max {
-                    max.clone_from(b);
-                }
-            }
-            _ => unreachable!("a column has one type"),
-        }
-    }
-
-    /// As the page index wants it.
-    fn bytes(&self) -> (Vec<u8>, Vec<u8>) {
-        match self {
-            Range::None => (Vec::new(), Vec::new()),
-            Range::Bool(min, max) => (vec![u8::from(*min)], vec![u8::from(*max)]),
-            Range::I32(min, max) => (min.to_le_bytes().to_vec(), max.to_le_bytes().to_vec()),
-            Range::I64(min, max) => (min.to_le_bytes().to_vec(), max.to_le_bytes().to_vec()),
-            Range::Text(min, max) => (min.clone(), max.clone()),
-        }
-    }
-
-    fn statistics(self, nulls: u64, column_type: ColumnType) -> Statistics {
-        match (self, column_type) {
-            (Range::Bool(min, max), _) => Statistics::boolean(Some(min), Some(max), None, Some(nulls), false),
-            (Range::I32(min, max), _) => Statistics::int32(Some(min), Some(max), None, Some(nulls), false),
-            (Range::I64(min, max), _) => Statistics::int64(Some(min), Some(max), None, Some(nulls), false),
-            (Range::Text(min, max), _) => {
-                // A prefix is never greater than the whole.
-                let least = ByteArray::from(prefix(&min).to_vec());
-                let greatest = increased(&max).map(ByteArray::from);
-                let statistics = ValueStatistics::new(Some(least), greatest, None, Some(nulls), false)
-                    .with_min_is_exact(min.len() <= STATISTICS_TEXT)
-                    .with_max_is_exact(max.len() <= STATISTICS_TEXT);
-                Statistics::from(statistics)
-            }
-            (Range::None, ColumnType::Boolean) => Statistics::boolean(None, None, None, Some(nulls), false),
-            (Range::None, ColumnType::Int32) => Statistics::int32(None, None, None, Some(nulls), false),
-            (Range::None, ColumnType::Int64) => Statistics::int64(None, None, None, Some(nulls), false),
-            (Range::None, _) => Statistics::byte_array(None, None, None, Some(nulls), false),
-        }
-    }
-}
-
-/// As much of a string as tells what its prefix is and that there is more: strings can be very long.
-fn head(text: &[u8]) -> Vec<u8> {
-    text[..text.len().min(STATISTICS_TEXT + 1)].to_vec()
-}
-
-/// A prefix whose last character is replaced by the next one is greater than the whole.
-fn increased(text: &[u8]) -> Option<Vec<u8>> {
-    let start = prefix(text);
-    if start.len() == text.len() {
-        return Some(text.to_vec());
-    }
-    let mut chars: Vec<char> = std::str::from_utf8(start).ok()?.chars().collect();
-    while let Some(last) = chars.pop() {
-        if let Some(next) = (last as u32 + 1..=last as u32 + 0x801).find_map(char::from_u32) {
-            chars.push(next);
-            return Some(chars.into_iter().collect::<String>().into_bytes());
-        }
-    }
-    None
-}
-
-/// At most [`STATISTICS_TEXT`] bytes, up to the end of a character.
-fn prefix(text: &[u8]) -> &[u8] {
-    if text.len() <= STATISTICS_TEXT {
-        return text;
-    }
-    let end = (0..=STATISTICS_TEXT).rev().find(|i| text[*i] & 0xc0 != 0x80).unwrap_or(0);
-    &text[..end]
+/// Bytes of strings in PLAIN encoding.
+fn text_bytes(texts: &StringArray) -> usize {
+    texts.value_data().len() + 4 * texts.len()
 }

@@ -1,21 +1,24 @@
 //! Distinct values of a column chunk, numbered as they come.
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Int32Type, Int64Type};
-use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray, StringArray};
-use foldhash::fast::FixedState;
-use hashbrown::{HashMap, HashTable};
 use std::hash::BuildHasher;
 
-/// The key of NULL.
-pub const NULL: i32 = -1;
+use foldhash::fast::FixedState;
+use hashbrown::{HashMap, HashTable};
 
 /// Distinct values of one type.
 #[derive(Debug)]
 pub enum Dictionary {
-    I32(HashMap<i32, i32, FixedState>, Vec<i32>),
-    I64(HashMap<i64, i32, FixedState>, Vec<i64>),
+    Numbers(Numbers),
     Text(Texts),
+}
+
+/// Distinct integers.
+#[derive(Debug)]
+pub struct Numbers {
+    keys: HashMap<i64, i32, FixedState>,
+    values: Vec<i64>,
+    /// Bytes of one in PLAIN encoding.
+    width: usize,
 }
 
 /// Distinct strings, one behind the other.
@@ -59,10 +62,18 @@ fn get<'b>(bytes: &'b [u8], ends: &[usize], key: i32) -> &'b [u8] {
 }
 
 impl Dictionary {
+    /// Of integers of so many bytes.
+    pub fn numbers(width: usize) -> Dictionary {
+        Dictionary::Numbers(Numbers { keys: HashMap::default(), values: Vec::new(), width })
+    }
+
+    pub fn texts() -> Dictionary {
+        Dictionary::Text(Texts::default())
+    }
+
     pub fn len(&self) -> usize {
         match self {
-            Dictionary::I32(_, values) => values.len(),
-            Dictionary::I64(_, values) => values.len(),
+            Dictionary::Numbers(numbers) => numbers.values.len(),
             Dictionary::Text(texts) => texts.ends.len(),
         }
     }
@@ -71,42 +82,55 @@ impl Dictionary {
         self.len() == 0
     }
 
-    /// Bytes of the dictionary page, and roughly of memory.
+    /// Bytes of the dictionary page.
     pub fn bytes(&self) -> usize {
         match self {
-            Dictionary::I32(_, values) => values.len() * 4,
-            Dictionary::I64(_, values) => values.len() * 8,
+            Dictionary::Numbers(numbers) => numbers.values.len() * numbers.width,
             Dictionary::Text(texts) => texts.bytes.len() + texts.ends.len() * 4,
         }
     }
 
-    /// The keys of an array's values, [`NULL`] for nulls. New values are added.
-    pub fn keys<'a>(&mut self, array: &'a ArrayRef) -> Vec<i32> {
+    /// Bytes of memory.
+    pub fn memory(&self) -> usize {
         match self {
-            Dictionary::I32(keys, values) => primitive_keys::<Int32Type>(array.as_primitive(), keys, values),
-            Dictionary::I64(keys, values) => primitive_keys::<Int64Type>(array.as_primitive(), keys, values),
+            // A byte of each slot tells whether it is taken; some slots are free.
+            Dictionary::Numbers(numbers) => numbers.values.capacity() * 8 + numbers.keys.capacity() * (16 + 1) * 8 / 7,
             Dictionary::Text(texts) => {
-                let array: &StringArray = array.as_string();
-                // Neighbours are often alike, and comparing is cheaper than hashing.
-                let mut last: Option<(&'a str, i32)> = None;
-                let mut key = |text: &'a str| match last {
-                    Some((before, key)) if text == before => key,
-                    _ => {
-                        let key = texts.key(text.as_bytes());
-                        last = Some((text, key));
-                        key
-                    }
-                };
-                array.iter().map(|text| text.map_or(NULL, &mut key)).collect()
+                texts.bytes.capacity() + texts.ends.capacity() * 8 + texts.table.capacity() * (4 + 1) * 8 / 7
             }
         }
+    }
+
+    /// Drops what finds the keys of values, when no more are asked for.
+    pub fn without_index(mut self) -> Dictionary {
+        match &mut self {
+            Dictionary::Numbers(numbers) => numbers.keys = HashMap::default(),
+            Dictionary::Text(texts) => texts.table = HashTable::default(),
+        }
+        self
+    }
+
+    /// The keys of numbers. New ones are added.
+    pub fn number_keys(&mut self, numbers: &[i64]) -> Vec<i32> {
+        let Dictionary::Numbers(Numbers { keys, values, .. }) = self else { unreachable!("a column has one type") };
+        runs(numbers.iter().copied(), |number| {
+            *keys.entry(number).or_insert_with(|| {
+                values.push(number);
+                (values.len() - 1) as i32
+            })
+        })
+    }
+
+    /// The keys of strings. New ones are added.
+    pub fn text_keys<'t>(&mut self, strings: impl Iterator<Item = &'t str>) -> Vec<i32> {
+        let Dictionary::Text(texts) = self else { unreachable!("a column has one type") };
+        runs(strings, |text| texts.key(text.as_bytes()))
     }
 
     /// Appends all values in PLAIN encoding: the dictionary page.
     pub fn plain(&self, out: &mut Vec<u8>) {
         match self {
-            Dictionary::I32(_, values) => values.iter().for_each(|v| out.extend_from_slice(&v.to_le_bytes())),
-            Dictionary::I64(_, values) => values.iter().for_each(|v| out.extend_from_slice(&v.to_le_bytes())),
+            Dictionary::Numbers(_) => self.for_each(|number| out.extend_from_slice(number)),
             Dictionary::Text(_) => self.for_each(|text| plain_text(text, out)),
         }
     }
@@ -114,35 +138,26 @@ impl Dictionary {
     /// Hands each value to `each` as the bytes that bloom filters hash.
     pub fn for_each(&self, mut each: impl FnMut(&[u8])) {
         match self {
-            Dictionary::I32(_, values) => values.iter().for_each(|v| each(&v.to_le_bytes())),
-            Dictionary::I64(_, values) => values.iter().for_each(|v| each(&v.to_le_bytes())),
+            Dictionary::Numbers(Numbers { values, width, .. }) => {
+                values.iter().for_each(|v| each(&v.to_le_bytes()[..*width]));
+            }
             Dictionary::Text(texts) => (0..texts.ends.len()).for_each(|key| each(texts.get(key as i32))),
         }
     }
+}
+
+/// The keys of values. Neighbours are often alike, and comparing is cheaper than hashing.
+fn runs<V: PartialEq + Copy>(values: impl Iterator<Item = V>, mut key: impl FnMut(V) -> i32) -> Vec<i32> {
+    let mut last: Option<(V, i32)> = None;
+    let find = |value: V| match last {
+        Some((before, key)) if value == before => key,
+        _ => last.insert((value, key(value))).1,
+    };
+    values.map(find).collect()
 }
 
 /// A string in PLAIN encoding.
 pub fn plain_text(text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&(text.len() as u32).to_le_bytes());
     out.extend_from_slice(text);
-}
-
-fn primitive_keys<T: ArrowPrimitiveType>(
-    array: &PrimitiveArray<T>,
-    keys: &mut HashMap<T::Native, i32, FixedState>,
-    values: &mut Vec<T::Native>,
-) -> Vec<i32>
-where
-    T::Native: std::hash::Hash + Eq,
-{
-    let mut key = |value: T::Native| {
-        *keys.entry(value).or_insert_with(|| {
-            values.push(value);
-            (values.len() - 1) as i32
-        })
-    };
-    if array.null_count() == array.len() {
-        return vec![NULL; array.len()];
-    }
-    array.iter().map(|value| value.map_or(NULL, &mut key)).collect()
 }

@@ -1,11 +1,14 @@
-//! A column encoder of our own for flat columns whose values many rows share (docs/performance.md).
+//! A column encoder of our own for all but maps and lists of numbers (docs/performance.md).
 //!
 //! The parquet crate hashes and compares the value of every row, also where it is given dictionaries. Here a batch's
-//! few distinct values are looked up, and rows are translated as integers: [`dictionary`] numbers values, [`hybrid`]
-//! writes numbers, [`compress`] compresses pages, and [`chunk`] makes a column chunk of them. Pages and metadata are
-//! serialized by the parquet crate.
+//! few distinct values are looked up, and rows are translated as integers: [`dictionary`] numbers values, [`hybrid`] and
+//! [`delta`] write numbers, [`levels`] tells which rows have one, [`range`] keeps the least and the greatest, [`compress`]
+//! compresses pages, and [`chunk`] makes a column chunk of them. Pages and metadata are serialized by the parquet crate.
 
 pub mod chunk;
 pub mod compress;
+pub mod delta;
 pub mod dictionary;
 pub mod hybrid;
+pub mod levels;
+pub mod range;

@@ -1,0 +1,121 @@
+//! Least and greatest values, as statistics and the page index have them.
+
+use arrow_array::StringArray;
+use parquet::data_type::ByteArray;
+use parquet::file::statistics::{Statistics, ValueStatistics};
+
+use crate::tables::column::ColumnType;
+
+/// Bytes of a string that statistics keep.
+const STATISTICS_TEXT: usize = 64;
+
+/// Least and greatest value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Range {
+    None,
+    Bool(bool, bool),
+    I32(i32, i32),
+    I64(i64, i64),
+    Text(Vec<u8>, Vec<u8>),
+}
+
+impl Range {
+    pub fn of_numbers(values: &[i64], column_type: ColumnType) -> Range {
+        let (Some(min), Some(max)) = (values.iter().min(), values.iter().max()) else { return Range::None };
+        match column_type {
+            ColumnType::Boolean => Range::Bool(*min != 0, *max != 0),
+            ColumnType::Int32 => Range::I32(*min as i32, *max as i32),
+            _ => Range::I64(*min, *max),
+        }
+    }
+
+    pub fn of_texts(texts: &StringArray) -> Range {
+        let mut texts = texts.iter().flatten();
+        let Some(first) = texts.next() else { return Range::None };
+        let (min, max) = texts.fold((first, first), |(min, max), text| (min.min(text), max.max(text)));
+        Range::Text(head(min.as_bytes()), head(max.as_bytes()))
+    }
+
+    pub fn include(&mut self, other: &Range) {
+        match (&mut *self, other) {
+            (_, Range::None) => {}
+            (Range::None, other) => *self = other.clone(),
+            (Range::Bool(min, max), Range::Bool(a, b)) => (*min, *max) = (*min & a, *max | b),
+            (Range::I32(min, max), Range::I32(a, b)) => (*min, *max) = ((*min).min(*a), (*max).max(*b)),
+            (Range::I64(min, max), Range::I64(a, b)) => (*min, *max) = ((*min).min(*a), (*max).max(*b)),
+            (Range::Text(min, max), Range::Text(a, b)) => {
+                if a < min {
+                    min.clone_from(a);
+                }
+                if b > max {
+                    max.clone_from(b);
+                }
+            }
+            _ => unreachable!("a column has one type"),
+        }
+    }
+
+    /// As the page index wants it.
+    pub fn bytes(&self) -> (Vec<u8>, Vec<u8>) {
+        match self {
+            Range::None => (Vec::new(), Vec::new()),
+            Range::Bool(min, max) => (vec![u8::from(*min)], vec![u8::from(*max)]),
+            Range::I32(min, max) => (min.to_le_bytes().to_vec(), max.to_le_bytes().to_vec()),
+            Range::I64(min, max) => (min.to_le_bytes().to_vec(), max.to_le_bytes().to_vec()),
+            Range::Text(min, max) => (min.clone(), max.clone()),
+        }
+    }
+
+    pub fn statistics(self, nulls: u64, column_type: ColumnType) -> Statistics {
+        match (self, column_type) {
+            (Range::Bool(min, max), _) => Statistics::boolean(Some(min), Some(max), None, Some(nulls), false),
+            (Range::I32(min, max), _) => Statistics::int32(Some(min), Some(max), None, Some(nulls), false),
+            (Range::I64(min, max), _) => Statistics::int64(Some(min), Some(max), None, Some(nulls), false),
+            (Range::Text(min, max), _) => {
+                // A prefix is never greater than the whole.
+                let least = ByteArray::from(prefix(&min).to_vec());
+                let greatest = increased(&max).map(ByteArray::from);
+                let statistics = ValueStatistics::new(Some(least), greatest, None, Some(nulls), false)
+                    .with_min_is_exact(min.len() <= STATISTICS_TEXT)
+                    .with_max_is_exact(max.len() <= STATISTICS_TEXT);
+                Statistics::from(statistics)
+            }
+            (Range::None, ColumnType::Boolean) => Statistics::boolean(None, None, None, Some(nulls), false),
+            (Range::None, ColumnType::Int32) => Statistics::int32(None, None, None, Some(nulls), false),
+            (Range::None, ColumnType::Int64 | ColumnType::Timestamp) => {
+                Statistics::int64(None, None, None, Some(nulls), false)
+            }
+            (Range::None, _) => Statistics::byte_array(None, None, None, Some(nulls), false),
+        }
+    }
+}
+
+/// As much of a string as tells what its prefix is and that there is more: strings can be very long.
+fn head(text: &[u8]) -> Vec<u8> {
+    text[..text.len().min(STATISTICS_TEXT + 1)].to_vec()
+}
+
+/// A prefix whose last character is replaced by the next one is greater than the whole.
+fn increased(text: &[u8]) -> Option<Vec<u8>> {
+    let start = prefix(text);
+    if start.len() == text.len() {
+        return Some(text.to_vec());
+    }
+    let mut chars: Vec<char> = std::str::from_utf8(start).ok()?.chars().collect();
+    while let Some(last) = chars.pop() {
+        if let Some(next) = (last as u32 + 1..=last as u32 + 0x801).find_map(char::from_u32) {
+            chars.push(next);
+            return Some(chars.into_iter().collect::<String>().into_bytes());
+        }
+    }
+    None
+}
+
+/// At most [`STATISTICS_TEXT`] bytes, up to the end of a character.
+fn prefix(text: &[u8]) -> &[u8] {
+    if text.len() <= STATISTICS_TEXT {
+        return text;
+    }
+    let end = (0..=STATISTICS_TEXT).rev().find(|i| text[*i] & 0xc0 != 0x80).unwrap_or(0);
+    &text[..end]
+}
