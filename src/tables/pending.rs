@@ -13,8 +13,8 @@ use crate::dataset::part::Rows;
 use crate::dataset::writer::Chunk;
 use crate::flatten::time::Date;
 
-/// Rows of a batch: as many as encode best (docs/performance.md).
-const BATCH_ROWS: usize = 16 << 10;
+/// Rows of a batch, which are those of a page: parquet's customary limit (docs/performance.md).
+const BATCH_ROWS: usize = 20_000;
 /// Rows of one table that may wait at a time, of all dates together. Batches of many dates are smaller than others, but a
 /// trace whose rows jump between hundreds of days must not come to a batch each.
 const MAX_WAITING: usize = 8 * BATCH_ROWS;
