@@ -129,6 +129,8 @@ pub struct RecordsByDate {
     all: Waited,
     /// Batches begun so far.
     batches: u64,
+    /// The date of the last batch that was full: its next one will probably be, too.
+    full: Option<Date>,
 }
 
 impl RecordsByDate {
@@ -136,7 +138,8 @@ impl RecordsByDate {
     pub fn batch(&mut self, date: Date, input: u32) -> &mut records::Batch {
         let waiting = self.waiting.entry(date).or_insert_with(|| {
             self.batches += 1;
-            Waiting { rows: records::Batch::new(self.batches), bytes: 0, inputs: BTreeSet::new() }
+            let rows = if self.full == Some(date) { BATCH_ROWS } else { 0 };
+            Waiting { rows: records::Batch::new(self.batches, rows), bytes: 0, inputs: BTreeSet::new() }
         });
         if waiting.inputs.last() != Some(&input) {
             waiting.inputs.insert(input);
@@ -150,6 +153,7 @@ impl RecordsByDate {
             waiting.bytes += bytes;
             self.all.add(bytes);
             if waiting.rows.rows.len() >= BATCH_ROWS || waiting.bytes >= ready.batch_bytes {
+                self.full = Some(date);
                 self.flush_date(date, ready);
             } else if self.all.is_full(ready.batch_bytes) {
                 self.flush(ready);

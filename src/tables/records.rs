@@ -266,8 +266,9 @@ pub fn columns() -> Vec<ColumnInfo> {
 }
 
 impl Batch {
-    pub fn new(number: u64) -> Batch {
-        Batch { number, ..Batch::default() }
+    /// A batch that will probably have this many rows.
+    pub fn new(number: u64, rows: usize) -> Batch {
+        Batch { number, rows: Vec::with_capacity(rows), ..Batch::default() }
     }
 
     /// The values of the column at `index`.

@@ -1,7 +1,7 @@
 //! The RLE/bit-packing hybrid of definition levels and dictionary keys (Parquet format, Encodings.md, RLE = 3).
 
-/// Shorter runs cost more as runs than as packed bits.
-const MIN_RUN: usize = 8;
+/// Values are packed in groups of this many; a group of one value begins a run.
+const GROUP: usize = 8;
 
 /// Bits that hold every number up to `max`.
 pub fn width(max: u32) -> u32 {
@@ -13,17 +13,18 @@ pub fn encode(values: &[i32], width: u32, out: &mut Vec<u8>) {
     // Where the values begin that are neither in a run nor packed yet.
     let mut waiting = 0;
     let mut at = 0;
-    while at < values.len() {
-        let value = values[at];
-        let end = at + 1 + values[at + 1..].iter().take_while(|v| **v == value).count();
-        // Packed values come in groups of eight, so a run first fills up the group before it.
-        let fill = (at - waiting).next_multiple_of(8) - (at - waiting);
-        if end - at >= fill + MIN_RUN {
-            pack(&values[waiting..at + fill], width, out);
-            run(value, end - at - fill, width, out);
-            waiting = end;
+    while let Some(group) = values.get(at..at + GROUP) {
+        let value = group[0];
+        // No early end: all at once is faster than one after the other.
+        if group.iter().fold(0, |differ, v| differ | (v ^ value)) != 0 {
+            at += GROUP;
+            continue;
         }
-        at = end;
+        let len = GROUP + values[at + GROUP..].iter().take_while(|v| **v == value).count();
+        pack(&values[waiting..at], width, out);
+        run(value, len, width, out);
+        at += len;
+        waiting = at;
     }
     pack(&values[waiting..], width, out);
 }
@@ -39,7 +40,7 @@ fn pack(values: &[i32], width: u32, out: &mut Vec<u8>) {
     if values.is_empty() {
         return;
     }
-    let groups = values.len().div_ceil(8);
+    let groups = values.len().div_ceil(GROUP);
     varint((groups as u64) << 1 | 1, out);
     let end = out.len() + groups * width as usize;
     out.reserve(groups * width as usize + 8);
