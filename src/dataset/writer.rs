@@ -42,7 +42,7 @@ impl Limits {
         Limits {
             group_rows: 500_000,
             group_bytes: (64 << 20).min(memory / 16),
-            open_bytes: memory / 12,
+            open_bytes: memory / 16,
             file_bytes: 256 << 20,
             // Well below the usual limit of 1,024 open files.
             open_files: 500,

@@ -1,7 +1,6 @@
 //! `files`: every export of a file.
 
 use std::borrow::Cow;
-use std::fmt::Write;
 
 use super::column::Get::{Seq, Str, Time};
 use super::column::{Column, column};
@@ -33,9 +32,7 @@ pub const COLUMNS: &[Column<Row>] = &[
 
 /// Bytes as lower-case hex digits.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |n: u8| char::from(DIGITS[usize::from(n)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
