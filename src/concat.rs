@@ -25,7 +25,7 @@ use crate::trace::codec::Codec;
 use crate::trace::container::{FileHeader, GapCause, Step, Walk};
 use crate::trace::decode::Cursor;
 use crate::trace::reader::{BLOCK_LIMIT, Blocks, Item};
-use crate::trace::records::Record;
+use crate::trace::records::{Event, Record};
 use crate::trace::transcode::Transcoder;
 use crate::trace::write::ContainerWriter;
 use target::Schemas;
@@ -185,7 +185,8 @@ fn begins_with_header(path: &Path, file: Arc<File>, size: u64, header: &FileHead
             Some(Item::Damage(damage)) => return Err(damaged(path, damage.offset, &damage.message)),
             Some(Item::Block(_)) if buffer.is_empty() => {}
             Some(Item::Block(block)) => {
-                let first = Record::decode(&mut Cursor::new(&buffer), &header.schema, &header.branches);
+                let mut event = Event::default();
+                let first = Record::decode(&mut Cursor::new(&buffer), &header.schema, &header.branches, &mut event);
                 return match first {
                     Ok(record) => Ok(matches!(record, Record::Header(_))),
                     Err(e) => Err(damaged(path, block.offset, &e.to_string())),

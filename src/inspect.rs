@@ -157,7 +157,7 @@ impl Inspector<'_> {
                 let name = container.name.as_ref().filter(|n| !n.is_empty()).or(container.id.as_ref());
                 inspection.containers.extend(name.map(|n| n.to_string()));
             }
-            Record::Event(kind, event) => inspection.time(*kind, event),
+            Record::Event(_, event) => inspection.time(event),
             Record::Process(_) | Record::File(_) | Record::Unknown(_) => {}
         }
         if let Some(trace) = inspection.headers.last_mut() {
@@ -183,8 +183,8 @@ impl Inspection {
         });
     }
 
-    fn time(&mut self, kind: EventKind, event: &Event) {
-        for time in [event.ts, event.end_ts.filter(|_| kind.is_flow())].into_iter().flatten() {
+    fn time(&mut self, event: &Event) {
+        for time in [event.ts(), event.end_ts()].into_iter().flatten() {
             self.first_ts_uts = Some(self.first_ts_uts.map_or(time, |t| t.min(time)));
             self.last_ts_uts = Some(self.last_ts_uts.map_or(time, |t| t.max(time)));
         }

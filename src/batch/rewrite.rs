@@ -24,7 +24,7 @@ impl Rows for Batch {
         self.0.num_rows()
     }
 
-    fn column(&self, index: usize) -> ColumnData {
+    fn column(&self, index: usize) -> ColumnData<'_> {
         Values::from(self.0.column(index)).into()
     }
 }

@@ -243,8 +243,9 @@ fn trace_date(header: &FileHeader, first: &Record, rest: &[u8], ahead: impl FnOn
         return Ok(date);
     }
     let mut cur = Cursor::new(rest);
+    let mut event = Event::default();
     while !cur.is_at_end() {
-        match Record::decode(&mut cur, &header.schema, &header.branches) {
+        match Record::decode(&mut cur, &header.schema, &header.branches, &mut event) {
             Ok(Record::Header(_)) => return Ok(fallback.unwrap_or_default()),
             Ok(record) => {
                 if let Some(date) = look(&record, &mut fallback) {
@@ -272,10 +273,7 @@ fn trace_date(header: &FileHeader, first: &Record, rest: &[u8], ahead: impl FnOn
 
 fn look(record: &Record, fallback: &mut Option<Date>) -> Option<Date> {
     let ts = match record {
-        Record::Event(kind, Event { ts, end_ts, .. }) => {
-            let time = if kind.is_flow() { end_ts.or(*ts) } else { *ts };
-            return time.map(Date::of);
-        }
+        Record::Event(_, event) => return event.end_ts().or(event.ts()).map(Date::of),
         Record::Pod(pod) => pod.ts,
         Record::Process(process) => process.ts,
         Record::File(file) => file.ts,

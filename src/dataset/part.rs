@@ -50,7 +50,7 @@ pub trait Rows: Send + Sync {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    fn column(&self, index: usize) -> ColumnData;
+    fn column(&self, index: usize) -> ColumnData<'_>;
 }
 
 /// How all part files of a table are encoded.
@@ -300,7 +300,7 @@ fn range(data: &ColumnData) -> Option<(i64, i64)> {
 }
 
 fn encode(writers: &mut [ArrowColumnWriter], field: &Field, data: &ColumnData) -> parquet::errors::Result<()> {
-    let Values::Array(array) = &data.values else { unreachable!("numbers have a writer of their own") };
+    let Values::Array(array) = &data.values else { unreachable!("all else has a writer of its own") };
     for (writer, leaf) in writers.iter_mut().zip(compute_leaves(field, array)?) {
         writer.write(&leaf)?;
     }

@@ -7,10 +7,9 @@ use super::opflags;
 use super::time::Date;
 use crate::k8s::expand::{self, ItemRow, KubernetesEvent, PortRow, Warning};
 use crate::tables::pending::Pending;
-use crate::tables::records::Row;
 use crate::tables::schema::TableId;
 use crate::trace::reader::Place;
-use crate::trace::records::{Event, EventKind};
+use crate::trace::records::{Event, EventKind, Number};
 
 /// Where the rows of an event go.
 pub struct Target<'t> {
@@ -69,17 +68,17 @@ impl Target<'_> {
         entities: &mut Entities,
         place: Place,
         kind: EventKind,
-        event: Event,
+        event: &Event,
         k8s: Option<Arc<KubernetesEvent>>,
     ) -> i64 {
         self.rows[TableId::Records as usize] += 1;
-        let process = entities.process(event.proc_oid.as_ref());
+        let process = entities.process(event.process.as_ref());
         let of_process = |refer: &mut dyn FnMut(Index) -> Ref| process.index().map_or(Ref::Absent, refer);
         let parent = of_process(&mut |p| entities.parent(p));
         let container = of_process(&mut |p| entities.process_container(p));
         let pod = container.index().map_or(Ref::Absent, |c| entities.pod(c));
-        let file = entities.file(event.file_oid.as_ref());
-        let new_file = entities.file(event.new_file_oid.as_ref());
+        let file = entities.file(event.file.as_ref());
+        let new_file = entities.file(event.new_file.as_ref());
         let all = [process, parent, container, pod, file, new_file];
         let dangling = all.iter().filter(|r| **r == Ref::Dangling).count() as i64;
 
@@ -102,30 +101,10 @@ impl Target<'_> {
         let k8s = k8s.map(|k8s| batch.k8s.add(k8s));
         batch.k8s.push(k8s);
         batch.kinds.push(Some(kind));
-        batch.ops.push(event.op_flags.or_else(|| opflags::flag(event.op_name.as_deref()?)));
-        batch.sips.push(event.sip);
-        batch.dips.push(event.dip);
-
-        let is_flow = kind.is_flow();
-        batch.rows.push(Row {
-            record_no: place.record_no as i64,
-            ret: event.ret,
-            ts: event.ts,
-            end_ts: event.end_ts.filter(|_| is_flow),
-            tid: event.tid,
-            fd: event.fd,
-            open_flags: event.open_flags,
-            proto: event.proto,
-            sport: event.sport,
-            dport: event.dport,
-            rbytes: event.rbytes,
-            rops: event.rops,
-            wbytes: event.wbytes,
-            wops: event.wops,
-            threads_cloned: event.threads_cloned,
-            threads_exited: event.threads_exited,
-            clone_errors: event.clone_errors,
-        });
+        batch.ops.push(event.int(Number::OpFlags).or_else(|| opflags::flag(event.op_name.as_deref()?)));
+        batch.sips.push(event.get(Number::Sip));
+        batch.dips.push(event.get(Number::Dip));
+        batch.push(place.record_no as i64, &event.numbers);
         pending.records.pushed(self.date, place.size, &mut pending.ready);
         dangling
     }

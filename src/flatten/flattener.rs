@@ -329,7 +329,7 @@ impl Flattener {
             Record::Pod(mut pod) => {
                 counts.pods += 1;
                 let services = pod.services.take().unwrap_or_default();
-                let pod = Arc::new(Pod::new(record_no, pod));
+                let pod = Arc::new(Pod::new(record_no, *pod));
                 entities.add_pod(pod.clone());
                 let mut ports = pod_service_ports::rows(&trace.info, &pod, &services);
                 for row in ports.by_ref().take(MAX_POD_PORTS) {
@@ -348,7 +348,7 @@ impl Flattener {
             }
             Record::Container(container) => {
                 counts.containers += 1;
-                let container = Arc::new(Container::new(record_no, container));
+                let container = Arc::new(Container::new(record_no, *container));
                 let at = entities.add_container(container.clone());
                 let pod = pod_of(entities, Some(at));
                 rows[TableId::Containers as usize] += 1;
@@ -357,7 +357,7 @@ impl Flattener {
             }
             Record::Process(process) => {
                 counts.processes += 1;
-                let process = Arc::new(Process::new(record_no, process));
+                let process = Arc::new(Process::new(record_no, *process));
                 let at = entities.add_process(process.clone());
                 let ancestors = entities.ancestors(at);
                 let container = entities.process_container(at).index();
@@ -370,7 +370,7 @@ impl Flattener {
             }
             Record::File(file) => {
                 counts.files += 1;
-                let file = Arc::new(File::new(record_no, file));
+                let file = Arc::new(File::new(record_no, *file));
                 entities.add_file(file.clone());
                 let container = entities.container(file.container_id.as_ref()).index();
                 let container = container.map(|c| entities.containers.get(c).entity.clone());
@@ -380,18 +380,18 @@ impl Flattener {
             }
             Record::Event(kind, event) => {
                 *counts.event(kind) += 1;
-                for time in [event.ts, event.end_ts.filter(|_| kind.is_flow())].into_iter().flatten() {
+                for time in [event.ts(), event.end_ts()].into_iter().flatten() {
                     trace.row.first_ts = Some(trace.row.first_ts.map_or(time, |t| t.min(time)));
                     trace.row.last_ts = Some(trace.row.last_ts.map_or(time, |t| t.max(time)));
                 }
-                if !self.window.contains(event.ts) {
+                if !self.window.contains(event.ts()) {
                     trace.row.filtered += 1;
                     return;
                 }
-                let date = event.ts.map_or(date, Date::of);
+                let date = event.ts().map_or(date, Date::of);
                 let mut target = Target { trace: &trace.info, rows, pending, input: index, date };
                 let (k8s, warnings) = match kind {
-                    EventKind::K8sEvent => target.push_kubernetes(record_no, &event),
+                    EventKind::K8sEvent => target.push_kubernetes(record_no, event),
                     _ => (None, Vec::new()),
                 };
                 trace.row.dangling += target.push_event(entities, place, kind, event, k8s);

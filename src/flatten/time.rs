@@ -29,6 +29,11 @@ impl fmt::Display for Date {
     }
 }
 
+/// Nanoseconds as microseconds, floored.
+pub fn micros(nanos: i64) -> i64 {
+    nanos.div_euclid(1_000)
+}
+
 /// A time as ISO 8601 in UTC with all nine digits of its fraction.
 pub fn iso(nanos: i64) -> String {
     DateTime::from_timestamp_nanos(nanos).format("%Y-%m-%dT%H:%M:%S%.9fZ").to_string()

@@ -9,7 +9,7 @@ use crate::flatten::entities::{Container, Entities, File, Pod, Process, Str};
 use crate::flatten::time::iso;
 use crate::flatten::{net, opflags};
 use crate::text::Escaped;
-use crate::trace::records::{Event, EventKind, Record};
+use crate::trace::records::{Event, EventKind, Number, Record};
 
 /// An event or flow, flattened as far as a line has room.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -43,34 +43,34 @@ impl Flat {
         let entities = &mut self.0;
         match record {
             Record::Header(_) => drop(std::mem::take(entities)),
-            Record::Pod(pod) => drop(entities.add_pod(Arc::new(Pod::new(record_no, pod)))),
-            Record::Container(c) => drop(entities.add_container(Arc::new(Container::new(record_no, c)))),
-            Record::Process(process) => drop(entities.add_process(Arc::new(Process::new(record_no, process)))),
-            Record::File(file) => drop(entities.add_file(Arc::new(File::new(record_no, file)))),
+            Record::Pod(pod) => drop(entities.add_pod(Arc::new(Pod::new(record_no, *pod)))),
+            Record::Container(c) => drop(entities.add_container(Arc::new(Container::new(record_no, *c)))),
+            Record::Process(process) => drop(entities.add_process(Arc::new(Process::new(record_no, *process)))),
+            Record::File(file) => drop(entities.add_file(Arc::new(File::new(record_no, *file)))),
             Record::Unknown(_) => {}
-            Record::Event(kind, event) => return Some(self.event(record_no, kind, &event)),
+            Record::Event(kind, event) => return Some(self.event(record_no, kind, event)),
         }
         None
     }
 
     fn event(&mut self, record_no: i64, kind: EventKind, event: &Event) -> FlatEvent {
         let entities = &mut self.0;
-        let process = entities.process(event.proc_oid.as_ref()).index();
+        let process = entities.process(event.process.as_ref()).index();
         let container = process.and_then(|p| entities.process_container(p).index());
         let pod = container.and_then(|c| entities.pod(c).index()).map(|p| entities.pods.get(p).entity.clone());
         let container = container.map(|c| entities.containers.get(c).entity.clone());
         let process = process.map(|p| entities.processes.get(p).entity.clone());
         let own = |text: Option<&Str>| text.map(|t| t.to_string());
-        let flags = event.op_flags.or_else(|| opflags::flag(event.op_name.as_deref()?));
+        let flags = event.int(Number::OpFlags).or_else(|| opflags::flag(event.op_name.as_deref()?));
         FlatEvent {
             record_no,
-            ts_uts: event.ts,
+            ts_uts: event.ts(),
             kind: kind.code(),
             ops: match kind {
                 EventKind::K8sEvent => event.action.iter().map(|a| a.to_string()).collect(),
                 _ => opflags::names(flags.unwrap_or(0)).into_iter().map(String::from).collect(),
             },
-            pid: event.proc_oid.as_ref().and_then(|oid| oid.hpid),
+            pid: event.process.as_ref().and_then(|oid| oid.hpid),
             exe: process.as_ref().and_then(|p| own(p.exe.as_ref())),
             args: process.as_ref().and_then(|p| own(p.args.as_ref())).filter(|a| !a.is_empty()),
             container: container.and_then(|c| own(c.name.as_ref().or(c.id.as_ref()))),
@@ -79,7 +79,7 @@ impl Flat {
                 format!("{}/{}", text(p.namespace.as_ref()), text(p.name.as_ref()))
             }),
             resource: resource(entities, kind, event),
-            ret: event.ret,
+            ret: event.int(Number::Ret),
         }
     }
 }
@@ -88,24 +88,25 @@ fn resource(entities: &Entities, kind: EventKind, event: &Event) -> Option<Strin
     if kind == EventKind::K8sEvent {
         return event.kind.as_ref().map(|k| k.to_string());
     }
-    if event.sip.is_some() || event.dip.is_some() {
-        let end = |ip: Option<i64>, port: Option<i32>| {
-            let ip = ip.map_or("?".into(), net::dotted);
-            format!("{ip}:{}", port.unwrap_or(0))
+    if event.get(Number::Sip).is_some() || event.get(Number::Dip).is_some() {
+        let end = |ip: Number, port: Number| {
+            let ip = event.get(ip).map_or("?".into(), net::dotted);
+            format!("{ip}:{}", event.get(port).unwrap_or(0))
         };
-        let proto = match event.proto {
+        let proto = match event.get(Number::Proto) {
             Some(6) => " tcp".to_owned(),
             Some(17) => " udp".to_owned(),
             Some(other) => format!(" protocol {other}"),
             None => String::new(),
         };
-        return Some(format!("{} -> {}{proto}", end(event.sip, event.sport), end(event.dip, event.dport)));
+        let (source, destination) = (end(Number::Sip, Number::Sport), end(Number::Dip, Number::Dport));
+        return Some(format!("{source} -> {destination}{proto}"));
     }
     let path = |oid: Option<&[u8; 20]>| {
         let file = entities.file(oid).index()?;
         entities.files.get(file).entity.path.as_ref().map(|p| p.to_string())
     };
-    match (path(event.file_oid.as_ref()), path(event.new_file_oid.as_ref())) {
+    match (path(event.file.as_ref()), path(event.new_file.as_ref())) {
         (Some(old), Some(new)) => Some(format!("{old} -> {new}")),
         (old, new) => old.or(new),
     }

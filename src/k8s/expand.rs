@@ -76,7 +76,7 @@ pub fn expand(trace: &Arc<Trace>, record_no: i64, event: &Event, rows: &mut dyn 
     let event = Arc::new(KubernetesEvent {
         trace: trace.clone(),
         record_no,
-        ts: event.ts,
+        ts: event.ts(),
         action: copy(event.action.as_deref()),
         kind: copy(event.kind.as_deref()),
         message: message.map(Arc::from),

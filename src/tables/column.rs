@@ -9,6 +9,8 @@ use arrow_array::types::{Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef, ArrowPrimitiveType};
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
 
+use crate::flatten::time::micros;
+
 /// The types that columns have: those that DuckDB, Spark and every warehouse read alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnType {
@@ -65,32 +67,36 @@ pub const fn column<R: ?Sized>(
 
 /// The values of one column in a batch.
 #[derive(Debug, Clone)]
-pub struct ColumnData {
+pub struct ColumnData<'r> {
     /// Which of the values each row has, where rows share them; otherwise there is a value for each row.
     pub keys: Option<Arc<Keys>>,
     /// With keys, each belongs to some row; they may repeat.
-    pub values: Values,
+    pub values: Values<'r>,
 }
 
-/// Values of a column.
+/// Values of a column, which may be borrowed from the rows.
 #[derive(Debug, Clone)]
-pub enum Values {
+pub enum Values<'r> {
     /// Integers, truth values (0 and 1) and times.
-    Numbers(Numbers),
-    /// Strings, lists and maps.
+    Numbers(Numbers<'r>),
+    Texts(Texts<'r>),
+    /// Lists and maps.
     Array(ArrayRef),
 }
 
+/// Strings, some of which may be NULL.
+pub type Texts<'r> = Vec<Option<Cow<'r, str>>>;
+
 /// Numbers, some of which may be NULL.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Numbers {
+pub struct Numbers<'r> {
     /// Those that are there, in order.
-    pub values: Vec<i64>,
+    pub values: Cow<'r, [i64]>,
     /// Whether each is there.
     pub present: Vec<bool>,
 }
 
-impl FromIterator<Option<i64>> for Numbers {
+impl FromIterator<Option<i64>> for Numbers<'_> {
     fn from_iter<T: IntoIterator<Item = Option<i64>>>(numbers: T) -> Self {
         let numbers = numbers.into_iter();
         let len = numbers.size_hint().0;
@@ -99,7 +105,7 @@ impl FromIterator<Option<i64>> for Numbers {
             present.push(number.is_some());
             values.extend(number);
         }
-        Numbers { values, present }
+        Numbers { values: values.into(), present }
     }
 }
 
@@ -131,18 +137,19 @@ impl Keys {
     }
 }
 
-impl From<Values> for ColumnData {
-    fn from(values: Values) -> Self {
+impl<'r> From<Values<'r>> for ColumnData<'r> {
+    fn from(values: Values<'r>) -> Self {
         ColumnData { keys: None, values }
     }
 }
 
-impl ColumnData {
+impl ColumnData<'_> {
     /// Rows of the batch.
     pub fn len(&self) -> usize {
         match (&self.keys, &self.values) {
             (Some(keys), _) => keys.rows.len(),
             (None, Values::Numbers(numbers)) => numbers.present.len(),
+            (None, Values::Texts(texts)) => texts.len(),
             (None, Values::Array(array)) => array.len(),
         }
     }
@@ -152,9 +159,9 @@ impl ColumnData {
     }
 }
 
-impl From<&ArrayRef> for Values {
-    fn from(array: &ArrayRef) -> Self {
-        fn numbers<T: ArrowPrimitiveType<Native: Into<i64>>>(array: &ArrayRef) -> Values {
+impl<'r> From<&'r ArrayRef> for Values<'r> {
+    fn from(array: &'r ArrayRef) -> Self {
+        fn numbers<'r, T: ArrowPrimitiveType<Native: Into<i64>>>(array: &ArrayRef) -> Values<'r> {
             Values::Numbers(array.as_primitive::<T>().iter().map(|v| v.map(Into::into)).collect())
         }
         match array.data_type() {
@@ -162,6 +169,7 @@ impl From<&ArrayRef> for Values {
             DataType::Int32 => numbers::<Int32Type>(array),
             DataType::Int64 => numbers::<Int64Type>(array),
             DataType::Timestamp(..) => numbers::<TimestampMicrosecondType>(array),
+            DataType::Utf8 => Values::Texts(array.as_string::<i32>().iter().map(|v| v.map(Cow::Borrowed)).collect()),
             _ => Values::Array(array.clone()),
         }
     }
@@ -199,6 +207,16 @@ fn element(data_type: DataType) -> Arc<Field> {
     Arc::new(Field::new("element", data_type, true))
 }
 
+impl Get<i64> {
+    /// The values of a column of numbers that are there already.
+    pub fn take<'r>(&self, numbers: &'r [i64]) -> Cow<'r, [i64]> {
+        match self {
+            Get::Time(_) => numbers.iter().copied().map(micros).collect(),
+            _ => numbers.into(),
+        }
+    }
+}
+
 impl<R: ?Sized> Get<R> {
     pub fn column_type(&self) -> ColumnType {
         match self {
@@ -219,21 +237,16 @@ impl<R: ?Sized> Get<R> {
     }
 
     /// The column's values in `rows`.
-    pub fn build<'r>(&self, rows: impl ExactSizeIterator<Item = &'r R>) -> Values
+    pub fn build<'r>(&self, rows: impl ExactSizeIterator<Item = &'r R>) -> Values<'r>
     where
         R: 'r,
     {
-        let len = rows.len();
         Values::Array(match self {
             Get::Bool(get) => return Values::Numbers(rows.map(|r| get(r).map(i64::from)).collect()),
             Get::I32(get) => return Values::Numbers(rows.map(|r| get(r).map(i64::from)).collect()),
             Get::I64(get) | Get::Seq(get) => return Values::Numbers(rows.map(get).collect()),
-            Get::Time(get) => return Values::Numbers(rows.map(|r| get(r).map(|ns| ns.div_euclid(1_000))).collect()),
-            Get::Str(get) => {
-                let mut b = StringBuilder::with_capacity(len, len * 8);
-                rows.for_each(|r| b.append_option(get(r)));
-                Arc::new(b.finish())
-            }
+            Get::Time(get) => return Values::Numbers(rows.map(|r| get(r).map(micros)).collect()),
+            Get::Str(get) => return Values::Texts(rows.map(get).collect()),
             Get::StrList(get) => {
                 let mut b = ListBuilder::new(StringBuilder::new()).with_field(element(DataType::Utf8));
                 rows.for_each(|r| match get(r) {

@@ -66,17 +66,17 @@ impl<R: Send + Sync> Rows for RowsOf<R> {
         self.rows.len()
     }
 
-    fn column(&self, index: usize) -> ColumnData {
+    fn column(&self, index: usize) -> ColumnData<'_> {
         self.columns[index].get.build(self.rows.iter()).into()
     }
 }
 
 impl Rows for records::Batch {
     fn len(&self) -> usize {
-        self.rows.len()
+        records::Batch::len(self)
     }
 
-    fn column(&self, index: usize) -> ColumnData {
+    fn column(&self, index: usize) -> ColumnData<'_> {
         records::Batch::column(self, index)
     }
 }
@@ -152,7 +152,7 @@ impl RecordsByDate {
         if let Some(waiting) = self.waiting.get_mut(&date) {
             waiting.bytes += bytes;
             self.all.add(bytes);
-            if waiting.rows.rows.len() >= BATCH_ROWS || waiting.bytes >= ready.batch_bytes {
+            if waiting.rows.len() >= BATCH_ROWS || waiting.bytes >= ready.batch_bytes {
                 self.full = Some(date);
                 self.flush_date(date, ready);
             } else if self.all.is_full(ready.batch_bytes) {
@@ -163,7 +163,7 @@ impl RecordsByDate {
 
     fn flush_date(&mut self, date: Date, ready: &mut Ready) {
         if let Some(Waiting { rows, inputs, bytes }) = self.waiting.remove(&date) {
-            self.all.remove(rows.rows.len(), bytes);
+            self.all.remove(rows.len(), bytes);
             ready.chunks.push(Chunk { table: TableId::Records, date, inputs, rows: Box::new(rows) });
         }
     }

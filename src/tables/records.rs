@@ -11,37 +11,16 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use super::column::Get::{Bool, I32, I64, Seq, Str, StrList, Time};
-use super::column::{Column, ColumnData, Keys, column};
+use super::column::{Column, ColumnData, Keys, Numbers, Values, column};
 use super::entity_row::{list, text};
 use super::schema::ColumnInfo;
 use crate::flatten::entities::{self, Container, File, Latest, Pod, Process, Trace};
 use crate::flatten::{net, opflags};
 use crate::k8s::expand::KubernetesEvent;
+use crate::trace::event::{self, Number};
 use crate::trace::records::EventKind;
 
 pub const DOC: &str = "an event or flow (PE, FE, NE, PF, FF, NF, KE), flattened with all that it refers to";
-
-/// The values that belong to the row itself.
-#[derive(Debug, Default)]
-pub struct Row {
-    pub record_no: i64,
-    pub ret: Option<i32>,
-    pub ts: Option<i64>,
-    pub end_ts: Option<i64>,
-    pub tid: Option<i64>,
-    pub fd: Option<i32>,
-    pub open_flags: Option<i32>,
-    pub proto: Option<i32>,
-    pub sport: Option<i32>,
-    pub dport: Option<i32>,
-    pub rbytes: Option<i64>,
-    pub rops: Option<i64>,
-    pub wbytes: Option<i64>,
-    pub wops: Option<i64>,
-    pub threads_cloned: Option<i64>,
-    pub threads_exited: Option<i64>,
-    pub clone_errors: Option<i64>,
-}
 
 /// Values that many rows share: each once, and for each row the place of its value, or -1.
 #[derive(Debug)]
@@ -70,7 +49,7 @@ impl<E> Role<E> {
         self.keys.push(key.unwrap_or(-1));
     }
 
-    fn column(&self, column: &Column<E>) -> ColumnData {
+    fn column(&self, column: &Column<E>) -> ColumnData<'_> {
         let keys = self.shared.get_or_init(|| Arc::new(Keys::new(self.keys.clone()))).clone();
         ColumnData { keys: Some(keys), values: column.get.build(self.values.iter()) }
     }
@@ -126,7 +105,11 @@ impl<E: Hash + Eq + Copy> Distinct<E> {
 pub struct Batch {
     /// Distinguishes batches, so that entities know whether they are in this one. Starts at 1.
     pub number: u64,
-    pub rows: Vec<Row>,
+    record_nos: Vec<i64>,
+    /// Which numbers each row has, see [`Number::bit`].
+    present: Vec<u32>,
+    /// Those that the rows have, one behind the other.
+    numbers: [Vec<i64>; Number::COUNT],
     pub traces: Role<Arc<Trace>>,
     pub processes: Role<Arc<Process>>,
     pub parents: Role<Arc<Process>>,
@@ -143,7 +126,9 @@ pub struct Batch {
 
 /// Where a column's values come from: the row, or something that many rows share.
 enum Source {
-    Row(Column<Row>),
+    RecordNo(Column<i64>),
+    /// A number of the event itself.
+    Number(Number, Column<i64>),
     /// The state of the process, or of the file where there is no process (as in the reference).
     State(Column<Option<entities::Str>>),
     Trace(Column<Arc<Trace>>),
@@ -162,21 +147,30 @@ enum Source {
 
 use Source as S;
 
+// The numbers of events are columns already; these only say of which type.
+fn some(number: &i64) -> Option<i64> {
+    Some(*number)
+}
+
+fn int(number: &i64) -> Option<i32> {
+    i32::try_from(*number).ok()
+}
+
 const COLUMNS: &[Source] = &[
     S::Trace(column("trace_id", "", Str(|t| Some((&*t.id).into())), "the trace: input hash and header ordinal")),
-    S::Row(column("record_no", "", Seq(|r| Some(r.record_no)), "ordinal of the record in its file")),
+    S::RecordNo(column("record_no", "", Seq(some), "ordinal of the record in its file")),
     S::Kind(column("type", "type", Str(|k| Some(k.code().into())), "PE, FE, NE, PF, FF, NF or KE")),
     S::State(column("state", "state", Str(text), "state of the process, or of the file if there is no process")),
     S::Ops(column("opflags", "opflags", Str(|o| Some(opflags::text(*o).into())), "operations, the reference's text")),
     S::Ops(column("opflags_bitmap", "opflags_bitmap", I32(|o| Some(*o)), "operations as bits")),
     S::Ops(column("ops", "", StrList(|o| Some(Cow::Owned(opflags::names(*o)))), "operations by name, in bit order")),
-    S::Row(column("ret", "ret", I32(|r| r.ret), "return code of an event")),
-    S::Row(column("ts", "ts", Time(|r| r.ts), "start, floored to microseconds")),
-    S::Row(column("ts_uts", "ts_uts", Seq(|r| r.ts), "start in nanoseconds")),
-    S::Row(column("endts", "endts", Time(|r| r.end_ts), "end of a flow, floored to microseconds")),
-    S::Row(column("endts_uts", "endts_uts", Seq(|r| r.end_ts), "end of a flow in nanoseconds")),
+    S::Number(Number::Ret, column("ret", "ret", I32(int), "return code of an event")),
+    S::Number(Number::Ts, column("ts", "ts", Time(some), "start, floored to microseconds")),
+    S::Number(Number::Ts, column("ts_uts", "ts_uts", Seq(some), "start in nanoseconds")),
+    S::Number(Number::EndTs, column("endts", "endts", Time(some), "end of a flow, floored to microseconds")),
+    S::Number(Number::EndTs, column("endts_uts", "endts_uts", Seq(some), "end of a flow in nanoseconds")),
     S::Process(column("proc_pid", "proc.pid", I64(|p| p.id.map(|i| i.pid)), "process id as the host sees it")),
-    S::Row(column("proc_tid", "proc.tid", I64(|r| r.tid), "thread id")),
+    S::Number(Number::Tid, column("proc_tid", "proc.tid", I64(some), "thread id")),
     S::Process(column("proc_uid", "proc.uid", I32(|p| p.uid), "user id")),
     S::Process(column("proc_user", "proc.user", Str(|p| text(&p.user)), "user name")),
     S::Process(column("proc_gid", "proc.gid", I32(|p| p.gid), "group id")),
@@ -198,25 +192,25 @@ const COLUMNS: &[Source] = &[
     S::Parent(column("pproc_tty", "pproc.tty", Bool(|p| p.tty), "parent: has a terminal")),
     S::Parent(column("pproc_entry", "pproc.entry", Bool(|p| p.entry), "parent: is an entry point")),
     S::Parent(column("pproc_createts", "pproc.createts", I64(|p| p.id.map(|i| i.create_ts)), "parent: creation")),
-    S::Row(column("file_fd", "file.fd", I32(|r| r.fd), "descriptor of a file or network flow")),
+    S::Number(Number::Fd, column("file_fd", "file.fd", I32(int), "descriptor of a file or network flow")),
     S::File(column("file_path", "file.path", Str(|f| text(&f.path)), "path")),
     S::NewFile(column("file_newpath", "file.newpath", Str(|f| text(&f.path)), "new path of a rename or link")),
     S::File(column("file_type", "file.type", Str(|f| f.kind().map(|c| c.to_string().into())), "f, d, p, u, …")),
-    S::Row(column("file_openflags", "file.openflags", I32(|r| r.open_flags), "open flags as bits")),
-    S::Row(column("net_proto", "net.proto", I32(|r| r.proto), "IP protocol number: 6 TCP, 17 UDP")),
-    S::Row(column("net_sport", "net.sport", I32(|r| r.sport), "source port")),
-    S::Row(column("net_dport", "net.dport", I32(|r| r.dport), "destination port")),
+    S::Number(Number::OpenFlags, column("file_openflags", "file.openflags", I32(int), "open flags as bits")),
+    S::Number(Number::Proto, column("net_proto", "net.proto", I32(int), "IP protocol number: 6 TCP, 17 UDP")),
+    S::Number(Number::Sport, column("net_sport", "net.sport", I32(int), "source port")),
+    S::Number(Number::Dport, column("net_dport", "net.dport", I32(int), "destination port")),
     S::Sip(column("net_sip", "net.sip", Str(|ip| Some(net::dotted(*ip).into())), "source address")),
     S::Dip(column("net_dip", "net.dip", Str(|ip| Some(net::dotted(*ip).into())), "destination address")),
     S::Sip(column("net_sip_int", "net.sip", I64(|ip| Some(net::host_order(*ip))), "source, host byte order")),
     S::Dip(column("net_dip_int", "net.dip", I64(|ip| Some(net::host_order(*ip))), "destination, host byte order")),
-    S::Row(column("flow_rbytes", "flow.rbytes", I64(|r| r.rbytes), "bytes read or received")),
-    S::Row(column("flow_rops", "flow.rops", I64(|r| r.rops), "reads")),
-    S::Row(column("flow_wbytes", "flow.wbytes", I64(|r| r.wbytes), "bytes written or sent")),
-    S::Row(column("flow_wops", "flow.wops", I64(|r| r.wops), "writes")),
-    S::Row(column("pf_nthreads", "pf.nthreads", I64(|r| r.threads_cloned), "threads created")),
-    S::Row(column("pf_nexits", "pf.nexits", I64(|r| r.threads_exited), "threads exited")),
-    S::Row(column("pf_nerrors", "pf.nerrors", I64(|r| r.clone_errors), "clone errors")),
+    S::Number(Number::ReadBytes, column("flow_rbytes", "flow.rbytes", I64(some), "bytes read or received")),
+    S::Number(Number::Reads, column("flow_rops", "flow.rops", I64(some), "reads")),
+    S::Number(Number::WrittenBytes, column("flow_wbytes", "flow.wbytes", I64(some), "bytes written or sent")),
+    S::Number(Number::Writes, column("flow_wops", "flow.wops", I64(some), "writes")),
+    S::Number(Number::ThreadsCloned, column("pf_nthreads", "pf.nthreads", I64(some), "threads created")),
+    S::Number(Number::ThreadsExited, column("pf_nexits", "pf.nexits", I64(some), "threads exited")),
+    S::Number(Number::CloneErrors, column("pf_nerrors", "pf.nerrors", I64(some), "clone errors")),
     S::Container(column("container_id", "container.id", Str(|c| text(&c.id)), "container id")),
     S::Container(column("container_name", "container.name", Str(|c| text(&c.name)), "container name")),
     S::Container(column("container_imageid", "container.imageid", Str(|c| text(&c.image_id)), "image id")),
@@ -250,7 +244,7 @@ pub fn columns() -> Vec<ColumnInfo> {
     COLUMNS
         .iter()
         .map(|source| match source {
-            S::Row(c) => c.info(),
+            S::RecordNo(c) | S::Number(_, c) => c.info(),
             S::State(c) => c.info(),
             S::Trace(c) => c.info(),
             S::Process(c) | S::Parent(c) => c.info(),
@@ -268,13 +262,46 @@ pub fn columns() -> Vec<ColumnInfo> {
 impl Batch {
     /// A batch that will probably have this many rows.
     pub fn new(number: u64, rows: usize) -> Batch {
-        Batch { number, rows: Vec::with_capacity(rows), ..Batch::default() }
+        Batch {
+            number,
+            record_nos: Vec::with_capacity(rows),
+            present: Vec::with_capacity(rows),
+            ..Batch::default()
+        }
+    }
+
+    /// Rows so far.
+    pub fn len(&self) -> usize {
+        self.record_nos.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds a row, after all that it shares with others.
+    pub fn push(&mut self, record_no: i64, numbers: &event::Numbers) {
+        self.record_nos.push(record_no);
+        self.present.push(numbers.present());
+        let mut left = numbers.present();
+        while left != 0 {
+            let number = left.trailing_zeros() as usize;
+            self.numbers[number].push(numbers.values()[number]);
+            left &= left - 1;
+        }
     }
 
     /// The values of the column at `index`.
-    pub fn column(&self, index: usize) -> ColumnData {
+    pub fn column(&self, index: usize) -> ColumnData<'_> {
         match &COLUMNS[index] {
-            S::Row(c) => c.get.build(self.rows.iter()).into(),
+            S::RecordNo(c) => {
+                let present = vec![true; self.len()];
+                Values::Numbers(Numbers { values: c.get.take(&self.record_nos), present }).into()
+            }
+            S::Number(number, c) => {
+                let present = self.present.iter().map(|numbers| numbers & number.bit() != 0).collect();
+                Values::Numbers(Numbers { values: c.get.take(&self.numbers[*number as usize]), present }).into()
+            }
             S::State(c) => self.states(c),
             S::Trace(c) => self.traces.column(c),
             S::Process(c) => self.processes.column(c),
@@ -291,7 +318,7 @@ impl Batch {
         }
     }
 
-    fn states(&self, column: &Column<Option<entities::Str>>) -> ColumnData {
+    fn states<'r>(&'r self, column: &Column<Option<entities::Str>>) -> ColumnData<'r> {
         let mut states: Vec<&Option<entities::Str>> = self.processes.values.iter().map(|p| &p.state).collect();
         // Of the files only those of rows without a process.
         let mut places = vec![None; self.files.values.len()];

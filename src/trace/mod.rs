@@ -2,13 +2,14 @@
 //!
 //! [`container`] knows the file (header, blocks, sync markers, damage), [`codec`] the compression of a block,
 //! [`schema`] the writer's schema, [`decode`] how one value of it becomes a Rust value, [`records`] the SysFlow
-//! records, and [`reader`] strings these together. The other way go [`compress`] and [`mod@write`]; [`transcode`] brings
+//! records ([`event`] those that happen), and [`reader`] strings these together. The other way go [`compress`] and [`mod@write`]; [`transcode`] brings
 //! records from one schema into another.
 
 pub mod codec;
 pub mod compress;
 pub mod container;
 pub mod decode;
+pub mod event;
 pub mod reader;
 pub mod records;
 pub mod schema;

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::codec::{InflateError, Inflater};
 use super::container::{FileHeader, Gap, GapCause, Step, Walk};
 use super::decode::{Cursor, DecodeError};
-use super::records::Record;
+use super::records::{Event, Record};
 use crate::text::Escaped;
 
 /// Bytes that a block may have, compressed and inflated, where the user sets no limit of memory.
@@ -202,7 +202,7 @@ impl Blocks {
         header: &'a FileHeader,
         block: Block,
         data: &'a [u8],
-        mut each: impl FnMut(Place<'a>, Record<'a>) -> Result<(), E>,
+        mut each: impl for<'r> FnMut(Place<'r>, Record<'r>) -> Result<(), E>,
     ) -> Result<Option<Damage>, E> {
         let damage = |severity, code, records: u64, message, records_lost| {
             let record_no = block.first_record + records;
@@ -216,10 +216,11 @@ impl Blocks {
             return Ok(damage(Severity::Error, "bad_sync", 0, message, lost));
         }
         let mut cur = Cursor::new(data);
+        let mut event = Event::default();
         let mut records = 0;
         while !cur.is_at_end() {
             let (start, repaired) = (cur.pos(), cur.repaired);
-            match Record::decode(&mut cur, &header.schema, &header.branches) {
+            match Record::decode(&mut cur, &header.schema, &header.branches, &mut event) {
                 Ok(record) => {
                     let place = Place {
                         record_no: block.first_record + records,

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use super::decode::{Cursor, Decode, DecodeError, Entries};
+pub use super::event::{Event, Number};
 use super::schema::{RecordType, Schema, Type, TypeId};
 
 /// Text of a trace, invalid UTF-8 replaced by U+FFFD.
@@ -137,49 +138,6 @@ records! {
         path: Text<'a> = "path",
         container_id: Text<'a> = "containerId",
     }
-
-    /// Every event and flow: each kind fills the fields that it has.
-    Event {
-        proc_oid: Oid<'a> = "procOID",
-        ts: i64 = "ts",
-        end_ts: i64 = "endTs",
-        tid: i64 = "tid",
-        op_flags: i32 = "opFlags",
-        /// The oldest layout names the one operation instead of giving flags.
-        op_name: Text<'a> = "type",
-        open_flags: i32 = "openFlags",
-        ret: i32 = "ret",
-        fd: i32 = "fd",
-        file_oid: [u8; 20] = "fileOID",
-        new_file_oid: [u8; 20] = "newFileOID",
-        sip: i64 = "sip",
-        sport: i32 = "sport",
-        dip: i64 = "dip",
-        dport: i32 = "dport",
-        proto: i32 = "proto",
-        rbytes: i64 = "numRRecvBytes",
-        rops: i64 = "numRRecvOps",
-        wbytes: i64 = "numWSendBytes",
-        wops: i64 = "numWSendOps",
-        threads_cloned: i64 = "numThreadsCloned",
-        threads_exited: i64 = "numThreadsExited",
-        clone_errors: i64 = "numCloneErrors",
-        /// Arguments of a process event: no column holds them, but they are known.
-        args: Ignored = "args",
-        kind: Text<'a> = "kind",
-        action: Text<'a> = "action",
-        message: Text<'a> = "message",
-    }
-}
-
-/// A field that is known and not wanted.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Ignored;
-
-impl<'a> Decode<'a> for Ignored {
-    fn decode(cur: &mut Cursor<'a>, schema: &'a Schema, ty: TypeId) -> Result<Option<Self>, DecodeError> {
-        cur.skip(schema, ty).map(|()| None)
-    }
 }
 
 /// The kinds of events and flows, with the reference's two letters.
@@ -224,15 +182,15 @@ impl EventKind {
     }
 }
 
-/// One record of a trace.
-#[derive(Debug, Clone, PartialEq)]
+/// One record of a trace. Small, since it is moved from hand to hand.
+#[derive(Debug)]
 pub enum Record<'a> {
-    Header(Header<'a>),
-    Pod(Pod<'a>),
-    Container(Container<'a>),
-    Process(Process<'a>),
-    File(File<'a>),
-    Event(EventKind, Event<'a>),
+    Header(Box<Header<'a>>),
+    Pod(Box<Pod<'a>>),
+    Container(Box<Container<'a>>),
+    Process(Box<Process<'a>>),
+    File(Box<File<'a>>),
+    Event(EventKind, &'a Event<'a>),
     /// A branch that no SysFlow version up to 5 has, with its name.
     Unknown(&'a str),
 }
@@ -312,20 +270,28 @@ impl Branch {
 }
 
 impl<'a> Record<'a> {
-    /// Reads the next record at the cursor.
+    /// Reads the next record at the cursor; an event or flow into `event`.
     ///
     /// # Errors
     /// The bytes are no value of the schema.
-    pub fn decode(cur: &mut Cursor<'a>, schema: &'a Schema, branches: &Branches) -> Result<Record<'a>, DecodeError> {
+    pub fn decode<'d: 'a>(
+        cur: &mut Cursor<'d>,
+        schema: &'d Schema,
+        branches: &Branches,
+        event: &'a mut Event<'d>,
+    ) -> Result<Record<'a>, DecodeError> {
         let index = cur.long()?;
         let &(ty, branch) = usize::try_from(index).ok().and_then(|i| branches.0.get(i)).ok_or(DecodeError::BadIndex)?;
         Ok(match branch {
-            Branch::Header => Record::Header(Decode::decode(cur, schema, ty)?.unwrap_or_default()),
-            Branch::Pod => Record::Pod(Decode::decode(cur, schema, ty)?.unwrap_or_default()),
-            Branch::Container => Record::Container(Decode::decode(cur, schema, ty)?.unwrap_or_default()),
-            Branch::Process => Record::Process(Decode::decode(cur, schema, ty)?.unwrap_or_default()),
-            Branch::File => Record::File(Decode::decode(cur, schema, ty)?.unwrap_or_default()),
-            Branch::Event(kind) => Record::Event(kind, Decode::decode(cur, schema, ty)?.unwrap_or_default()),
+            Branch::Event(kind) => {
+                event.read(cur, schema, ty, kind.is_flow())?;
+                Record::Event(kind, event)
+            }
+            Branch::Header => Record::Header(boxed(cur, schema, ty)?),
+            Branch::Pod => Record::Pod(boxed(cur, schema, ty)?),
+            Branch::Container => Record::Container(boxed(cur, schema, ty)?),
+            Branch::Process => Record::Process(boxed(cur, schema, ty)?),
+            Branch::File => Record::File(boxed(cur, schema, ty)?),
             Branch::Unknown => {
                 cur.skip(schema, ty)?;
                 Record::Unknown(match schema.get(ty) {
@@ -336,4 +302,12 @@ impl<'a> Record<'a> {
             }
         })
     }
+}
+
+fn boxed<'d, R: Decode<'d> + Default>(
+    cur: &mut Cursor<'d>,
+    schema: &'d Schema,
+    ty: TypeId,
+) -> Result<Box<R>, DecodeError> {
+    Ok(Box::new(R::decode(cur, schema, ty)?.unwrap_or_default()))
 }

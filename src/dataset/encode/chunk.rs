@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ListArray, StringArray};
+use arrow_array::{Array, ListArray};
 use bytes::Bytes;
 use parquet::basic::{Compression, Encoding, PageType};
 use parquet::bloom_filter::Sbbf;
@@ -23,7 +23,7 @@ use super::levels::{Lists, Presence, select};
 use super::range::Range;
 use super::{delta, hybrid};
 use crate::dataset::part::Encodings;
-use crate::tables::column::{ColumnData, ColumnType, Keys, Numbers, Values};
+use crate::tables::column::{ColumnData, ColumnType, Keys, Numbers, Texts, Values};
 use crate::tables::schema::{BLOOM_COLUMNS, ColumnInfo};
 
 /// Bytes of a dictionary beyond which values are written themselves. The usual size: readers keep it in memory.
@@ -159,16 +159,15 @@ impl ChunkWriter {
         let keys = data.keys.as_deref();
         match &data.values {
             Values::Numbers(numbers) => self.write_numbers(keys, numbers),
-            Values::Array(array) => match array.as_list_opt::<i32>() {
-                None => self.write_texts(keys, array.as_string()),
-                Some(lists) => self.write_lists(keys, lists),
-            },
+            Values::Texts(texts) => self.write_texts(keys, texts),
+            Values::Array(lists) => self.write_lists(keys, lists.as_list()),
         }
     }
 
     fn write_numbers(&mut self, keys: Option<&Keys>, numbers: &Numbers) -> Result<()> {
         let range = Range::of_numbers(&numbers.values, self.column_type);
-        self.begin_batch(&range, 8 * numbers.values.len())?;
+        self.range.include(&range);
+        self.begin_batch(8 * numbers.values.len())?;
         let Numbers { values, present } = numbers;
         let page = match &mut self.form {
             Form::Dictionary(dictionary) => {
@@ -205,45 +204,42 @@ impl ChunkWriter {
         self.finish_page(page, range)
     }
 
-    fn write_texts(&mut self, keys: Option<&Keys>, texts: &StringArray) -> Result<()> {
-        let range = Range::of_texts(texts);
-        self.begin_batch(&range, text_bytes(texts))?;
-        let present: Vec<bool> = (0..texts.len()).map(|at| texts.is_valid(at)).collect();
+    fn write_texts(&mut self, keys: Option<&Keys>, texts: &Texts) -> Result<()> {
+        self.begin_texts(texts.iter().flatten().map(|text| &**text))?;
+        let present: Vec<bool> = texts.iter().map(Option::is_some).collect();
         if let Form::Dictionary(dictionary) = &mut self.form {
-            let of_values = dictionary.text_keys(texts.iter().flatten());
+            let of_values = dictionary.text_keys(texts.iter().flatten().map(|text| &**text));
             let (presence, rows) = select(keys, &of_values, &present);
             let mut page = RawPage::new(&presence, Encoding::RLE_DICTIONARY, 2 * rows.len() + 64);
             page.put_keys(&rows, dictionary.len());
-            return self.finish_page(page, range);
+            return self.finish_page(page, Range::None);
         }
-        self.insert_into_bloom(texts);
-        let place = |place: Option<usize>| place.filter(|at| present[*at]);
-        let places: Vec<Option<usize>> = match keys {
-            None => (0..texts.len()).map(|at| place(Some(at))).collect(),
-            Some(keys) => keys.places().map(place).collect(),
+        let text = |place: Option<usize>| place.and_then(|at| texts[at].as_deref());
+        let rows: Vec<Option<&str>> = match keys {
+            None => texts.iter().map(Option::as_deref).collect(),
+            Some(keys) => keys.places().map(text).collect(),
         };
         // Several pages if the strings are long.
-        let mut rest = &places[..];
+        let mut rest = &rows[..];
         while !rest.is_empty() {
             let mut bytes = 0;
-            let full = rest.iter().position(|at| {
-                bytes += at.map_or(0, |at| 4 + texts.value(at).len());
+            let full = rest.iter().position(|text| {
+                bytes += text.map_or(0, |text| 4 + text.len());
                 bytes >= PLAIN_PAGE
             });
             let (rows, more) = rest.split_at(full.map_or(rest.len(), |last| last + 1));
             rest = more;
             let presence = Presence::of(&rows.iter().map(Option::is_some).collect::<Vec<_>>());
             let mut page = RawPage::new(&presence, Encoding::PLAIN, bytes);
-            rows.iter().flatten().for_each(|at| plain_text(texts.value(*at).as_bytes(), &mut page.bytes));
-            self.finish_page(page, range.clone())?;
+            rows.iter().flatten().for_each(|text| plain_text(text.as_bytes(), &mut page.bytes));
+            self.finish_page(page, Range::None)?;
         }
         Ok(())
     }
 
     fn write_lists(&mut self, keys: Option<&Keys>, lists: &ListArray) -> Result<()> {
         let texts = lists.values().as_string::<i32>();
-        let range = Range::of_texts(texts);
-        self.begin_batch(&range, text_bytes(texts))?;
+        self.begin_texts(texts.iter().flatten())?;
         let elements = |at: usize| {
             let offsets = lists.value_offsets();
             lists.is_valid(at).then(|| offsets[at] as usize..offsets[at + 1] as usize)
@@ -259,23 +255,27 @@ impl ChunkWriter {
             page.put_keys(&keys, dictionary.len());
             page
         } else {
-            self.insert_into_bloom(texts);
             let mut page = RawPage::of_lists(&rows, Encoding::PLAIN);
             rows.elements.iter().for_each(|at| plain_text(texts.value(*at).as_bytes(), &mut page.bytes));
             page
         };
-        self.finish_page(page, range)
+        self.finish_page(page, Range::None)
     }
 
-    fn insert_into_bloom(&mut self, texts: &StringArray) {
-        if let Some(Bloom::Filter(filter)) = &mut self.bloom {
-            texts.iter().flatten().for_each(|text| filter.insert(text));
+    /// Begins a batch of strings. What is not in the dictionary, where all would be found at the end, counts at once.
+    fn begin_texts<'t>(&mut self, texts: impl Iterator<Item = &'t str> + Clone) -> Result<()> {
+        self.begin_batch(texts.clone().map(|text| 4 + text.len()).sum())?;
+        if let Form::Full(_) = self.form {
+            self.range.include(&Range::of_texts(texts.clone().map(str::as_bytes)));
+            if let Some(Bloom::Filter(filter)) = &mut self.bloom {
+                texts.for_each(|text| filter.insert(text));
+            }
         }
+        Ok(())
     }
 
-    /// Takes note of the values' range, and gives the dictionary up if values of this many bytes make it too large.
-    fn begin_batch(&mut self, range: &Range, bytes: usize) -> Result<()> {
-        self.range.include(range);
+    /// Gives the dictionary up if values of this many bytes make it too large.
+    fn begin_batch(&mut self, bytes: usize) -> Result<()> {
         let Form::Dictionary(dictionary) = &mut self.form else { return Ok(()) };
         // Perhaps most of the values are known already: only then is the size what was feared.
         let feared = dictionary.bytes() + bytes > MAX_DICTIONARY;
@@ -325,7 +325,12 @@ impl ChunkWriter {
         let mut encodings = BTreeSet::from([Encoding::RLE]);
         encodings.extend(self.page_counts.keys());
         let mut stats = Vec::new();
-        let dictionary = self.dictionary().filter(|_| encodings.contains(&Encoding::RLE_DICTIONARY));
+        let dictionary = match &self.form {
+            Form::Dictionary(dictionary) | Form::Full(dictionary) => {
+                Some(dictionary).filter(|_| encodings.contains(&Encoding::RLE_DICTIONARY))
+            }
+            Form::Bits | Form::Delta | Form::Plain => None,
+        };
         if let Some(dictionary) = dictionary {
             let mut page = Vec::with_capacity(dictionary.bytes());
             dictionary.plain(&mut page);
@@ -341,6 +346,10 @@ impl ChunkWriter {
         }
         for (&encoding, &count) in &self.page_counts {
             stats.push(PageEncodingStats { page_type: PageType::DATA_PAGE, encoding, count });
+        }
+        let mut range = self.range;
+        if let Some(Dictionary::Text(texts)) = dictionary {
+            range.include(&Range::of_texts(texts.iter()));
         }
         let dictionary_len = chunk.bytes_written();
         let has_dictionary = dictionary.is_some();
@@ -369,7 +378,7 @@ impl ChunkWriter {
             .set_num_values(self.values as i64)
             .set_data_page_offset(dictionary_len as i64)
             .set_dictionary_page_offset(has_dictionary.then_some(0))
-            .set_statistics(self.range.statistics(self.nulls, self.column_type))
+            .set_statistics(range.statistics(self.nulls, self.column_type))
             .build()?;
         let mut offsets = self.offsets.build();
         for location in &mut offsets.page_locations {
@@ -389,9 +398,4 @@ impl ChunkWriter {
 
 fn external(error: io::Error) -> ParquetError {
     ParquetError::External(Box::new(error))
-}
-
-/// Bytes of strings in PLAIN encoding.
-fn text_bytes(texts: &StringArray) -> usize {
-    texts.value_data().len() + 4 * texts.len()
 }

@@ -31,8 +31,9 @@ pub struct Texts {
 }
 
 impl Texts {
-    fn get(&self, key: i32) -> &[u8] {
-        get(&self.bytes, &self.ends, key)
+    /// All strings, in the order of their keys.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.ends.len()).map(|key| get(&self.bytes, &self.ends, key as i32))
     }
 
     fn key(&mut self, text: &[u8]) -> i32 {
@@ -141,7 +142,7 @@ impl Dictionary {
             Dictionary::Numbers(Numbers { values, width, .. }) => {
                 values.iter().for_each(|v| each(&v.to_le_bytes()[..*width]));
             }
-            Dictionary::Text(texts) => (0..texts.ends.len()).for_each(|key| each(texts.get(key as i32))),
+            Dictionary::Text(texts) => texts.iter().for_each(each),
         }
     }
 }

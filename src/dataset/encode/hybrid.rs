@@ -29,6 +29,41 @@ pub fn encode(values: &[i32], width: u32, out: &mut Vec<u8>) {
     pack(&values[waiting..], width, out);
 }
 
+/// Appends flags as values of one bit, as [`encode`] would do it.
+pub fn encode_flags(flags: &[bool], out: &mut Vec<u8>) {
+    let flags: Vec<u8> = flags.iter().map(|flag| u8::from(*flag)).collect();
+    let (mut waiting, mut at) = (0, 0);
+    while let Some(group) = flags[at..].first_chunk::<GROUP>() {
+        let same = [group[0]; GROUP];
+        if *group != same {
+            at += GROUP;
+            continue;
+        }
+        let rest = &flags[at..];
+        let groups = rest.chunks_exact(GROUP).take_while(|group| *group == same).count() * GROUP;
+        let len = groups + rest[groups..].iter().take_while(|flag| **flag == same[0]).count();
+        pack_flags(&flags[waiting..at], out);
+        run(i32::from(same[0]), len, 1, out);
+        at += len;
+        waiting = at;
+    }
+    pack_flags(&flags[waiting..], out);
+}
+
+fn pack_flags(flags: &[u8], out: &mut Vec<u8>) {
+    /// Brings the lowest bit of each byte into the highest byte.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    if flags.is_empty() {
+        return;
+    }
+    varint((flags.len().div_ceil(GROUP) as u64) << 1 | 1, out);
+    let (groups, rest) = flags.as_chunks::<GROUP>();
+    out.extend(groups.iter().map(|group| (u64::from_le_bytes(*group).wrapping_mul(GATHER) >> 56) as u8));
+    if !rest.is_empty() {
+        out.push(rest.iter().rev().fold(0, |byte, flag| byte << 1 | flag));
+    }
+}
+
 /// A run of one value.
 pub fn run(value: i32, len: usize, width: u32, out: &mut Vec<u8>) {
     varint((len as u64) << 1, out);
@@ -118,6 +153,20 @@ mod tests {
             let mut bytes = Vec::new();
             encode(&values, width, &mut bytes);
             prop_assert_eq!(decode(&bytes, width, values.len()), values);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn flags_come_back(runs in prop::collection::vec((any::<bool>(), 1usize..100), 0..40)) {
+            let flags: Vec<bool> = runs.iter().flat_map(|(v, n)| std::iter::repeat_n(*v, *n)).collect();
+            let mut bytes = Vec::new();
+            encode_flags(&flags, &mut bytes);
+            let numbers: Vec<i32> = flags.iter().copied().map(i32::from).collect();
+            let mut as_numbers = Vec::new();
+            encode(&numbers, 1, &mut as_numbers);
+            prop_assert_eq!(&bytes, &as_numbers);
+            prop_assert_eq!(decode(&bytes, 1, flags.len()), numbers);
         }
     }
 

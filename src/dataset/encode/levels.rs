@@ -15,13 +15,17 @@ pub struct Presence<'k> {
 }
 
 impl Presence<'static> {
+    /// Of rows without a value.
+    pub fn none(rows: usize) -> Presence<'static> {
+        Presence { rows, present: 0, levels: with_len(|out| hybrid::run(0, rows, 1, out)).into() }
+    }
+
     pub fn of(flags: &[bool]) -> Presence<'static> {
         let (rows, present) = (flags.len(), flags.iter().filter(|flag| **flag).count());
         let levels = if present == rows || present == 0 {
             with_len(|out| hybrid::run(i32::from(present > 0), rows, 1, out))
         } else {
-            let levels: Vec<i32> = flags.iter().copied().map(i32::from).collect();
-            with_len(|out| hybrid::encode(&levels, 1, out))
+            with_len(|out| hybrid::encode_flags(flags, out))
         };
         Presence { rows, present, levels: levels.into() }
     }
@@ -39,10 +43,19 @@ impl<'k> Presence<'k> {
 }
 
 /// The values of the rows that have one: `values` are those of the places that `present` tells of.
-pub fn select<'v, T: Copy>(keys: Option<&'v Keys>, values: &'v [T], present: &[bool]) -> (Presence<'v>, Cow<'v, [T]>) {
+pub fn select<'v, T: Copy + PartialEq>(
+    keys: Option<&'v Keys>,
+    values: &'v [T],
+    present: &[bool],
+) -> (Presence<'v>, Cow<'v, [T]>) {
     let Some(keys) = keys else { return (Presence::of(present), values.into()) };
+    let Some(first) = values.first() else { return (Presence::none(keys.places().len()), values.into()) };
     if values.len() == present.len() {
-        return (Presence::of_keys(keys), keys.present().iter().map(|key| values[*key as usize]).collect());
+        let rows = match values.iter().all(|value| value == first) {
+            true => vec![*first; keys.present().len()],
+            false => keys.present().iter().map(|key| values[*key as usize]).collect(),
+        };
+        return (Presence::of_keys(keys), rows.into());
     }
     let mut values = values.iter().copied();
     let values: Vec<Option<T>> = present.iter().map(|present| if *present { values.next() } else { None }).collect();

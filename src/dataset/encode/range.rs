@@ -1,6 +1,5 @@
 //! Least and greatest values, as statistics and the page index have them.
 
-use arrow_array::StringArray;
 use parquet::data_type::ByteArray;
 use parquet::file::statistics::{Statistics, ValueStatistics};
 
@@ -29,11 +28,10 @@ impl Range {
         }
     }
 
-    pub fn of_texts(texts: &StringArray) -> Range {
-        let mut texts = texts.iter().flatten();
+    pub fn of_texts<'t>(mut texts: impl Iterator<Item = &'t [u8]>) -> Range {
         let Some(first) = texts.next() else { return Range::None };
         let (min, max) = texts.fold((first, first), |(min, max), text| (min.min(text), max.max(text)));
-        Range::Text(head(min.as_bytes()), head(max.as_bytes()))
+        Range::Text(head(min), head(max))
     }
 
     pub fn include(&mut self, other: &Range) {

@@ -1,0 +1,200 @@
+//! Events and flows (SysFlow specification, "Events" and "Flows"): one struct for all kinds, which share most fields.
+//!
+//! It is read millions of times, so it is reused from record to record, and its numbers lie side by side as columns
+//! want them.
+
+use super::decode::{Cursor, Decode, DecodeError};
+use super::records::{Oid, Text};
+use super::schema::{Schema, TypeId};
+
+/// Declares the fields once: what they are called in Avro, and whether they are numbers.
+macro_rules! fields {
+    (
+        numbers { $($(#[$doc:meta])* $number:ident = $number_avro:literal,)* }
+        others { $($other:ident = $other_avro:literal,)* }
+    ) => {
+        /// The fields that are numbers.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Number { $($(#[$doc])* $number,)* }
+
+        #[derive(Clone, Copy)]
+        enum Slot { $($number,)* $($other,)* }
+
+        impl Number {
+            const ALL: &'static [Number] = &[$(Number::$number,)*];
+        }
+
+        impl Event<'_> {
+            pub(super) const SLOTS: &'static [(&'static str, u8)] = &[
+                $(($number_avro, Slot::$number as u8),)*
+                $(($other_avro, Slot::$other as u8),)*
+            ];
+        }
+    };
+}
+
+fields! {
+    numbers {
+        /// Start, nanoseconds since 1970 UTC.
+        Ts = "ts",
+        /// End of a flow, nanoseconds.
+        EndTs = "endTs",
+        Tid = "tid",
+        OpFlags = "opFlags",
+        OpenFlags = "openFlags",
+        Ret = "ret",
+        Fd = "fd",
+        /// IPv4 address, lowest byte first.
+        Sip = "sip",
+        Sport = "sport",
+        Dip = "dip",
+        Dport = "dport",
+        Proto = "proto",
+        ReadBytes = "numRRecvBytes",
+        Reads = "numRRecvOps",
+        WrittenBytes = "numWSendBytes",
+        Writes = "numWSendOps",
+        ThreadsCloned = "numThreadsCloned",
+        ThreadsExited = "numThreadsExited",
+        CloneErrors = "numCloneErrors",
+    }
+    others {
+        Process = "procOID",
+        File = "fileOID",
+        NewFile = "newFileOID",
+        OpName = "type",
+        // Arguments of a process event: no column holds them, but they are known.
+        Args = "args",
+        Kind = "kind",
+        Action = "action",
+        Message = "message",
+    }
+}
+
+impl Number {
+    pub const COUNT: usize = Number::ALL.len();
+
+    /// Those that have 32 bits. A longer value is missing rather than wrong.
+    const INTS: u32 = {
+        use Number::{Dport, Fd, OpFlags, OpenFlags, Proto, Ret, Sport};
+        OpFlags.bit() | OpenFlags.bit() | Ret.bit() | Fd.bit() | Sport.bit() | Dport.bit() | Proto.bit()
+    };
+
+    /// Its bit in [`Numbers::present`].
+    pub const fn bit(self) -> u32 {
+        1 << self as u32
+    }
+}
+
+/// The numbers of an event.
+#[derive(Debug, Clone, Default)]
+pub struct Numbers {
+    present: u32,
+    /// Those that are not present have any value.
+    values: [i64; Number::COUNT],
+}
+
+impl Numbers {
+    /// Which of them the event has, see [`Number::bit`].
+    pub fn present(&self) -> u32 {
+        self.present
+    }
+
+    /// All values; what is not present has any.
+    pub fn values(&self) -> &[i64; Number::COUNT] {
+        &self.values
+    }
+
+    fn get(&self, number: Number) -> Option<i64> {
+        (self.present & number.bit() != 0).then(|| self.values[number as usize])
+    }
+
+    #[inline]
+    fn set(&mut self, slot: u8, value: Option<i64>) {
+        let bit = 1 << slot;
+        self.present &= !bit;
+        if let Some(value) = value.filter(|v| Number::INTS & bit == 0 || i32::try_from(*v).is_ok()) {
+            self.present |= bit;
+            self.values[usize::from(slot)] = value;
+        }
+    }
+}
+
+/// An event or flow: each kind fills the fields that it has.
+#[derive(Debug, Clone, Default)]
+pub struct Event<'a> {
+    pub numbers: Numbers,
+    pub process: Option<Oid<'a>>,
+    pub file: Option<[u8; 20]>,
+    pub new_file: Option<[u8; 20]>,
+    /// The oldest layout names the one operation instead of giving flags.
+    pub op_name: Option<Text<'a>>,
+    pub kind: Option<Text<'a>>,
+    pub action: Option<Text<'a>>,
+    pub message: Option<Text<'a>>,
+}
+
+impl<'a> Event<'a> {
+    pub fn get(&self, number: Number) -> Option<i64> {
+        self.numbers.get(number)
+    }
+
+    /// A number of 32 bits.
+    pub fn int(&self, number: Number) -> Option<i32> {
+        self.get(number).and_then(|value| i32::try_from(value).ok())
+    }
+
+    /// Start, nanoseconds since 1970 UTC.
+    pub fn ts(&self) -> Option<i64> {
+        self.get(Number::Ts)
+    }
+
+    /// End of a flow, nanoseconds since 1970 UTC.
+    pub fn end_ts(&self) -> Option<i64> {
+        self.get(Number::EndTs)
+    }
+
+    /// Takes the place of the event before. Only a flow has an end.
+    ///
+    /// # Errors
+    /// The bytes are no value of the schema.
+    pub fn read(
+        &mut self,
+        cur: &mut Cursor<'a>,
+        schema: &'a Schema,
+        ty: TypeId,
+        is_flow: bool,
+    ) -> Result<(), DecodeError> {
+        let Event { numbers, process, file, new_file, op_name, kind, action, message } = self;
+        numbers.present = 0;
+        (*process, *file, *new_file) = (None, None, None);
+        for text in [&mut *op_name, &mut *kind, &mut *action, &mut *message] {
+            *text = None;
+        }
+        cur.record(schema, ty, |cur, slot, ty| {
+            const PROCESS: u8 = Slot::Process as u8;
+            const FILE: u8 = Slot::File as u8;
+            const NEW_FILE: u8 = Slot::NewFile as u8;
+            const OP_NAME: u8 = Slot::OpName as u8;
+            const KIND: u8 = Slot::Kind as u8;
+            const ACTION: u8 = Slot::Action as u8;
+            const MESSAGE: u8 = Slot::Message as u8;
+            match slot {
+                slot if usize::from(slot) < Number::COUNT => numbers.set(slot, Decode::decode(cur, schema, ty)?),
+                PROCESS => *process = Decode::decode(cur, schema, ty)?,
+                FILE => *file = Decode::decode(cur, schema, ty)?,
+                NEW_FILE => *new_file = Decode::decode(cur, schema, ty)?,
+                OP_NAME => *op_name = Decode::decode(cur, schema, ty)?,
+                KIND => *kind = Decode::decode(cur, schema, ty)?,
+                ACTION => *action = Decode::decode(cur, schema, ty)?,
+                MESSAGE => *message = Decode::decode(cur, schema, ty)?,
+                _ => cur.skip(schema, ty)?,
+            }
+            Ok(())
+        })?;
+        if !is_flow {
+            numbers.present &= !Number::EndTs.bit();
+        }
+        Ok(())
+    }
+}
