@@ -42,6 +42,16 @@ impl Options {
         (16 << 20).min(self.memory / 32)
     }
 
+    /// Bytes of the exports of a trace's entities that stay in memory.
+    pub fn export_bytes(&self) -> usize {
+        self.memory / 8
+    }
+
+    /// Bytes of the keys and places of all entities of a trace.
+    pub fn index_bytes(&self) -> usize {
+        self.memory / 8 * 3
+    }
+
     /// The options that decide which rows a dataset has.
     pub fn content(&self) -> Content {
         Content {

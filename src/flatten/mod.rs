@@ -3,6 +3,9 @@
 pub mod entities;
 pub mod event;
 pub mod flattener;
+pub mod kind;
 pub mod net;
 pub mod opflags;
+mod pieces;
+mod spill;
 pub mod time;
