@@ -77,7 +77,7 @@ impl Trace {
         }
         let mut file = BufWriter::new(File::create(path)?);
         file.write_all(&header_of(&schema.to_string(), &SYNC))?;
-        let deflate = Compressor::new(CompressionLvl::fastest());
+        let deflate = Compressor::new(CompressionLvl::new(1).unwrap_or_default());
         let mut trace = Trace { file, deflate, block: Vec::new(), count: 0, block_bytes };
         trace.header()?;
         Ok(trace)
@@ -255,7 +255,7 @@ pub fn large(much: Much, count: i64, out: &Path) -> Result<()> {
         Much::Processes => {
             for n in 0..count {
                 let args = if n % 4 == 0 { format!("{n:0200}") } else { format!("--id {n}") };
-                trace.process(n, (n - 1 - some(n, 1_000)).max(0), &args, None, 0, "")?;
+                trace.process(n, some(n, n), &args, None, 0, "")?;
                 trace.exec(if n % 8 == 0 { some(n, n) } else { n }, T0 + n)?;
             }
         }

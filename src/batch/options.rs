@@ -32,9 +32,10 @@ pub struct Options {
 }
 
 impl Options {
-    /// Bytes that a block may have, compressed or inflated.
+    /// Bytes that a block may have, compressed or inflated. One string may fill it, and is in memory some six times until
+    /// its page is written.
     pub fn block_limit(&self) -> usize {
-        self.memory / 4
+        self.memory / 8
     }
 
     /// Bytes of records whose rows are encoded together.

@@ -374,7 +374,7 @@ impl Flattener {
             }
             Record::Process(mut process) => {
                 counts.processes += 1;
-                let env = process.env.take().map(|env| env.into_iter().map(Str::from).collect());
+                let env: Option<Vec<Str>> = process.env.take().map(|env| env.into_iter().map(Str::from).collect());
                 let process = Arc::new(Process::new(record_no, process));
                 let at = entities.add_process(process.clone());
                 let lineage = entities.lineage(at);
@@ -383,7 +383,8 @@ impl Flattener {
                 let container = container.map(|c| &entities.containers.get_mut(c).entity);
                 let (container_no, pod_id) = container.map(|c| (c.record_no, c.pod_id.clone())).unzip();
                 rows[TableId::Processes as usize] += 1;
-                let bytes = place.size + lineage.ancestors.iter().map(Ancestor::bytes).sum::<usize>();
+                let entries = size_of::<Str>() * env.as_ref().map_or(0, Vec::len);
+                let bytes = place.size + entries + lineage.ancestors.iter().map(Ancestor::bytes).sum::<usize>();
                 let base = EntityRow { trace: trace.info.clone(), entity: process, container_no, pod_no };
                 let row = processes::Row { base, env, lineage, pod_id: pod_id.flatten() };
                 pending.processes.push(date, index, row, bytes, &mut pending.ready);

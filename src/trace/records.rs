@@ -317,6 +317,7 @@ impl<'a> Record<'a> {
     /// # Errors
     /// The bytes are no value of the schema.
     pub fn decode(cur: &mut Cursor<'a>, schema: &'a Schema, branches: &Branches) -> Result<Record<'a>, DecodeError> {
+        cur.begin_record();
         let index = cur.long()?;
         let &(ty, branch) = usize::try_from(index).ok().and_then(|i| branches.0.get(i)).ok_or(DecodeError::BadIndex)?;
         Ok(match branch {
