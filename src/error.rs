@@ -34,6 +34,10 @@ pub enum Error {
     #[error("{} changed while it was read; run the command again", Escaped(&.0.to_string_lossy()))]
     InputChanged(PathBuf),
 
+    /// Entities of a trace, and bytes that their keys have room in.
+    #[error("a trace has {0} processes, files, containers and pods, more than --memory holds; give it more")]
+    TooManyEntities(usize),
+
     #[error("{0} of {1} inputs are damaged and --strict is given; nothing was published")]
     Strict(usize, usize),
 

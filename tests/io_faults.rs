@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use support::batches::{Case, copy, tables};
-use support::trace::simple;
+use support::trace::{many_processes, simple};
 use support::*;
 
 const EIO: i32 = 5;
@@ -353,4 +353,33 @@ fn the_dataset_may_lie_on_any_filesystem_and_behind_a_link() {
     expect_status(&output, 1);
     assert!(stderr(&output).starts_with("error: cannot create the folder "), "{}", stderr(&output));
     assert_eq!(stderr(&output).lines().count(), 1);
+}
+
+#[test]
+fn a_file_of_entities_that_fails_ends_the_run() {
+    let folder = fast_folder();
+    let Some(library) = library(folder.path()) else { return };
+    let (input, out) = (folder.path().join("many.sf"), folder.path().join("out"));
+    many_processes(30_000).write(&input);
+    let command = || {
+        let mut command = program(["convert", "--jobs", "1", "--memory", "64MiB", "--out"]);
+        command.args([&out, &input]);
+        command
+    };
+    let mut spilled = 0;
+    for (errno, calls) in [(ENOSPC, "w"), (EIO, "r"), (EMFILE, "c"), (EIO, "u")] {
+        for at in (1..200).step_by(if calls == "c" || calls == "u" { 1 } else { 23 }) {
+            let fault = Fault { library: &library, below: &out, calls, errno, lasting: false, command: None };
+            let Some(output) = fault.run(command(), at) else { break };
+            let message = stderr(&output);
+            if message.contains("spilled") {
+                fault.expect_clear_error(&output);
+                assert_eq!(parts(&out, "records").len(), 0);
+                spilled |= 1 << calls.as_bytes()[0] % 32;
+            }
+            let _ = fs::remove_dir_all(&out);
+        }
+    }
+    let all = "wrcu".bytes().fold(0, |all, call| all | 1 << call % 32);
+    assert_eq!(spilled, all, "each of the calls has failed on the file of entities");
 }

@@ -1,6 +1,7 @@
 //! Records to rows, and what must hold for these.
 
 use sf_parquet::dataset::writer::Chunk;
+use sf_parquet::flatten::entities::Room;
 use sf_parquet::flatten::flattener::{Flattener, InputCounts, InputInfo, Window};
 use sf_parquet::tables::column::ColumnData;
 use sf_parquet::tables::pending::Pending;
@@ -12,7 +13,7 @@ use sf_parquet::trace::schema::Schema;
 
 /// Decodes and flattens all records up to the first that is none, and builds every column of their rows if wanted.
 pub fn flatten(schema: &Schema, branches: &Branches, data: &[u8], columns: bool) {
-    let mut flattener = Flattener::new(Pending::new(1 << 20), Window::default());
+    let mut flattener = Flattener::new(Pending::new(1 << 20, None), Window::default(), Room::default());
     flattener.begin_input(InputInfo { index: 0, name: "fuzzed".into(), sha256: "0".repeat(64).into(), bytes: 0 });
     let unknown_fields: Vec<String> = schema.unknown_fields().take(10).collect();
     let mut cur = Cursor::new(data);
@@ -26,7 +27,8 @@ pub fn flatten(schema: &Schema, branches: &Branches, data: &[u8], columns: bool)
             let header = if let Record::Header(header) = &record { Some(header) } else { None };
             flattener.begin_trace(header, Default::default(), &unknown_fields);
         }
-        flattener.record(Place { record_no: records, size, repaired, rest: cur.rest() }, record);
+        let place = Place { record_no: records, size, repaired, rest: cur.rest() };
+        flattener.record(place, record).expect("nothing is spilled");
         records += 1;
     }
     let counts = flattener.end_input();

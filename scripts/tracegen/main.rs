@@ -3,6 +3,7 @@
 
 mod activity;
 mod kubernetes;
+mod large;
 mod robot_shop;
 mod schema;
 mod seeds;
@@ -42,12 +43,21 @@ enum Command {
         #[arg(long)]
         out: PathBuf,
     },
+    /// A trace with very much of something
+    Large {
+        much: large::Much,
+        #[arg(long)]
+        count: i64,
+        #[arg(long)]
+        out: PathBuf,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::RobotShop { out, seed } => activity::robot_shop(&out, seed),
         Command::FuzzSeeds { out } => seeds::seeds(&out),
+        Command::Large { much, count, out } => large::large(much, count, &out),
         Command::Tile { input, times, out } => tile::tile(&input, times, &out),
     }
 }

@@ -97,7 +97,7 @@ pub fn write(path: &Path, seed: u64, records: Vec<Record>) -> Result<()> {
 }
 
 /// An Avro file header with its entries sorted.
-fn header_of(schema: &str, marker: &[u8; 16]) -> Vec<u8> {
+pub fn header_of(schema: &str, marker: &[u8; 16]) -> Vec<u8> {
     let mut out = b"Obj\x01".to_vec();
     let number = |out: &mut Vec<u8>, n: usize| {
         let mut n = n << 1;

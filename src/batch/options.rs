@@ -32,14 +32,25 @@ pub struct Options {
 }
 
 impl Options {
-    /// Bytes that a block may have, compressed or inflated.
+    /// Bytes that a block may have, compressed or inflated. One string may fill it, and is in memory some six times until
+    /// its page is written.
     pub fn block_limit(&self) -> usize {
-        self.memory / 4
+        self.memory / 8
     }
 
     /// Bytes of records whose rows are encoded together.
     pub fn batch_bytes(&self) -> usize {
         (16 << 20).min(self.memory / 32)
+    }
+
+    /// Bytes of the exports of a trace's entities that stay in memory.
+    pub fn export_bytes(&self) -> usize {
+        self.memory / 8
+    }
+
+    /// Bytes of the keys and places of all entities of a trace.
+    pub fn index_bytes(&self) -> usize {
+        self.memory / 8 * 3
     }
 
     /// The options that decide which rows a dataset has.

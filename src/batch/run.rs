@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::options::Options;
+use super::pipe::Pipe;
 use super::plan::{self, Plan};
 use super::progress::{Meter, Phase};
 use super::rewrite::{Gone, rewrite};
@@ -15,7 +17,7 @@ use crate::dataset::commit::{self, Lock};
 use crate::dataset::layout::Layout;
 use crate::dataset::manifest::{FORMAT, InputEntry, Manifest, State, Status};
 use crate::dataset::part::PartFile;
-use crate::dataset::writer::{Chunk, DatasetWriter, Limits};
+use crate::dataset::writer::{DatasetWriter, Limits};
 use crate::error::{Error, IoContext, Result};
 use crate::fault;
 use crate::flatten::flattener::InputCounts;
@@ -134,7 +136,7 @@ fn stage(
         meter.check()?;
         rewrite(layout.root(), manifest, part, &gone, &mut writer)?;
     }
-    let (counts, problems) = convert_inputs(plan, options, meter, &mut writer)?;
+    let (counts, problems, mut writer) = convert_inputs(layout, plan, options, meter, writer)?;
     write_empty_tables(state, plan, options, &mut writer)?;
     let files = writer.finish()?;
     fault::point("all parts closed");
@@ -155,31 +157,38 @@ fn stage(
 
 /// Reads the next rows while the last ones are encoded.
 fn convert_inputs(
+    layout: &Layout,
     plan: &Plan,
     options: &Options,
     meter: &Meter,
-    writer: &mut DatasetWriter,
-) -> Result<(Vec<InputCounts>, Vec<String>)> {
-    let mut source = Source::new(&plan.inputs, options, meter);
+    writer: DatasetWriter,
+) -> Result<(Vec<InputCounts>, Vec<String>, DatasetWriter)> {
+    let pipe = Arc::new(Pipe::new(writer));
+    let full = pipe.clone();
+    let overflow = Box::new(move |chunks| {
+        full.push(chunks);
+        full.write();
+    });
+    let mut source = Source::new(&plan.inputs, options, layout.staging(&plan.run), overflow, meter);
     let mut step = source.read()?;
     while let Some(current) = step {
-        let write = || match &current {
-            Step::Rows(chunks) => write_all(writer, chunks),
-            Step::Cut(chunks) => write_all(writer, chunks).and_then(|()| writer.cut()),
-        };
-        let (next, written) = rayon::join(|| source.read(), write);
-        written?;
+        let cut = matches!(current, Step::Cut(_));
+        let (Step::Rows(chunks) | Step::Cut(chunks)) = current;
+        pipe.push(chunks);
+        if cut {
+            pipe.written(DatasetWriter::cut)?;
+        }
+        let (next, ()) = rayon::join(|| source.read(), || pipe.write_unless_busy());
+        pipe.written(|_| Ok(()))?;
         step = next?;
         fault::point("rows written");
     }
     source.reject_unreadable(&plan.unreadable);
-    let last = source.finish(writer.earliest_date());
-    write_all(writer, &last.chunks)?;
-    Ok((last.counts, last.problems))
-}
-
-fn write_all(writer: &mut DatasetWriter, chunks: &[Chunk]) -> Result<()> {
-    chunks.iter().try_for_each(|chunk| writer.write(chunk))
+    let last = source.finish(pipe.written(|writer| Ok(writer.earliest_date()))?);
+    pipe.push(last.chunks);
+    pipe.written(|_| Ok(()))?;
+    let pipe = Arc::into_inner(pipe).unwrap_or_else(|| unreachable!("the source has ended"));
+    Ok((last.counts, last.problems, pipe.into_writer()))
 }
 
 /// Every wanted table of which the dataset has no file gets one without rows, so that readers find its columns.

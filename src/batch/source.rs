@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -11,10 +11,11 @@ use super::plan::{Input, Kind, Unreadable};
 use super::progress::Meter;
 use crate::dataset::writer::Chunk;
 use crate::error::{Error, IoContext, Result};
+use crate::flatten::entities::Room;
 use crate::flatten::flattener::{Flattener, InputCounts, InputInfo};
 use crate::flatten::time::Date;
 use crate::input::{self, Stat};
-use crate::tables::pending::Pending;
+use crate::tables::pending::{Overflow, Pending};
 use crate::trace::container::{FileHeader, HeaderError};
 use crate::trace::decode::Cursor;
 use crate::trace::reader::{Blocks, Item, Place, Severity};
@@ -59,12 +60,21 @@ struct OpenInput {
 }
 
 impl<'p> Source<'p> {
-    pub fn new(inputs: &'p [Input], options: &Options, meter: &'p Meter) -> Source<'p> {
+    /// Staged files lie in `staging`; `overflow` takes chunks when too many wait.
+    pub fn new(
+        inputs: &'p [Input],
+        options: &Options,
+        staging: PathBuf,
+        overflow: Overflow,
+        meter: &'p Meter,
+    ) -> Source<'p> {
+        let room = Room { folder: staging, exports: options.export_bytes(), index: options.index_bytes() };
+        let pending = Pending::new(options.batch_bytes(), Some(overflow));
         Source {
             inputs,
             next: 0,
             open: None,
-            flattener: Flattener::new(Pending::new(options.batch_bytes()), options.window),
+            flattener: Flattener::new(pending, options.window, room),
             block_limit: options.block_limit(),
             meter,
             counts: Vec::with_capacity(inputs.len()),
@@ -94,7 +104,7 @@ impl<'p> Source<'p> {
                 self.begin_input(input)?;
             }
             if !self.flattener.pending.ready.chunks.is_empty() {
-                return Ok(Some(Step::Rows(std::mem::take(&mut self.flattener.pending.ready.chunks))));
+                return Ok(Some(Step::Rows(self.flattener.pending.ready.take())));
             }
         }
     }
@@ -102,7 +112,7 @@ impl<'p> Source<'p> {
     fn everything(&mut self) -> Vec<Chunk> {
         self.flattener.pending.flush();
         self.apart = true;
-        std::mem::take(&mut self.flattener.pending.ready.chunks)
+        self.flattener.pending.ready.take()
     }
 
     /// Accounts for inputs of which nothing could be read.
@@ -123,7 +133,7 @@ impl<'p> Source<'p> {
     /// The rows that still wait. What has no date gets `earliest`, or 1970-01-01 if nothing has any.
     pub fn finish(mut self, earliest: Option<Date>) -> Last {
         self.flattener.finish(earliest);
-        Last { chunks: self.flattener.pending.ready.chunks, counts: self.counts, problems: self.flattener.problems }
+        Last { chunks: self.flattener.pending.ready.take(), counts: self.counts, problems: self.flattener.problems }
     }
 
     fn begin_input(&mut self, input: &Input) -> Result<()> {
@@ -201,8 +211,7 @@ impl<'p> Source<'p> {
                     _ => flattener.begin_trace(None, date, unknown_fields),
                 }
             }
-            flattener.record(place, record);
-            Ok(())
+            flattener.record(place, record)
         })?;
         if let Some(damage) = damage {
             self.flattener.damage(damage);

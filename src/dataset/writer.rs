@@ -3,6 +3,7 @@
 //! What is closed when depends on the rows alone, never on time or threads, so that the same input gives the same files.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -36,6 +37,16 @@ pub struct Limits {
     pub open_files: usize,
 }
 
+/// Bytes of memory that an open file takes besides its pages: writers of a hundred columns, and their buffers.
+const OPEN_FILE: usize = 2 << 20;
+
+/// How many files the process may have open (`ulimit -n`): 1,024 usually, and where the system does not say.
+fn open_files_allowed() -> usize {
+    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(1024)
+}
+
 impl Limits {
     /// Limits that keep the writer within `memory` bytes.
     pub fn within(memory: usize) -> Limits {
@@ -44,8 +55,7 @@ impl Limits {
             group_bytes: (64 << 20).min(memory / 16),
             open_bytes: memory / 16,
             file_bytes: 256 << 20,
-            // Well below the usual limit of 1,024 open files.
-            open_files: 500,
+            open_files: 500.min(memory / OPEN_FILE).min(open_files_allowed() / 2).max(8),
         }
     }
 }

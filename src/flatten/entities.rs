@@ -3,13 +3,19 @@
 //! Semantics of the reference (`sysflow.reader.FlattenedSFReader`): all state resets at a header, the latest export of
 //! an entity counts, and a process is found by its creation time and process id, each clamped at 0. An entity keeps
 //! its index when it is exported again, so that references are resolved once and stay right.
+//!
+//! What only the row of an export needs (a process's environment, a pod's labels) is not kept.
 
-use std::hash::Hash;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
+pub use super::kind::{Index, Latest, Stamp};
+use super::kind::{Kind, Link, Payload};
+use super::spill::Spill;
+use crate::error::{Error, Result};
 use crate::trace::records;
 
 pub type Str = Box<str>;
@@ -26,7 +32,7 @@ pub struct Trace {
 }
 
 /// Creation time in nanoseconds and process id as the host sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessId {
     pub create_ts: i64,
     pub pid: i64,
@@ -42,14 +48,15 @@ impl ProcessId {
     }
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Process {
     pub record_no: i64,
     pub state: Option<Str>,
     pub ts: Option<i64>,
     pub id: Option<ProcessId>,
     pub parent: Option<ProcessId>,
-    pub exe: Option<Str>,
+    /// Shared with the rows of descendants.
+    pub exe: Option<Arc<str>>,
     pub args: Option<Str>,
     pub uid: Option<i32>,
     pub user: Option<Str>,
@@ -58,11 +65,10 @@ pub struct Process {
     pub tty: Option<bool>,
     pub entry: Option<bool>,
     pub cwd: Option<Str>,
-    pub env: Option<Vec<Str>>,
     pub container_id: Option<Str>,
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct File {
     pub record_no: i64,
     pub state: Option<Str>,
@@ -73,7 +79,7 @@ pub struct File {
     pub container_id: Option<Str>,
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Container {
     pub record_no: i64,
     pub id: Option<Str>,
@@ -82,10 +88,11 @@ pub struct Container {
     pub image_id: Option<Str>,
     pub kind: Option<Str>,
     pub privileged: Option<bool>,
-    pub pod_id: Option<Str>,
+    /// Shared with the rows of processes.
+    pub pod_id: Option<Arc<str>>,
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pod {
     pub record_no: i64,
     pub ts: Option<i64>,
@@ -97,16 +104,14 @@ pub struct Pod {
     pub host_ip: Option<Vec<Str>>,
     pub internal_ip: Option<Vec<Str>>,
     pub restart_count: Option<i64>,
-    pub labels: Option<Vec<(Str, Str)>>,
-    pub selectors: Option<Vec<(Str, Str)>>,
 }
 
 fn owned(text: Option<records::Text>) -> Option<Str> {
     text.map(|t| t.into_owned().into_boxed_str())
 }
 
-fn pairs(entries: Option<crate::trace::decode::Entries>) -> Option<Vec<(Str, Str)>> {
-    entries.map(|e| e.0.into_iter().map(|(k, v)| (k.into(), v.into())).collect())
+fn shared(text: Option<records::Text>) -> Option<Arc<str>> {
+    text.map(|t| Arc::from(&*t))
 }
 
 fn addresses(ips: Option<&Vec<i64>>) -> Option<Vec<Str>> {
@@ -121,7 +126,7 @@ impl Process {
             ts: p.ts,
             id: p.oid.as_ref().and_then(ProcessId::of),
             parent: p.poid.as_ref().and_then(ProcessId::of),
-            exe: owned(p.exe),
+            exe: shared(p.exe),
             args: owned(p.exe_args),
             uid: p.uid,
             user: owned(p.user_name),
@@ -130,7 +135,6 @@ impl Process {
             tty: p.tty,
             entry: p.entry,
             cwd: owned(p.cwd),
-            env: p.env.map(|env| env.into_iter().map(Str::from).collect()),
             container_id: owned(p.container_id),
         }
     }
@@ -165,7 +169,7 @@ impl Container {
             image_id: owned(c.image_id),
             kind: owned(c.kind),
             privileged: c.privileged,
-            pod_id: owned(c.pod_id),
+            pod_id: shared(c.pod_id),
         }
     }
 }
@@ -182,103 +186,46 @@ impl Pod {
             node_name: owned(p.node_name),
             namespace: owned(p.namespace),
             restart_count: p.restart_count,
-            labels: pairs(p.labels),
-            selectors: pairs(p.selectors),
         }
     }
 }
 
-/// An index into one of the lists of [`Entities`].
-pub type Index = u32;
-
-/// A reference from one entity to another, looked up when it is first needed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Link {
-    #[default]
-    Unresolved,
-    /// Not found among the first `n` entities.
-    MissingAmong(u32),
-    Found(Index),
+/// Bytes of strings in memory.
+fn text_bytes<const N: usize>(texts: [Option<&str>; N]) -> usize {
+    texts.into_iter().flatten().map(|text| text.len() + 8).sum()
 }
 
-/// The latest export of an entity.
-#[derive(Debug)]
-pub struct Latest<E> {
-    pub entity: Arc<E>,
-    /// Where the current batch of rows has the entity, see [`crate::tables::records`].
-    pub stamp: [Stamp; 2],
-    /// The parent of a process.
-    parent: Link,
-    /// The container of a process or file, the pod of a container.
-    owner: Link,
+fn list_bytes(list: &Option<Vec<Str>>) -> usize {
+    list.iter().flatten().map(|text| size_of::<Str>() + text.len() + 8).sum()
 }
 
-/// A place in a batch: valid while the batch is the one with this number.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Stamp {
-    pub batch: u64,
-    pub key: i32,
-}
-
-/// Entities of one kind, by key.
-#[derive(Debug)]
-pub struct Kind<K, E> {
-    by_key: HashMap<K, Index, RandomState>,
-    list: Vec<Latest<E>>,
-}
-
-impl<K, E> Default for Kind<K, E> {
-    fn default() -> Self {
-        Kind { by_key: HashMap::default(), list: Vec::new() }
+impl Payload for Process {
+    fn heap(&self) -> usize {
+        let Process { state, exe, args, user, group, cwd, container_id, .. } = self;
+        let all = [state, args, user, group, cwd, container_id].map(Option::as_deref);
+        text_bytes(all) + text_bytes([exe.as_deref()])
     }
 }
 
-impl<K: Hash + Eq, E> Kind<K, E> {
-    /// Takes over an export; it replaces an earlier one of the same key. Without a key nothing can refer to it.
-    fn insert(&mut self, key: Option<K>, entity: Arc<E>) -> Index {
-        let latest = Latest { entity, stamp: Default::default(), parent: Link::Unresolved, owner: Link::Unresolved };
-        let next = self.list.len() as Index;
-        let index = match key {
-            Some(key) => *self.by_key.entry(key).or_insert(next),
-            None => next,
-        };
-        if index == next {
-            self.list.push(latest);
-        } else {
-            self.list[index as usize] = latest;
-        }
-        index
-    }
-
-    pub fn get(&self, index: Index) -> &Latest<E> {
-        &self.list[index as usize]
-    }
-
-    pub fn get_mut(&mut self, index: Index) -> &mut Latest<E> {
-        &mut self.list[index as usize]
-    }
-
-    fn find<Q: Hash + hashbrown::Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<Index> {
-        self.by_key.get(key).copied()
-    }
-
-    /// Follows a link: its target keeps its index, so a link once found is never looked up again, and one that was
-    /// missing only after more entities have come.
-    fn follow(&self, link: Link, find: impl FnOnce(&Self) -> Option<Index>) -> Link {
-        match link {
-            Link::Found(_) => link,
-            Link::MissingAmong(n) if n as usize == self.list.len() => link,
-            _ => find(self).map_or(Link::MissingAmong(self.list.len() as u32), Link::Found),
-        }
+impl Payload for File {
+    fn heap(&self) -> usize {
+        let File { state, path, container_id, .. } = self;
+        text_bytes([state, path, container_id].map(Option::as_deref))
     }
 }
 
-impl Link {
-    fn found(self) -> Option<Index> {
-        match self {
-            Link::Found(index) => Some(index),
-            _ => None,
-        }
+impl Payload for Container {
+    fn heap(&self) -> usize {
+        let Container { id, name, image, image_id, kind, pod_id, .. } = self;
+        text_bytes([id, name, image, image_id, kind].map(Option::as_deref)) + text_bytes([pod_id.as_deref()])
+    }
+}
+
+impl Payload for Pod {
+    fn heap(&self) -> usize {
+        let Pod { id, name, node_name, namespace, host_ip, internal_ip, .. } = self;
+        let texts = text_bytes([id, name, node_name, namespace].map(Option::as_deref));
+        texts + list_bytes(host_ip) + list_bytes(internal_ip)
     }
 }
 
@@ -305,19 +252,128 @@ impl Ref {
     }
 }
 
+/// Memory for the entities of a trace, and where those go that it does not hold.
+#[derive(Debug, Clone)]
+pub struct Room {
+    /// A folder on a disk with space.
+    pub folder: PathBuf,
+    /// Bytes for the exports in memory.
+    pub exports: usize,
+    /// Bytes for the keys and places of all.
+    pub index: usize,
+}
+
+/// Room for all there may be.
+impl Default for Room {
+    fn default() -> Self {
+        Room { folder: PathBuf::new(), exports: usize::MAX, index: usize::MAX }
+    }
+}
+
 /// Ancestors of a process that are followed at most: a chain as long as a hostile trace must not cost its square.
 const MAX_ANCESTORS: usize = 256;
+/// Bytes of the ancestors' executables: room for as many paths as Linux allows to be long (PATH_MAX).
+const MAX_ANCESTOR_TEXT: usize = MAX_ANCESTORS * 4096;
+
+/// Where a process comes from.
+#[derive(Debug, Default)]
+pub struct Lineage {
+    /// `record_no` of the parent.
+    pub parent_no: Option<i64>,
+    /// Parent first, to the root or to where a cycle closes.
+    pub ancestors: Vec<Ancestor>,
+}
+
+/// What a process's row has of an ancestor.
+#[derive(Debug)]
+pub struct Ancestor {
+    pub pid: Option<i64>,
+    pub exe: Option<Arc<str>>,
+}
+
+impl Ancestor {
+    /// Bytes that a row takes for it.
+    pub fn bytes(&self) -> usize {
+        64 + self.exe.as_ref().map_or(0, |exe| exe.len())
+    }
+}
+
+/// The id of a container or pod, and its length: itself if it is short, or else its SHA-256.
+type Name = ([u8; 32], usize);
+
+fn name(id: &str) -> Name {
+    let mut name = [0; 32];
+    match name.get_mut(..id.len()) {
+        Some(start) => start.copy_from_slice(id.as_bytes()),
+        None => name = Sha256::digest(id).into(),
+    }
+    (name, id.len())
+}
 
 /// All entities of a trace so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Entities {
     pub processes: Kind<(i64, i64), Process>,
     pub files: Kind<[u8; 20], File>,
-    pub containers: Kind<Str, Container>,
-    pub pods: Kind<Str, Pod>,
+    pub containers: Kind<Name, Container>,
+    pub pods: Kind<Name, Pod>,
+    room: Room,
+    spilled: bool,
+}
+
+impl Default for Entities {
+    fn default() -> Self {
+        Entities::new(Room::default())
+    }
 }
 
 impl Entities {
+    pub fn new(room: Room) -> Self {
+        let spill = || Spill::within(&room.folder);
+        Entities {
+            processes: Kind::new(spill()),
+            files: Kind::new(spill()),
+            containers: Kind::new(spill()),
+            pods: Kind::new(spill()),
+            room,
+            spilled: false,
+        }
+    }
+
+    /// Makes room between two records. What a record leads to stays in memory until its rows are made.
+    ///
+    /// # Errors
+    /// The file fails, or there are more entities than even their keys have room.
+    #[inline]
+    pub fn make_room(&mut self) -> Result<()> {
+        if self.spilled || self.bytes() > self.room.exports { self.spill() } else { Ok(()) }
+    }
+
+    fn bytes(&self) -> usize {
+        self.processes.bytes() + self.files.bytes() + self.containers.bytes() + self.pods.bytes()
+    }
+
+    fn spill(&mut self) -> Result<()> {
+        self.spilled = true;
+        while self.bytes() > self.room.exports {
+            let Entities { processes, files, containers, pods, .. } = self;
+            let largest = processes.bytes().max(files.bytes()).max(containers.bytes()).max(pods.bytes());
+            match largest {
+                bytes if bytes == processes.bytes() => processes.evict(),
+                bytes if bytes == files.bytes() => files.evict(),
+                bytes if bytes == containers.bytes() => containers.evict(),
+                _ => pods.evict(),
+            }
+        }
+        let Entities { processes, files, containers, pods, room, .. } = self;
+        let index = [processes.index_bytes(), files.index_bytes(), containers.index_bytes(), pods.index_bytes()];
+        if index.iter().sum::<usize>() > room.index {
+            return Err(Error::TooManyEntities(processes.len() + files.len() + containers.len() + pods.len()));
+        }
+        let failure = processes.failure().or(files.failure()).or(containers.failure()).or(pods.failure());
+        failure.map_or(Ok(()), Err)
+    }
+
     pub fn add_process(&mut self, process: Arc<Process>) -> Index {
         self.processes.insert(process.id.map(ProcessId::key), process)
     }
@@ -327,11 +383,11 @@ impl Entities {
     }
 
     pub fn add_container(&mut self, container: Arc<Container>) -> Index {
-        self.containers.insert(container.id.clone(), container)
+        self.containers.insert(container.id.as_deref().map(name), container)
     }
 
     pub fn add_pod(&mut self, pod: Arc<Pod>) -> Index {
-        self.pods.insert(pod.id.clone(), pod)
+        self.pods.insert(pod.id.as_deref().map(name), pod)
     }
 
     pub fn process(&self, oid: Option<&records::Oid>) -> Ref {
@@ -347,9 +403,13 @@ impl Entities {
 
     /// The parent of the process at `index`.
     pub fn parent(&mut self, index: Index) -> Ref {
-        let process = self.processes.get(index);
+        let process = self.processes.get_mut(index);
         let Some(id) = process.entity.parent else { return Ref::Absent };
-        let link = self.processes.follow(process.parent, |all| all.find(&id.key()));
+        let link = process.parent;
+        if let Link::Found(parent) = link {
+            return Ref::To(parent);
+        }
+        let link = self.processes.follow(link, |all| all.find(&id.key()));
         self.processes.get_mut(index).parent = link;
         Ref::of(link.found())
     }
@@ -358,36 +418,41 @@ impl Entities {
     pub fn process_container(&mut self, index: Index) -> Ref {
         let process = self.processes.get_mut(index);
         let Some(id) = &process.entity.container_id else { return Ref::Absent };
-        process.owner = self.containers.follow(process.owner, |all| all.find(id));
+        process.owner = self.containers.follow(process.owner, |all| all.find(&name(id)));
         Ref::of(process.owner.found())
     }
 
     /// The container with this id.
     pub fn container(&self, id: Option<&Str>) -> Ref {
-        id.map_or(Ref::Absent, |id| Ref::of(self.containers.find(id)))
+        id.map_or(Ref::Absent, |id| Ref::of(self.containers.find(&name(id))))
     }
 
     /// The pod of the container at `index`.
     pub fn pod(&mut self, index: Index) -> Ref {
         let container = self.containers.get_mut(index);
         let Some(id) = &container.entity.pod_id else { return Ref::Absent };
-        container.owner = self.pods.follow(container.owner, |all| all.find(id));
+        container.owner = self.pods.follow(container.owner, |all| all.find(&name(id)));
         Ref::of(container.owner.found())
     }
 
-    /// The ancestors of the process at `index`, parent first, to the root or to where a cycle closes.
-    pub fn ancestors(&mut self, index: Index) -> Vec<Arc<Process>> {
-        let mut seen = vec![index];
-        let mut ancestors = Vec::new();
-        let mut at = index;
+    /// Where the process at `index` comes from.
+    pub fn lineage(&mut self, index: Index) -> Lineage {
+        let mut lineage = Lineage::default();
+        let (mut seen, mut text, mut at) = (vec![index], 0, index);
         while let Ref::To(parent) = self.parent(at) {
-            if seen.contains(&parent) || ancestors.len() == MAX_ANCESTORS {
+            if seen.contains(&parent) {
                 break;
             }
+            let Process { record_no, id, exe, .. } = &*self.processes.get_mut(parent).entity;
+            lineage.parent_no.get_or_insert(*record_no);
+            text += exe.as_ref().map_or(0, |exe| exe.len());
+            if lineage.ancestors.len() == MAX_ANCESTORS || text > MAX_ANCESTOR_TEXT {
+                break;
+            }
+            lineage.ancestors.push(Ancestor { pid: id.map(|id| id.pid), exe: exe.clone() });
             seen.push(parent);
-            ancestors.push(self.processes.get(parent).entity.clone());
             at = parent;
         }
-        ancestors
+        lineage
     }
 }

@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::entities::{Container, Entities, File, Index, Pod, Process, Str, Trace};
+use super::entities::{Ancestor, Container, Entities, File, Index, Pod, Process, Room, Str, Trace};
 use super::event::Target;
 use super::time::Date;
+use crate::error::Result;
 use crate::experiment;
 use crate::tables::entity_row::EntityRow;
 use crate::tables::pending::Pending;
 use crate::tables::schema::TableId;
 use crate::tables::traces::RecordCounts;
-use crate::tables::{experiment_events, pod_service_ports, processes, rejects, traces};
+use crate::tables::{experiment_events, pod_service_ports, pods, processes, rejects, traces};
+use crate::trace::decode::Entries;
 use crate::trace::reader::{Damage, Place, Severity};
 use crate::trace::records::{EventKind, Header, Record};
 
@@ -88,6 +90,7 @@ struct CurrentTrace {
 pub struct Flattener {
     pub pending: Pending,
     window: Window,
+    room: Room,
     input: InputInfo,
     headers: i64,
     trace: Option<CurrentTrace>,
@@ -108,11 +111,13 @@ const MAX_POD_PORTS: usize = 10_000;
 const MAX_UNKNOWN_FIELDS: usize = 50;
 
 impl Flattener {
-    pub fn new(pending: Pending, window: Window) -> Flattener {
+    /// The entities of each trace have `room`.
+    pub fn new(pending: Pending, window: Window, room: Room) -> Flattener {
         let input = InputInfo { index: 0, name: "".into(), sha256: "".into(), bytes: 0 };
         Flattener {
             pending,
             window,
+            room,
             input,
             headers: 0,
             trace: None,
@@ -179,7 +184,13 @@ impl Flattener {
             truncated: false,
             rows: [0; TableId::COUNT],
         };
-        self.trace = Some(CurrentTrace { info, date, row, entities: Entities::default(), unknown: BTreeMap::new() });
+        self.trace = Some(CurrentTrace {
+            info,
+            date,
+            row,
+            entities: Entities::new(self.room.clone()),
+            unknown: BTreeMap::new(),
+        });
         let more = unknown_fields.len().saturating_sub(MAX_UNKNOWN_FIELDS);
         let mut messages: Vec<String> = unknown_fields
             .iter()
@@ -309,13 +320,17 @@ impl Flattener {
     }
 
     /// Takes the next record of the current trace.
-    pub fn record(&mut self, place: Place, record: Record) {
+    ///
+    /// # Errors
+    /// The trace has more entities than there is room for, or the file of those that memory does not hold fails.
+    pub fn record(&mut self, place: Place, record: Record) -> Result<()> {
         let Some(trace) = &mut self.trace else { unreachable!("a record comes after begin_trace") };
         let (record_no, index, date) = (place.record_no as i64, self.input.index, trace.date);
         let pending = &mut self.pending;
         trace.row.repaired += place.repaired as i64;
         let counts = &mut trace.row.records;
         let entities = &mut trace.entities;
+        entities.make_room()?;
         let rows = &mut trace.row.rows;
         match record {
             Record::Header(_) => counts.headers += 1,
@@ -329,6 +344,7 @@ impl Flattener {
             Record::Pod(mut pod) => {
                 counts.pods += 1;
                 let services = pod.services.take().unwrap_or_default();
+                let (labels, selectors) = (pairs(pod.labels.take()), pairs(pod.selectors.take()));
                 let pod = Arc::new(Pod::new(record_no, *pod));
                 entities.add_pod(pod.clone());
                 let mut ports = pod_service_ports::rows(&trace.info, &pod, &services);
@@ -339,7 +355,8 @@ impl Flattener {
                 let more = ports.next().is_some();
                 drop(ports);
                 rows[TableId::Pods as usize] += 1;
-                let row = EntityRow { trace: trace.info.clone(), entity: pod, container: None, pod: None };
+                let base = EntityRow { trace: trace.info.clone(), entity: pod, container_no: None, pod_no: None };
+                let row = pods::Row { base, labels, selectors };
                 pending.pods.push(date, index, row, place.size, &mut pending.ready);
                 if more {
                     let message = format!("the pod has more than {MAX_POD_PORTS} ports times cluster addresses");
@@ -350,32 +367,36 @@ impl Flattener {
                 counts.containers += 1;
                 let container = Arc::new(Container::new(record_no, *container));
                 let at = entities.add_container(container.clone());
-                let pod = pod_of(entities, Some(at));
+                let pod_no = pod_no(entities, at);
                 rows[TableId::Containers as usize] += 1;
-                let row = EntityRow { trace: trace.info.clone(), entity: container, container: None, pod };
+                let row = EntityRow { trace: trace.info.clone(), entity: container, container_no: None, pod_no };
                 pending.containers.push(date, index, row, place.size, &mut pending.ready);
             }
-            Record::Process(process) => {
+            Record::Process(mut process) => {
                 counts.processes += 1;
+                let env: Option<Vec<Str>> = process.env.take().map(|env| env.into_iter().map(Str::from).collect());
                 let process = Arc::new(Process::new(record_no, *process));
                 let at = entities.add_process(process.clone());
-                let ancestors = entities.ancestors(at);
+                let lineage = entities.lineage(at);
                 let container = entities.process_container(at).index();
-                let pod = pod_of(entities, container);
-                let container = container.map(|c| entities.containers.get(c).entity.clone());
+                let pod_no = container.and_then(|c| pod_no(entities, c));
+                let container = container.map(|c| &entities.containers.get_mut(c).entity);
+                let (container_no, pod_id) = container.map(|c| (c.record_no, c.pod_id.clone())).unzip();
                 rows[TableId::Processes as usize] += 1;
-                let bytes = place.size + ancestors.len() * 64;
-                let base = EntityRow { trace: trace.info.clone(), entity: process, container, pod };
-                pending.processes.push(date, index, processes::Row { base, ancestors }, bytes, &mut pending.ready);
+                let entries = size_of::<Str>() * env.as_ref().map_or(0, Vec::len);
+                let bytes = place.size + entries + lineage.ancestors.iter().map(Ancestor::bytes).sum::<usize>();
+                let base = EntityRow { trace: trace.info.clone(), entity: process, container_no, pod_no };
+                let row = processes::Row { base, env, lineage, pod_id: pod_id.flatten() };
+                pending.processes.push(date, index, row, bytes, &mut pending.ready);
             }
             Record::File(file) => {
                 counts.files += 1;
                 let file = Arc::new(File::new(record_no, *file));
                 entities.add_file(file.clone());
                 let container = entities.container(file.container_id.as_ref()).index();
-                let container = container.map(|c| entities.containers.get(c).entity.clone());
+                let container_no = container.map(|c| entities.containers.get_mut(c).entity.record_no);
                 rows[TableId::Files as usize] += 1;
-                let row = EntityRow { trace: trace.info.clone(), entity: file, container, pod: None };
+                let row = EntityRow { trace: trace.info.clone(), entity: file, container_no, pod_no: None };
                 pending.files.push(date, index, row, place.size, &mut pending.ready);
             }
             Record::Event(kind, event) => {
@@ -386,7 +407,7 @@ impl Flattener {
                 }
                 if !self.window.contains(event.ts()) {
                     trace.row.filtered += 1;
-                    return;
+                    return Ok(());
                 }
                 let date = event.ts().map_or(date, Date::of);
                 let mut target = Target { trace: &trace.info, rows, pending, input: index, date };
@@ -400,10 +421,16 @@ impl Flattener {
                 }
             }
         }
+        Ok(())
     }
 }
 
-fn pod_of(entities: &mut Entities, container: Option<Index>) -> Option<Arc<Pod>> {
-    let pod = container.and_then(|c| entities.pod(c).index())?;
-    Some(entities.pods.get(pod).entity.clone())
+/// `record_no` of the pod of the container at this index.
+fn pod_no(entities: &mut Entities, container: Index) -> Option<i64> {
+    let pod = entities.pod(container).index()?;
+    Some(entities.pods.get_mut(pod).entity.record_no)
+}
+
+fn pairs(entries: Option<Entries>) -> Option<Vec<(Str, Str)>> {
+    entries.map(|e| e.0.into_iter().map(|(k, v)| (k.into(), v.into())).collect())
 }

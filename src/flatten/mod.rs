@@ -3,6 +3,11 @@
 pub mod entities;
 pub mod event;
 pub mod flattener;
+pub mod kind;
+#[cfg(test)]
+mod model;
 pub mod net;
 pub mod opflags;
+mod pieces;
+mod spill;
 pub mod time;

@@ -57,9 +57,9 @@ impl Flat {
         let entities = &mut self.0;
         let process = entities.process(event.process.as_ref()).index();
         let container = process.and_then(|p| entities.process_container(p).index());
-        let pod = container.and_then(|c| entities.pod(c).index()).map(|p| entities.pods.get(p).entity.clone());
-        let container = container.map(|c| entities.containers.get(c).entity.clone());
-        let process = process.map(|p| entities.processes.get(p).entity.clone());
+        let pod = container.and_then(|c| entities.pod(c).index()).map(|p| entities.pods.get_mut(p).entity.clone());
+        let container = container.map(|c| entities.containers.get_mut(c).entity.clone());
+        let process = process.map(|p| entities.processes.get_mut(p).entity.clone());
         let own = |text: Option<&Str>| text.map(|t| t.to_string());
         let flags = event.int(Number::OpFlags).or_else(|| opflags::flag(event.op_name.as_deref()?));
         FlatEvent {
@@ -71,7 +71,7 @@ impl Flat {
                 _ => opflags::names(flags.unwrap_or(0)).into_iter().map(String::from).collect(),
             },
             pid: event.process.as_ref().and_then(|oid| oid.hpid),
-            exe: process.as_ref().and_then(|p| own(p.exe.as_ref())),
+            exe: process.as_ref().and_then(|p| p.exe.as_ref().map(|exe| exe.to_string())),
             args: process.as_ref().and_then(|p| own(p.args.as_ref())).filter(|a| !a.is_empty()),
             container: container.and_then(|c| own(c.name.as_ref().or(c.id.as_ref()))),
             pod: pod.map(|p| {
@@ -84,7 +84,7 @@ impl Flat {
     }
 }
 
-fn resource(entities: &Entities, kind: EventKind, event: &Event) -> Option<String> {
+fn resource(entities: &mut Entities, kind: EventKind, event: &Event) -> Option<String> {
     if kind == EventKind::K8sEvent {
         return event.kind.as_ref().map(|k| k.to_string());
     }
@@ -102,9 +102,9 @@ fn resource(entities: &Entities, kind: EventKind, event: &Event) -> Option<Strin
         let (source, destination) = (end(Number::Sip, Number::Sport), end(Number::Dip, Number::Dport));
         return Some(format!("{source} -> {destination}{proto}"));
     }
-    let path = |oid: Option<&[u8; 20]>| {
+    let mut path = |oid: Option<&[u8; 20]>| {
         let file = entities.file(oid).index()?;
-        entities.files.get(file).entity.path.as_ref().map(|p| p.to_string())
+        entities.files.get_mut(file).entity.path.as_ref().map(|p| p.to_string())
     };
     match (path(event.file.as_ref()), path(event.new_file.as_ref())) {
         (Some(old), Some(new)) => Some(format!("{old} -> {new}")),

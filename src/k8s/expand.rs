@@ -85,17 +85,27 @@ pub fn expand(trace: &Arc<Trace>, record_no: i64, event: &Event, rows: &mut dyn 
         message_kind: copy(parsed.kind.as_deref()),
         message_type: copy(parsed.event.as_deref()),
         api_version: copy(parsed.api_version.as_deref()),
-        item_count: parsed.items.as_ref().map(|items| items.len() as i64),
+        item_count: parsed.items.map(|items| items.len as i64),
         parse_error,
     });
     if let Some(error) = &event.parse_error {
         rows.warn(("k8s_no_json", format!("the Kubernetes message is no JSON object: {error}")));
     }
-    for (item_no, json) in parsed.items.unwrap_or_default().into_iter().enumerate() {
-        expand_item(&event, item_no as i64, json, rows, &mut odd);
+    let (mut item_no, mut strays) = (0, 0);
+    if let Some(items) = parsed.items {
+        items.for_each(|json| {
+            strays += usize::from(expand_item(&event, item_no, json, rows, &mut odd, strays < MAX_STRAYS));
+            item_no += 1;
+        });
+    }
+    if strays > MAX_STRAYS {
+        rows.warn((
+            "k8s_cluster_ip",
+            format!("{} more items have a clusterIP and are no Service", strays - MAX_STRAYS),
+        ));
     }
     if !odd.0.is_empty() {
-        let count = odd.0.len();
+        let count = odd.0.len() + odd.1;
         odd.0.sort();
         odd.0.dedup();
         odd.0.truncate(10);
@@ -105,22 +115,37 @@ pub fn expand(trace: &Arc<Trace>, record_no: i64, event: &Event, rows: &mut dyn 
     event
 }
 
-fn expand_item(event: &Arc<KubernetesEvent>, item_no: i64, json: &RawValue, rows: &mut dyn Rows, odd: &mut Odd) {
+/// Items of a message that are named for a clusterIP that they should not have.
+const MAX_STRAYS: usize = 1_000;
+
+/// Adds the rows of an item; says whether it has a clusterIP that it should not have, and warns of it if `named`.
+fn expand_item(
+    event: &Arc<KubernetesEvent>,
+    item_no: i64,
+    json: &RawValue,
+    rows: &mut dyn Rows,
+    odd: &mut Odd,
+    named: bool,
+) -> bool {
     let (item, object) = Item::parse(json, odd);
     let item = Arc::new(item);
     let is_service = match event.message_kind.as_deref() {
         Some(kind) => kind == "Service",
         None => event.kind.as_deref() == Some("K8S_SERVICES"),
     };
-    if item.has_cluster_ip() && !is_service {
+    let stray = item.has_cluster_ip() && !is_service;
+    if stray && named {
         let name = item.name.as_deref().unwrap_or_default();
         rows.warn(("k8s_cluster_ip", format!("the item {item_no} ({name}) has a clusterIP and is no Service")));
     }
     if is_service && let Some(ports) = object.and_then(|o| o.list("ports", odd)) {
-        for (port_no, json) in ports.into_iter().enumerate() {
+        let mut port_no = 0;
+        ports.for_each(|json| {
             let port = ServicePort::parse(json, odd);
-            rows.port(PortRow { event: event.clone(), item_no, port_no: port_no as i64, item: item.clone(), port });
-        }
+            rows.port(PortRow { event: event.clone(), item_no, port_no, item: item.clone(), port });
+            port_no += 1;
+        });
     }
     rows.item(ItemRow { event: event.clone(), item_no, item, json: json.get().into() });
+    stray
 }

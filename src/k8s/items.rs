@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::json::{Object, Odd, string};
+use crate::trace::decode::MAX_ENTRIES;
 
 type Str = Box<str>;
 
@@ -33,7 +34,7 @@ impl Item {
     /// Reads an item. One that is no object has no fields, and is noted.
     pub fn parse<'a>(json: &'a RawValue, odd: &mut Odd) -> (Item, Option<Object<'a>>) {
         let Some(object) = Object::of(json) else {
-            odd.0.push("items".into());
+            odd.push("items");
             return (Item::default(), None);
         };
         let mut text = |name| object.string(name, odd).map(owned);
@@ -90,9 +91,10 @@ fn addresses(object: &Object, name: &str, odd: &mut Odd) -> Option<Vec<Str>> {
             entry.string("ip", &mut ignored).or_else(|| entry.string("address", &mut ignored)).map(owned)
         })
     };
-    let found: Vec<Str> = list.iter().filter_map(|json| address(json)).collect();
-    if found.len() < list.len() {
-        odd.0.push(name.to_owned());
+    let mut found = Vec::new();
+    list.for_each(|json| found.extend(address(json).filter(|_| list.len <= MAX_ENTRIES)));
+    if found.len() < list.len {
+        odd.push(name);
     }
     Some(found)
 }

@@ -7,8 +7,10 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+
+use crate::trace::decode::MAX_ENTRIES;
 
 /// An object's fields in order, their values still text.
 #[derive(Debug)]
@@ -27,6 +29,9 @@ impl<'de> Deserialize<'de> for Object<'de> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
                 let mut fields = Vec::new();
                 while let Some((Text(key), value)) = map.next_entry()? {
+                    if fields.len() == MAX_ENTRIES {
+                        return Err(A::Error::custom(format_args!("an object has more than {MAX_ENTRIES} fields")));
+                    }
                     fields.push((key, value));
                 }
                 Ok(Object(fields))
@@ -40,14 +45,24 @@ impl<'de> Deserialize<'de> for Object<'de> {
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// Names of fields that were not of the expected type.
+/// Names of fields that were not of the expected type, and the number of those that are not named.
 #[derive(Debug, Default)]
-pub struct Odd(pub Vec<String>);
+pub struct Odd(pub Vec<String>, pub usize);
+
+/// Odd fields that are named.
+const MAX_ODD: usize = 1_000;
 
 impl Odd {
+    pub fn push(&mut self, name: &str) {
+        match self.0.len() {
+            MAX_ODD => self.1 += 1,
+            _ => self.0.push(name.to_owned()),
+        }
+    }
+
     fn note<T>(&mut self, name: &str, value: Option<T>) -> Option<T> {
         if value.is_none() {
-            self.0.push(name.to_owned());
+            self.push(name);
         }
         value
     }
@@ -83,9 +98,10 @@ impl<'a> Object<'a> {
         odd.note(name, string(value).or_else(number))
     }
 
-    pub fn list(&self, name: &str, odd: &mut Odd) -> Option<Vec<&'a RawValue>> {
+    /// A list and how long it is.
+    pub fn list(&self, name: &str, odd: &mut Odd) -> Option<List<'a>> {
         let value = self.get(name)?;
-        odd.note(name, serde_json::from_str(value.get()).ok())
+        odd.note(name, List::of(value))
     }
 
     pub fn object(&self, name: &str, odd: &mut Odd) -> Option<Object<'a>> {
@@ -101,6 +117,46 @@ impl<'a> Object<'a> {
         });
         crate::trace::decode::last_of_each_key(strings.collect())
     }
+}
+
+/// A list whose entries are still text: millions of them may be a few bytes each.
+#[derive(Debug, Clone, Copy)]
+pub struct List<'a> {
+    json: &'a RawValue,
+    pub len: usize,
+}
+
+impl<'a> List<'a> {
+    fn of(json: &'a RawValue) -> Option<List<'a>> {
+        let mut len = 0;
+        visit(json, &mut |_| len += 1)?;
+        Some(List { json, len })
+    }
+
+    pub fn for_each(self, mut each: impl FnMut(&'a RawValue)) {
+        // It was read before.
+        let _ = visit(self.json, &mut each);
+    }
+}
+
+/// Hands each entry of a list to `each`; `None` for any other value.
+fn visit<'a>(json: &'a RawValue, each: &mut dyn FnMut(&'a RawValue)) -> Option<()> {
+    struct EntriesOf<'e, 'a>(&'e mut dyn FnMut(&'a RawValue));
+    impl<'a> Visitor<'a> for EntriesOf<'_, 'a> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_seq<A: SeqAccess<'a>>(self, mut list: A) -> Result<(), A::Error> {
+            while let Some(entry) = list.next_element()? {
+                (self.0)(entry);
+            }
+            Ok(())
+        }
+    }
+    serde_json::Deserializer::from_str(json.get()).deserialize_seq(EntriesOf(each)).ok()
 }
 
 /// A string; `None` for any other value, and for escapes that are no Unicode.

@@ -2,10 +2,9 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use super::json::{Object, Odd};
+use super::json::{List, Object, Odd};
 use crate::tables::files::hex;
 
 /// Takes off what the collector leaves behind the JSON: NULs and white space at the end. All else is kept to the byte.
@@ -27,7 +26,7 @@ pub struct Message<'a> {
     /// `ADDED`, `MODIFIED`, `DELETED`, …
     pub event: Option<Cow<'a, str>>,
     /// `None` where there is no list.
-    pub items: Option<Vec<&'a RawValue>>,
+    pub items: Option<List<'a>>,
 }
 
 impl<'a> Message<'a> {
@@ -89,7 +88,7 @@ mod tests {
     fn nesting_costs_no_stack() {
         let deep = format!("{{\"items\":[{}{}]}}", "[".repeat(100_000), "]".repeat(100_000));
         let message = Message::parse(&deep, &mut Odd::default()).unwrap();
-        assert_eq!(message.items.map(|i| i.len()), Some(1));
+        assert_eq!(message.items.map(|i| i.len), Some(1));
     }
 
     proptest! {

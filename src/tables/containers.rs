@@ -19,6 +19,6 @@ pub const COLUMNS: &[Column<Row>] = &[
     column("type", "container.type", Str(|r| text(&r.entity.kind)), "CT_DOCKER, CT_CRIO, …"),
     column("privileged", "container.privileged", Bool(|r| r.entity.privileged), "runs privileged"),
     column("pod_id", "podId", Str(|r| text(&r.entity.pod_id)), "pod id"),
-    column("pod_no", "", Seq(Row::pod_no), "record_no of the pod's row in pods"),
+    column("pod_no", "", Seq(|r| r.pod_no), "record_no of the pod's row in pods"),
     column("node_id", "exporter", Str(Row::node_id), "node that exported the trace"),
 ];

@@ -1,17 +1,19 @@
-//! A row of an entity table: the entity as exported, its trace, and the versions of the entities that it belongs to.
+//! A row of an entity table: the entity as exported, its trace, and which versions of other entities it belongs to.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::flatten::entities::{Container, Pod, Str, Trace};
+use crate::flatten::entities::{Str, Trace};
 
 /// An exported entity.
 #[derive(Debug)]
 pub struct EntityRow<E> {
     pub trace: Arc<Trace>,
     pub entity: Arc<E>,
-    pub container: Option<Arc<Container>>,
-    pub pod: Option<Arc<Pod>>,
+    /// `record_no` of the container's row.
+    pub container_no: Option<i64>,
+    /// `record_no` of the pod's row.
+    pub pod_no: Option<i64>,
 }
 
 impl<E> EntityRow<E> {
@@ -22,19 +24,11 @@ impl<E> EntityRow<E> {
     pub fn node_id(&self) -> Option<Cow<'_, str>> {
         text(&self.trace.node_id)
     }
-
-    pub fn container_no(&self) -> Option<i64> {
-        self.container.as_ref().map(|c| c.record_no)
-    }
-
-    pub fn pod_no(&self) -> Option<i64> {
-        self.pod.as_ref().map(|p| p.record_no)
-    }
 }
 
 /// An attribute as a column value.
-pub fn text(attribute: &Option<Str>) -> Option<Cow<'_, str>> {
-    attribute.as_deref().map(Cow::Borrowed)
+pub fn text<S: AsRef<str>>(attribute: &Option<S>) -> Option<Cow<'_, str>> {
+    attribute.as_ref().map(|text| Cow::Borrowed(text.as_ref()))
 }
 
 /// A list attribute as a column value.

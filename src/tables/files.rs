@@ -26,7 +26,7 @@ pub const COLUMNS: &[Column<Row>] = &[
     ),
     column("path", "path", Str(|r| text(&r.entity.path)), "path, or what stands for it"),
     column("container_id", "containerId", Str(|r| text(&r.entity.container_id)), "container id"),
-    column("container_no", "", Seq(Row::container_no), "record_no of the container's row in containers"),
+    column("container_no", "", Seq(|r| r.container_no), "record_no of the container's row in containers"),
     column("node_id", "exporter", Str(Row::node_id), "node that exported the trace"),
 ];
 

@@ -15,8 +15,7 @@ use crate::flatten::time::Date;
 
 /// Rows of a batch, which are those of a page: parquet's customary limit (docs/performance.md).
 const BATCH_ROWS: usize = 20_000;
-/// Rows of one table that may wait at a time, of all dates together. Batches of many dates are smaller than others, but a
-/// trace whose rows jump between hundreds of days must not come to a batch each.
+/// Rows of one table that may wait at a time, of all dates together, if there is memory.
 const MAX_WAITING: usize = 8 * BATCH_ROWS;
 
 /// A table's rows, by date.
@@ -45,14 +44,16 @@ impl Waited {
         self.bytes -= bytes;
     }
 
-    fn is_full(&self, batch_bytes: usize) -> bool {
-        self.rows >= MAX_WAITING || self.bytes >= 2 * batch_bytes
+    fn is_full(&self, ready: &Ready) -> bool {
+        self.rows >= ready.most_waiting() || self.bytes >= 2 * ready.batch_bytes
     }
 }
 
 struct Waiting<B> {
     rows: B,
     bytes: usize,
+    /// Those of the bytes that entities take.
+    entities: usize,
     inputs: BTreeSet<u32>,
 }
 
@@ -81,11 +82,46 @@ impl Rows for records::Batch {
     }
 }
 
+/// Bytes of memory that a row takes, roughly, besides its strings and lists.
+const ROW: usize = 256;
+
+/// Takes chunks when too many wait.
+pub type Overflow = Box<dyn FnMut(Vec<Chunk>) + Send>;
+
 /// Chunks that are large enough to write, and the size at which they are.
 pub struct Ready {
     pub chunks: Vec<Chunk>,
+    /// Bytes of memory that the chunks take, roughly.
+    bytes: usize,
     /// Bytes of source records at which a batch is full, however few its rows.
     batch_bytes: usize,
+    overflow: Option<Overflow>,
+}
+
+impl Ready {
+    /// Takes a chunk whose rows come from `bytes` bytes.
+    fn push(&mut self, chunk: Chunk, bytes: usize) {
+        self.bytes += chunk.rows.len() * ROW + bytes;
+        self.chunks.push(chunk);
+        if self.bytes > 2 * self.batch_bytes
+            && let Some(mut overflow) = self.overflow.take()
+        {
+            overflow(self.take());
+            self.overflow = Some(overflow);
+        }
+    }
+
+    /// All chunks that are ready.
+    pub fn take(&mut self) -> Vec<Chunk> {
+        self.bytes = 0;
+        std::mem::take(&mut self.chunks)
+    }
+
+    /// Rows of one table that may wait at a time. Batches of many dates are smaller than others, but a trace whose rows
+    /// jump between hundreds of days must not come to a batch each.
+    fn most_waiting(&self) -> usize {
+        (4 * self.batch_bytes / ROW).clamp(BATCH_ROWS, MAX_WAITING)
+    }
 }
 
 impl<R: Send + Sync + 'static> ByDate<R> {
@@ -95,24 +131,28 @@ impl<R: Send + Sync + 'static> ByDate<R> {
 
     /// Takes a row of about `bytes` bytes.
     pub fn push(&mut self, date: Date, input: u32, row: R, bytes: usize, ready: &mut Ready) {
-        let waiting =
-            self.waiting.entry(date).or_insert_with(|| Waiting { rows: Vec::new(), bytes: 0, inputs: BTreeSet::new() });
+        let waiting = self.waiting.entry(date).or_insert_with(|| Waiting {
+            rows: Vec::new(),
+            bytes: 0,
+            entities: 0,
+            inputs: BTreeSet::new(),
+        });
         waiting.rows.push(row);
         waiting.bytes += bytes;
         waiting.inputs.insert(input);
         self.all.add(bytes);
         if waiting.rows.len() >= BATCH_ROWS || waiting.bytes >= ready.batch_bytes {
             self.flush_date(date, ready);
-        } else if self.all.is_full(ready.batch_bytes) {
+        } else if self.all.is_full(ready) {
             self.flush(ready);
         }
     }
 
     fn flush_date(&mut self, date: Date, ready: &mut Ready) {
-        if let Some(Waiting { rows, inputs, bytes }) = self.waiting.remove(&date) {
+        if let Some(Waiting { rows, inputs, bytes, .. }) = self.waiting.remove(&date) {
             self.all.remove(rows.len(), bytes);
             let rows = Box::new(RowsOf { columns: self.columns, rows });
-            ready.chunks.push(Chunk { table: self.table, date, inputs, rows });
+            ready.push(Chunk { table: self.table, date, inputs, rows }, bytes);
         }
     }
 
@@ -139,7 +179,7 @@ impl RecordsByDate {
         let waiting = self.waiting.entry(date).or_insert_with(|| {
             self.batches += 1;
             let rows = if self.full == Some(date) { BATCH_ROWS } else { 0 };
-            Waiting { rows: records::Batch::new(self.batches, rows), bytes: 0, inputs: BTreeSet::new() }
+            Waiting { rows: records::Batch::new(self.batches, rows), bytes: 0, entities: 0, inputs: BTreeSet::new() }
         });
         if waiting.inputs.last() != Some(&input) {
             waiting.inputs.insert(input);
@@ -150,21 +190,23 @@ impl RecordsByDate {
     /// Takes note that a row of about `bytes` bytes was pushed to the batch of this date.
     pub fn pushed(&mut self, date: Date, bytes: usize, ready: &mut Ready) {
         if let Some(waiting) = self.waiting.get_mut(&date) {
+            let entities = waiting.rows.entity_bytes();
+            let bytes = bytes + entities - std::mem::replace(&mut waiting.entities, entities);
             waiting.bytes += bytes;
             self.all.add(bytes);
             if waiting.rows.len() >= BATCH_ROWS || waiting.bytes >= ready.batch_bytes {
                 self.full = Some(date);
                 self.flush_date(date, ready);
-            } else if self.all.is_full(ready.batch_bytes) {
+            } else if self.all.is_full(ready) {
                 self.flush(ready);
             }
         }
     }
 
     fn flush_date(&mut self, date: Date, ready: &mut Ready) {
-        if let Some(Waiting { rows, inputs, bytes }) = self.waiting.remove(&date) {
+        if let Some(Waiting { rows, inputs, bytes, .. }) = self.waiting.remove(&date) {
             self.all.remove(rows.len(), bytes);
-            ready.chunks.push(Chunk { table: TableId::Records, date, inputs, rows: Box::new(rows) });
+            ready.push(Chunk { table: TableId::Records, date, inputs, rows: Box::new(rows) }, bytes);
         }
     }
 
@@ -192,8 +234,9 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// Rows wait until they are a batch or come from `batch_bytes` bytes of records.
-    pub fn new(batch_bytes: usize) -> Pending {
+    /// Rows wait until they are a batch or come from `batch_bytes` bytes of records; chunks wait until they are taken, or
+    /// too many.
+    pub fn new(batch_bytes: usize, overflow: Option<Overflow>) -> Pending {
         Pending {
             records: RecordsByDate::default(),
             processes: ByDate::new(TableId::Processes, processes::COLUMNS),
@@ -207,7 +250,7 @@ impl Pending {
             experiment_events: ByDate::new(TableId::ExperimentEvents, experiment_events::COLUMNS),
             traces: ByDate::new(TableId::Traces, traces::COLUMNS),
             rejects: ByDate::new(TableId::Rejects, rejects::COLUMNS),
-            ready: Ready { chunks: Vec::new(), batch_bytes },
+            ready: Ready { chunks: Vec::new(), bytes: 0, batch_bytes, overflow },
         }
     }
 

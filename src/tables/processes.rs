@@ -6,21 +6,17 @@ use std::sync::Arc;
 use super::column::Get::{Bool, I32, I64, I64List, Seq, Str, StrList, Time};
 use super::column::{Column, column};
 use super::entity_row::{EntityRow, list, text};
-use crate::flatten::entities::Process;
+use crate::flatten::entities::{self, Lineage, Process};
 
 pub const DOC: &str = "an exported Process";
 
 #[derive(Debug)]
 pub struct Row {
     pub base: EntityRow<Process>,
-    /// Parent first, to the root.
-    pub ancestors: Vec<Arc<Process>>,
-}
-
-impl Row {
-    fn parent(&self) -> Option<&Process> {
-        self.ancestors.first().map(|p| &**p)
-    }
+    pub env: Option<Vec<entities::Str>>,
+    pub lineage: Lineage,
+    /// The container's pod.
+    pub pod_id: Option<Arc<str>>,
 }
 
 pub const COLUMNS: &[Column<Row>] = &[
@@ -38,7 +34,7 @@ pub const COLUMNS: &[Column<Row>] = &[
         Seq(|r| r.base.entity.parent.map(|id| id.create_ts)),
         "parent's creation, nanoseconds",
     ),
-    column("pproc_no", "", Seq(|r| r.parent().map(|p| p.record_no)), "record_no of the parent's row in processes"),
+    column("pproc_no", "", Seq(|r| r.lineage.parent_no), "record_no of the parent's row in processes"),
     column("exe", "exe", Str(|r| text(&r.base.entity.exe)), "executable"),
     column("args", "exeArgs", Str(|r| text(&r.base.entity.args)), "arguments, joined by blanks"),
     column("uid", "uid", I32(|r| r.base.entity.uid), "user id"),
@@ -48,22 +44,24 @@ pub const COLUMNS: &[Column<Row>] = &[
     column("tty", "tty", Bool(|r| r.base.entity.tty), "has a terminal"),
     column("entry", "entry", Bool(|r| r.base.entity.entry), "is the entry point of its container"),
     column("cwd", "cwd", Str(|r| text(&r.base.entity.cwd)), "working directory (schema 5 on)"),
-    column("env", "env", StrList(|r| list(&r.base.entity.env)), "environment as NAME=value (schema 5 on)"),
+    column("env", "env", StrList(|r| list(&r.env)), "environment as NAME=value (schema 5 on)"),
     column(
         "ancestor_pids",
         "proc.apid",
-        I64List(|r| Some(r.ancestors.iter().filter_map(|p| p.id).map(|id| id.pid).collect())),
-        "process ids of the ancestors, parent first, to the root (256 at most; a cycle ends it)",
+        I64List(|r| Some(r.lineage.ancestors.iter().filter_map(|p| p.pid).collect())),
+        "process ids of the ancestors, parent first, to the root (256 and 1 MiB of names at most; a cycle ends it)",
     ),
     column(
         "ancestor_exes",
         "proc.aname",
-        StrList(|r| Some(Cow::Owned(r.ancestors.iter().map(|p| p.exe.clone().unwrap_or_default()).collect()))),
+        StrList(|r| {
+            Some(Cow::Owned(r.lineage.ancestors.iter().map(|p| p.exe.as_deref().unwrap_or_default().into()).collect()))
+        }),
         "executables of the ancestors, in the same order",
     ),
     column("container_id", "containerId", Str(|r| text(&r.base.entity.container_id)), "container id"),
-    column("container_no", "", Seq(|r| r.base.container_no()), "record_no of the container's row in containers"),
-    column("pod_id", "podId", Str(|r| r.base.container.as_ref().and_then(|c| text(&c.pod_id))), "the container's pod"),
-    column("pod_no", "", Seq(|r| r.base.pod_no()), "record_no of the pod's row in pods"),
+    column("container_no", "", Seq(|r| r.base.container_no), "record_no of the container's row in containers"),
+    column("pod_id", "podId", Str(|r| text(&r.pod_id)), "the container's pod"),
+    column("pod_no", "", Seq(|r| r.base.pod_no), "record_no of the pod's row in pods"),
     column("node_id", "exporter", Str(|r| r.base.node_id()), "node that exported the trace"),
 ];

@@ -29,11 +29,13 @@ pub struct Role<E> {
     keys: Vec<i32>,
     /// The keys as all columns of the role share them, once the batch is full.
     shared: OnceLock<Arc<Keys>>,
+    /// Bytes that the entities take.
+    bytes: usize,
 }
 
 impl<E> Default for Role<E> {
     fn default() -> Self {
-        Role { values: Vec::new(), keys: Vec::new(), shared: OnceLock::new() }
+        Role { values: Vec::new(), keys: Vec::new(), shared: OnceLock::new(), bytes: 0 }
     }
 }
 
@@ -61,6 +63,7 @@ impl<E> Role<Arc<E>> {
         let key = latest.map(|latest| {
             if latest.stamp[stamp].batch != batch {
                 let key = self.add(latest.entity.clone());
+                self.bytes += latest.bytes;
                 latest.stamp[stamp] = entities::Stamp { batch, key };
             }
             latest.stamp[stamp].key
@@ -289,6 +292,12 @@ impl Batch {
             self.numbers[number].push(numbers.values()[number]);
             left &= left - 1;
         }
+    }
+
+    /// Bytes that the entities take: nothing else keeps them in memory when the trace has many.
+    pub fn entity_bytes(&self) -> usize {
+        let Batch { processes, parents, files, new_files, containers, pods, .. } = self;
+        processes.bytes + parents.bytes + files.bytes + new_files.bytes + containers.bytes + pods.bytes
     }
 
     /// The values of the column at `index`.

@@ -98,12 +98,18 @@ impl Inflater {
         }
     }
 
-    /// Raw deflate needs a buffer that is large enough, and the block does not say how large: double until it is.
+    /// Raw deflate needs a buffer that is large enough, and the block does not say how large: double until it is. A larger
+    /// buffer is a new one, whose pages the system gives only when they are written.
     fn raw_deflate(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<(), InflateError> {
         use libdeflater::DecompressionError;
         let mut capacity = input.len().saturating_mul(4).max(64 << 10).min(self.limit);
         loop {
-            out.resize(capacity, 0);
+            if capacity > out.capacity() {
+                drop(std::mem::take(out));
+                *out = vec![0; capacity];
+            } else {
+                out.resize(capacity, 0);
+            }
             match self.deflate.deflate_decompress(input, out) {
                 Ok(len) => {
                     out.truncate(len);

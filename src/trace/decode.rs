@@ -10,6 +10,8 @@ use super::schema::{NO_SLOT, Schema, Type, TypeId};
 
 /// Nested values deeper than this are an attack (SysFlow needs five levels).
 const MAX_DEPTH: u8 = 32;
+/// Entries of a record's lists and maps, or of an object of JSON: each may have a byte and take a hundred in memory.
+pub const MAX_ENTRIES: usize = 1 << 18;
 
 /// Why bytes are no value of the schema. The position is in [`Cursor::pos`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +28,8 @@ pub enum DecodeError {
     TooDeep,
     #[error("more values without bytes than the data has bytes")]
     TooEmpty,
+    #[error("the lists of the record have more than {MAX_ENTRIES} entries")]
+    TooMany,
 }
 
 type Result<T> = std::result::Result<T, DecodeError>;
@@ -38,13 +42,15 @@ pub struct Cursor<'a> {
     depth: u8,
     /// Values so far that have no bytes.
     empty: usize,
+    /// Entries that the lists of the record may still have.
+    entries_left: usize,
     /// Strings that held invalid UTF-8 so far.
     pub repaired: u64,
 }
 
 impl<'a> Cursor<'a> {
     pub fn new(data: &'a [u8]) -> Self {
-        Cursor { data, pos: 0, depth: 0, empty: 0, repaired: 0 }
+        Cursor { data, pos: 0, depth: 0, empty: 0, entries_left: MAX_ENTRIES, repaired: 0 }
     }
 
     /// Byte offset in the inflated block.
@@ -135,6 +141,17 @@ impl<'a> Cursor<'a> {
                 item(self)?;
             }
         }
+    }
+
+    /// A new record begins.
+    pub(super) fn begin_record(&mut self) {
+        self.entries_left = MAX_ENTRIES;
+    }
+
+    /// Takes note of an entry that is kept.
+    fn keep_entry(&mut self) -> Result<()> {
+        self.entries_left = self.entries_left.checked_sub(1).ok_or(DecodeError::TooMany)?;
+        Ok(())
     }
 
     pub(super) fn nested<T>(&mut self, inner: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
@@ -294,6 +311,7 @@ impl<'a, T: Decode<'a>> Decode<'a> for Vec<T> {
             Type::Array(items) => cur.nested(|cur| {
                 let mut list = Vec::new();
                 cur.entries(|cur| {
+                    cur.keep_entry()?;
                     list.extend(T::decode(cur, schema, *items)?);
                     Ok(())
                 })?;
@@ -314,6 +332,7 @@ impl<'a> Decode<'a> for Entries<'a> {
             Type::Map(values) => cur.nested(|cur| {
                 let mut all = Vec::new();
                 cur.entries(|cur| {
+                    cur.keep_entry()?;
                     let key = cur.text()?;
                     if let Some(value) = Cow::decode(cur, schema, *values)? {
                         all.push((key, value));

@@ -17,6 +17,9 @@ use crate::text::Escaped;
 /// Bytes that a block may have, compressed and inflated, where the user sets no limit of memory.
 pub const BLOCK_LIMIT: usize = 256 << 20;
 
+/// Bytes of a buffer that is used again.
+const KEPT_BUFFER: usize = 4 << 20;
+
 /// How bad something is: WARN means that nothing was lost, ERROR that something was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -173,9 +176,16 @@ impl Blocks {
             let message = format!("the block has {} bytes, more than the limit of {}", frame.data_len, self.limit);
             return lost(Severity::Error, "block_too_large", message);
         }
+        // Room for the largest of all blocks would be kept for the whole file.
+        for large in [&mut self.compressed, buffer] {
+            if large.capacity() > KEPT_BUFFER {
+                *large = Vec::new();
+            }
+        }
         self.compressed.resize(frame.data_len as usize, 0);
         self.file.read_exact_at(&mut self.compressed, frame.data_offset)?;
-        match self.inflater.inflate(&self.compressed, buffer) {
+        let inflated = self.inflater.inflate(&self.compressed, buffer);
+        match inflated {
             Ok(()) => Ok(Some(Item::Block(Block {
                 offset: frame.offset,
                 first_record,

@@ -280,6 +280,7 @@ impl<'a> Record<'a> {
         branches: &Branches,
         event: &'a mut Event<'d>,
     ) -> Result<Record<'a>, DecodeError> {
+        cur.begin_record();
         let index = cur.long()?;
         let &(ty, branch) = usize::try_from(index).ok().and_then(|i| branches.0.get(i)).ok_or(DecodeError::BadIndex)?;
         Ok(match branch {

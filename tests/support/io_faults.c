@@ -100,6 +100,9 @@ ssize_t pread64(int fd, void *buffer, size_t size, off64_t at) {
 ssize_t write(int fd, const void *buffer, size_t size) {
     return fails_at('w', fd, NULL) ? -1 : NEXT(ssize_t, "write", int, const void *, size_t)(fd, buffer, size);
 }
+ssize_t pwrite64(int fd, const void *buffer, size_t size, off64_t at) {
+    return fails_at('w', fd, NULL) ? -1 : NEXT(ssize_t, "pwrite64", int, const void *, size_t, off64_t)(fd, buffer, size, at);
+}
 ssize_t writev(int fd, const struct iovec *parts, int count) {
     return fails_at('w', fd, NULL) ? -1 : NEXT(ssize_t, "writev", int, const struct iovec *, int)(fd, parts, count);
 }

@@ -186,3 +186,20 @@ pub fn simple_at(exporter: &str, events: i64, start: i64, step: i64) -> Trace {
     }
     trace
 }
+
+/// Processes that have earlier ones as parents, are exported again, and have an event now and one long after.
+pub fn many_processes(count: i64) -> Trace {
+    let mut trace = Trace::new().header("node");
+    let some = |i: i64| i * 7919 % (i + 1);
+    for i in 1..=count {
+        let exe = format!("/bin/{i}/{}", "x".repeat(400));
+        trace = trace.process(i, Some(some(i)), T0 + i, exe.as_bytes()).exec(some(i), T0 + i);
+        if i % 10 == 0 {
+            trace = trace.process(some(i), None, T0 + i, b"/bin/again").block();
+        }
+    }
+    for i in 1..=count {
+        trace = trace.exec(some(i * 31 % count), T0 + SECOND + i);
+    }
+    trace
+}

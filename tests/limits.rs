@@ -1,0 +1,78 @@
+//! Memory: a trace with more entities than it holds gives the same rows, or ends with a clear error.
+
+mod support;
+
+use arrow_array::RecordBatch;
+use arrow_select::concat::concat_batches;
+use support::trace::{T0, Trace, many_processes};
+use support::*;
+
+/// A table's rows as one batch.
+fn rows(out: &std::path::Path, table: &str) -> RecordBatch {
+    let batches = read(out, table);
+    concat_batches(&batches[0].schema(), &batches).unwrap()
+}
+
+#[test]
+fn entities_that_memory_does_not_hold_give_the_same_rows() {
+    let folder = fast_folder();
+    let input = folder.path().join("many.sf");
+    many_processes(30_000).write(&input);
+    let out = |memory: &str, jobs: &str| {
+        let out = folder.path().join(format!("{memory}-{jobs}"));
+        expect_status(&convert(&[&input], &out, &["--memory", memory, "--jobs", jobs]), 0);
+        out
+    };
+    // 30,000 processes take some 20 MB, of which 64 MiB has an eighth for them.
+    let (small, large) = (out("64MiB", "1"), out("2GiB", "2"));
+    for table in ["records", "processes", "traces"] {
+        assert!(rows(&small, table) == rows(&large, table), "{table}");
+    }
+    assert_eq!(tree(&small), tree(&out("64MiB", "2")), "the same bytes with any number of threads");
+}
+
+#[test]
+fn a_trace_of_too_many_entities_is_an_error_that_names_the_number() {
+    let folder = fast_folder();
+    let input = folder.path().join("many.sf");
+    let mut trace = Trace::new().header("node");
+    for i in 0..900_000 {
+        trace = trace.process(i, None, T0, b"");
+        if i % 1_000 == 0 {
+            trace = trace.block();
+        }
+    }
+    trace.write(&input);
+    let out = folder.path().join("out");
+    let output = convert(&[&input], &out, &["--memory", "64MiB"]);
+    expect_status(&output, 1);
+    assert!(
+        stderr(&output).contains("processes, files, containers and pods, more than --memory"),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(files(&out), ["_sf_parquet/lock"]);
+}
+
+#[test]
+fn one_block_may_make_many_rows() {
+    let folder = fast_folder();
+    let input = folder.path().join("block.sf");
+    let mut trace = Trace::new().header("node");
+    for i in 0..150_000 {
+        trace = trace.exec(1, T0 + i);
+    }
+    let items = vec!["{}"; 100_000].join(",");
+    trace.k8s(T0, "K8S_PODS", &format!(r#"{{"items":[{items}]}}"#)).write(&input);
+    let out = |jobs: &str| {
+        let out = folder.path().join(jobs);
+        expect_status(&convert(&[&input], &out, &["--memory", "64MiB", "--jobs", jobs]), 0);
+        out
+    };
+    let one = out("1");
+    assert_eq!(longs(&one, "k8s_items", "item_no"), (0..100_000).map(Some).collect::<Vec<_>>());
+    assert_eq!(row_count(&one, "records"), 150_001);
+    for jobs in ["2", "8"] {
+        assert_eq!(tree(&one), tree(&out(jobs)));
+    }
+}
