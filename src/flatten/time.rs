@@ -4,14 +4,20 @@ use std::fmt;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
+const DAY: i64 = 86_400_000_000_000;
+
 /// A day in UTC. Shown as `YYYY-MM-DD`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct Date(NaiveDate);
+pub struct Date {
+    /// Days since 1970.
+    days: i32,
+}
 
 impl Date {
     /// The day in which a time falls; times before 1970 belong to the days before.
     pub fn of(nanos: i64) -> Date {
-        Date(DateTime::from_timestamp_nanos(nanos).date_naive())
+        // At most 106,752 days from 1970.
+        Date { days: nanos.div_euclid(DAY) as i32 }
     }
 }
 
@@ -19,13 +25,15 @@ impl std::str::FromStr for Date {
     type Err = chrono::ParseError;
 
     fn from_str(text: &str) -> Result<Date, chrono::ParseError> {
-        text.parse().map(Date)
+        let date: NaiveDate = text.parse()?;
+        Ok(Date { days: date.to_epoch_days() })
     }
 }
 
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        self.0.format("%Y-%m-%d").fmt(f)
+        let date = NaiveDate::from_epoch_days(self.days).unwrap_or_default();
+        date.format("%Y-%m-%d").fmt(f)
     }
 }
 

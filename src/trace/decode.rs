@@ -34,6 +34,10 @@ pub enum DecodeError {
 
 type Result<T> = std::result::Result<T, DecodeError>;
 
+fn unzigzag(value: u64) -> i64 {
+    (value >> 1) as i64 ^ -((value & 1) as i64)
+}
+
 /// A position in an inflated block.
 #[derive(Debug)]
 pub struct Cursor<'a> {
@@ -77,20 +81,32 @@ impl<'a> Cursor<'a> {
     /// A zigzag variable-length integer of at most ten bytes.
     #[inline]
     pub fn long(&mut self) -> Result<i64> {
-        let mut value = 0u64;
-        let mut shift = 0;
-        loop {
-            let byte = *self.data.get(self.pos).ok_or(DecodeError::UnexpectedEnd)?;
-            self.pos += 1;
-            if shift == 63 && byte > 1 {
+        match self.data.get(self.pos) {
+            Some(&byte) if byte < 0x80 => {
+                self.pos += 1;
+                Ok(unzigzag(u64::from(byte)))
+            }
+            _ => self.longer(),
+        }
+    }
+
+    /// The same, of several bytes.
+    fn longer(&mut self) -> Result<i64> {
+        let rest = self.rest();
+        let mut value = 0;
+        // Ten bytes at hand need no check of each.
+        let bytes = rest.first_chunk().map_or(rest, |ten: &[u8; 10]| ten);
+        for (i, &byte) in bytes.iter().enumerate() {
+            if i == 9 && byte > 1 {
                 return Err(DecodeError::BadVarint);
             }
-            value |= u64::from(byte & 0x7f) << shift;
+            value |= u64::from(byte & 0x7f) << (7 * i);
             if byte < 0x80 {
-                return Ok((value >> 1) as i64 ^ -((value & 1) as i64));
+                self.pos += i + 1;
+                return Ok(unzigzag(value));
             }
-            shift += 7;
         }
+        Err(DecodeError::UnexpectedEnd)
     }
 
     #[inline]
@@ -206,6 +222,7 @@ impl<'a> Cursor<'a> {
 
     /// Reads the fields of a record: `set(slot, type)` for those that have a slot, the others are skipped. A value
     /// that is no record is skipped.
+    #[inline]
     pub fn record(
         &mut self,
         schema: &'a Schema,
@@ -214,15 +231,10 @@ impl<'a> Cursor<'a> {
     ) -> Result<()> {
         self.nested(|cur| match schema.get(ty) {
             Type::Record(record) if record.fields.is_empty() => cur.nothing(),
-            Type::Record(record) => {
-                for field in &record.fields {
-                    match field.slot {
-                        NO_SLOT => cur.skip(schema, field.ty)?,
-                        slot => set(cur, slot, field.ty)?,
-                    }
-                }
-                Ok(())
-            }
+            Type::Record(record) => record.fields.iter().try_for_each(|field| match field.slot {
+                NO_SLOT => cur.skip(schema, field.ty),
+                slot => set(cur, slot, field.ty),
+            }),
             Type::Union(branches) => {
                 let ty = cur.branch(branches)?;
                 cur.record(schema, ty, set)

@@ -5,7 +5,7 @@
 
 use super::decode::{Cursor, Decode, DecodeError};
 use super::records::{Oid, Text};
-use super::schema::{Schema, TypeId};
+use super::schema::{Field, Schema, Type, TypeId};
 
 /// Declares the fields once: what they are called in Avro, and whether they are numbers.
 macro_rules! fields {
@@ -171,7 +171,8 @@ impl<'a> Event<'a> {
         for text in [&mut *op_name, &mut *kind, &mut *action, &mut *message] {
             *text = None;
         }
-        cur.record(schema, ty, |cur, slot, ty| {
+        let Type::Record(record) = schema.get(ty) else { return cur.skip(schema, ty) };
+        record.fields.iter().try_for_each(|&Field { slot, is_number, ty, .. }| {
             const PROCESS: u8 = Slot::Process as u8;
             const FILE: u8 = Slot::File as u8;
             const NEW_FILE: u8 = Slot::NewFile as u8;
@@ -180,7 +181,10 @@ impl<'a> Event<'a> {
             const ACTION: u8 = Slot::Action as u8;
             const MESSAGE: u8 = Slot::Message as u8;
             match slot {
-                slot if usize::from(slot) < Number::COUNT => numbers.set(slot, Decode::decode(cur, schema, ty)?),
+                slot if usize::from(slot) < Number::COUNT => {
+                    let value = if is_number { Some(cur.long()?) } else { Decode::decode(cur, schema, ty)? };
+                    numbers.set(slot, value);
+                }
                 PROCESS => *process = Decode::decode(cur, schema, ty)?,
                 FILE => *file = Decode::decode(cur, schema, ty)?,
                 NEW_FILE => *new_file = Decode::decode(cur, schema, ty)?,

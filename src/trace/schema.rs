@@ -53,6 +53,8 @@ pub struct Field {
     pub name: String,
     /// Index into the field list of the SysFlow record of that name, or [`NO_SLOT`].
     pub slot: u8,
+    /// Whether its type is `int` or `long`, as that of most.
+    pub is_number: bool,
     pub ty: TypeId,
     /// The default, as the schema's JSON has it.
     pub default: Option<Box<Value>>,
@@ -222,7 +224,8 @@ impl Compiler {
             let ty = self.compile(&field["type"], &namespace)?;
             let slot = known.iter().find(|(known, _)| *known == name).map_or(NO_SLOT, |(_, slot)| *slot);
             let default = field.get("default").cloned().map(Box::new);
-            fields.push(Field { name, slot, ty, default });
+            let is_number = matches!(self.types[ty as usize], Type::Int | Type::Long);
+            fields.push(Field { name, slot, is_number, ty, default });
         }
         self.types[id as usize] = Type::Record(RecordType { name, fields });
         Ok(id)
