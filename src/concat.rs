@@ -123,6 +123,17 @@ pub fn plan(paths: &[PathBuf], options: Options, meter: &Meter) -> Result<Plan> 
         bytes_in: members.iter().map(|m| m.size).sum(),
         bytes_out: 0,
     };
+    let impossible = |m: &&Member| transcoders[m.schema].as_ref().is_some_and(|t| !t.impossible.is_empty());
+    if let Some(member) = members.iter().find(impossible) {
+        let fields: BTreeSet<&String> = plans().flat_map(|t| &t.impossible).collect();
+        let fields: Vec<String> = fields.into_iter().map(|f| Escaped(f).to_string()).collect();
+        let message = format!(
+            "it cannot be brought into the schema of {}: for {} there is no value that ends or is small enough",
+            Escaped(&summary.schema_of),
+            fields.join(", "),
+        );
+        return Err(Error::Trace { path: member.path.clone(), message });
+    }
     let lossy = |m: &&Member| transcoders[m.schema].as_ref().is_some_and(|t| !t.losses.is_empty());
     if let Some(member) = members.iter().find(lossy).filter(|_| !options.allow_loss) {
         let losses: Vec<String> = summary.losses.iter().map(|l| Escaped(l).to_string()).collect();
@@ -201,7 +212,7 @@ impl Plan {
     /// # Errors
     /// An input is damaged or has changed, `out` fails, or `meter` says to stop. What was written is then worthless.
     pub fn write(mut self, out: impl Write, name: &Path, meter: &Meter) -> Result<Summary> {
-        meter.begin(Phase::Converting, self.members.len() as u64, self.summary.bytes_in);
+        meter.begin(Phase::Writing, self.members.len() as u64, self.summary.bytes_in);
         let out = io::BufWriter::with_capacity(1 << 20, out);
         let writer = ContainerWriter::new(out, self.codec, &self.schema_json, self.sync()).during("write", name)?;
         let mut output = Output { writer, name, meter, blocks: 0, records: 0, lost: 0 };

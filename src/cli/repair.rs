@@ -1,7 +1,7 @@
 //! `repair`: what is whole of a damaged trace.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::convert::stop_on_signals;
 use super::log::Log;
-use super::{Outcome, Output, progress};
+use super::{Outcome, Output, progress, show, show_json};
 use crate::batch::progress::Meter;
 use crate::error::Error;
 use crate::repair::{Keep, Report, repair};
@@ -71,14 +71,15 @@ pub fn run(args: RepairArgs, output: &Output, log: &Log) -> anyhow::Result<Outco
         log.problem(&format!("{}: {}: {damage}", damage.severity.name(), Escaped(&report.input)));
     }
     if json {
-        writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&report)?)?;
+        show_json(&report)?;
     } else if !output.quiet {
-        write!(io::stdout(), "{}", Table(&report))?;
+        show(Table(&report))?;
     }
     Ok(if report.damage.is_empty() { Outcome::Whole } else { Outcome::Damaged })
 }
 
-fn same(a: &Path, b: &Path) -> bool {
+/// Whether two names are of the same file.
+pub(super) fn same(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
