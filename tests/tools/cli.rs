@@ -190,7 +190,7 @@ fn no_control_sequence_reaches_a_terminal() {
         output
     };
     let all: Vec<&Path> = all.iter().map(|p| p.as_path()).collect();
-    let out = out.to_str().unwrap();
+    let (out, dataset) = (out.to_str().unwrap(), &format!("{}set", out.display()));
     for more in [&["-v"][..], &["--json", "--records", "9"], &["--records", "9"], &["-q"]] {
         run("inspect", &all, more);
     }
@@ -201,14 +201,14 @@ fn no_control_sequence_reaches_a_terminal() {
     for input in &all {
         run("repair", &[input], &["-o", out]);
         run("repair", &[input], &["--report", "--json"]);
-        run("convert", &[input], &["-o", out, "-v"]);
+        run("convert", &[input], &["-o", dataset, "-v"]);
         run("concat", &[&one, input], &["-o", &format!("{out}2")]);
         run("concat", &[&path("other.sf"), input], &["-o", &format!("{out}2"), "--allow-loss", "-v"]);
         run("concat", &[&path("other.sf"), input], &["-o", &format!("{out}2"), "--allow-loss", "--json"]);
     }
-    fs::write(Path::new(out).join(HOSTILE), "").unwrap();
-    run("verify", &[Path::new(out)], &[]);
-    run("verify", &[Path::new(out)], &["--json"]);
+    fs::write(Path::new(dataset).join(HOSTILE), "").unwrap();
+    expect_status(&run("verify", &[Path::new(dataset)], &[]), 3);
+    expect_status(&run("verify", &[Path::new(dataset)], &["--json"]), 3);
     run("verify", &[&one], &[]);
 }
 
