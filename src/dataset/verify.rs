@@ -66,9 +66,10 @@ pub fn verify(root: &Path, meter: &Meter) -> Result<Report> {
     }
     let unfinished = Unfinished(&journaled);
     let live = accounts::live_inputs(&state);
+    // What is in the way of a conversion comes first.
     let mut findings = damaged;
-    findings.extend(parts::check(&layout, &state, &unfinished, meter)?);
     findings.extend(leftovers::find(&layout, &state, &unfinished)?);
+    findings.extend(parts::check(&layout, &state, &unfinished, meter)?);
     findings.extend(accounts::check(&layout, &state, &live));
     let running = Lock::holder(&layout)?;
     if running.is_some() {

@@ -157,7 +157,7 @@ const HOSTILE: &str = "\x1b[31m\u{9b}2J\x7f\u{202e}\u{2066}\u{61c}\r\n\x07\u{fef
 /// Whether nothing but lines of plain text is there.
 fn is_plain(output: &std::process::Output) -> bool {
     let text = stdout(output) + &stderr(output);
-    text.chars().all(|c| c == '\n' || !(HOSTILE.contains(c) && !c.is_ascii_graphic()))
+    text.chars().all(|c| c == '\n' || c.is_ascii_graphic() || !HOSTILE.contains(c))
 }
 
 #[test]

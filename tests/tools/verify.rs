@@ -290,7 +290,8 @@ fn tampering_is_found() {
     };
     copy(out, &whole);
     let part = |table: &str, n: usize| parts(out, table).remove(n);
-    let cases: [(&str, &[&str], &dyn Fn()); 14] = [
+    type Case<'c> = (&'c str, &'c [&'c str], &'c dyn Fn());
+    let cases: [Case; 15] = [
         ("nothing", &[], &|| {}),
         ("a part without its footer", &["changed_file"], &|| {
             let file = File::options().write(true).open(part("records", 0)).unwrap();
@@ -302,7 +303,7 @@ fn tampering_is_found() {
             fs::rename(&b, &a).unwrap();
             fs::rename(folder.path().join("x"), &b).unwrap();
         }),
-        ("a renamed part", &["lost_file", "strange_file"], &|| {
+        ("a renamed part", &["strange_file", "lost_file"], &|| {
             fs::rename(part("files", 0), part("files", 0).with_file_name("renamed.parquet")).unwrap();
         }),
         ("a copied part", &["strange_file"], &|| {
@@ -312,6 +313,10 @@ fn tampering_is_found() {
             let path = part("pods", 0);
             fs::remove_file(&path).unwrap();
             fs::create_dir(path).unwrap();
+        }),
+        ("a file in the place of a table", &["strange_file", "unreadable_file"], &|| {
+            fs::remove_dir_all(out.join("processes")).unwrap();
+            fs::write(out.join("processes"), "").unwrap();
         }),
         ("a folder of strange files", &["strange_file", "strange_file"], &|| {
             fs::create_dir_all(out.join("mine/too")).unwrap();
@@ -337,10 +342,19 @@ fn tampering_is_found() {
         }),
         ("a file beside the manifests", &["strange_file"], &|| fs::write(out.join("_sf_parquet/x"), "").unwrap()),
     ];
+    let rows_before = rows(out, "records", &[]);
     for (what, codes, tamper) in cases {
         copy(&whole, out);
         tamper();
         assert_eq!(found(out), codes, "{what}");
+        // No path that is no UTF-8 can be named, and any conversion removes leftovers.
+        if !what.contains("UTF-8") && codes != ["leftover"] {
+            for _ in codes.iter().filter(|_| verify(out).0 != 0) {
+                mend(out);
+            }
+            assert_eq!(found(out), [""; 0], "{what}");
+            assert_eq!(rows(out, "records", &[]), rows_before, "{what}");
+        }
     }
 }
 

@@ -18,7 +18,10 @@ pub fn reconvert_part(layout: &Layout, state: &State, manifest: &Manifest, part:
         // A file without rows belongs to none of the inputs; converting any of them writes it anew.
         inputs.extend(manifest.inputs.first());
     }
-    reconvert_inputs(layout, &manifest.content, &inputs)
+    let line = reconvert_inputs(layout, &manifest.content, &inputs);
+    let path = layout.root().join(&part.path);
+    // A run could neither remove nor replace it.
+    if path.is_dir() { format!("rm -r {} && {line}", quoted(&path)) } else { line }
 }
 
 /// Converts inputs again, with the options that decide which rows there are.
