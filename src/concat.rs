@@ -91,13 +91,13 @@ pub struct Summary {
 /// An input cannot be read or is damaged; it would become part of the trace before it; or something of it would be lost
 /// and `options` do not allow that.
 pub fn plan(paths: &[PathBuf], options: Options, meter: &Meter) -> Result<Plan> {
-    meter.begin(Phase::Checking, paths.len() as u64, 0);
+    let bytes = paths.iter().filter_map(|path| path.metadata().ok()).map(|there| there.len()).sum();
+    meter.begin(Phase::Checking, paths.len() as u64, bytes);
     let mut schemas = Schemas::default();
     let mut members: Vec<Member> = Vec::with_capacity(paths.len());
     for path in paths {
-        meter.check()?;
         let (file, size, header) = open(path)?;
-        check(path, file, size, &header, !members.is_empty())?;
+        check(path, file, size, &header, !members.is_empty(), meter)?;
         let schema = schemas.index(&header, members.len());
         members.push(Member { path: path.clone(), size, codec: header.codec, sync: header.sync, schema });
         meter.files.fetch_add(1, Relaxed);
@@ -162,9 +162,13 @@ fn damaged(path: &Path, offset: u64, message: &str) -> Error {
 }
 
 /// Requires that the frames of all blocks are whole, and that an input which follows another begins with a header.
-fn check(path: &Path, file: Arc<File>, size: u64, header: &FileHeader, follows: bool) -> Result<()> {
+fn check(path: &Path, file: Arc<File>, size: u64, header: &FileHeader, follows: bool, meter: &Meter) -> Result<()> {
     let mut walk = Walk::new(file.clone(), header.sync, size, header.len);
+    let mut before = 0;
     while let Some(step) = walk.step().during("read", path)? {
+        meter.check()?;
+        meter.bytes.fetch_add(walk.pos() - before, Relaxed);
+        before = walk.pos();
         match step {
             Step::Block(frame) if frame.sync_ok => {}
             Step::Block(frame) => return Err(damaged(path, frame.offset, "no sync marker ends the block")),
