@@ -91,13 +91,13 @@ pub struct Summary {
 /// An input cannot be read or is damaged; it would become part of the trace before it; or something of it would be lost
 /// and `options` do not allow that.
 pub fn plan(paths: &[PathBuf], options: Options, meter: &Meter) -> Result<Plan> {
-    meter.begin(Phase::Checking, paths.len() as u64, 0);
+    let bytes = paths.iter().filter_map(|path| path.metadata().ok()).map(|there| there.len()).sum();
+    meter.begin(Phase::Checking, paths.len() as u64, bytes);
     let mut schemas = Schemas::default();
     let mut members: Vec<Member> = Vec::with_capacity(paths.len());
     for path in paths {
-        meter.check()?;
         let (file, size, header) = open(path)?;
-        check(path, file, size, &header, !members.is_empty())?;
+        check(path, file, size, &header, !members.is_empty(), meter)?;
         let schema = schemas.index(&header, members.len());
         members.push(Member { path: path.clone(), size, codec: header.codec, sync: header.sync, schema });
         meter.files.fetch_add(1, Relaxed);
@@ -123,6 +123,17 @@ pub fn plan(paths: &[PathBuf], options: Options, meter: &Meter) -> Result<Plan> 
         bytes_in: members.iter().map(|m| m.size).sum(),
         bytes_out: 0,
     };
+    let impossible = |m: &&Member| transcoders[m.schema].as_ref().is_some_and(|t| !t.impossible.is_empty());
+    if let Some(member) = members.iter().find(impossible) {
+        let fields: BTreeSet<&String> = plans().flat_map(|t| &t.impossible).collect();
+        let fields: Vec<String> = fields.into_iter().map(|f| Escaped(f).to_string()).collect();
+        let message = format!(
+            "it cannot be brought into the schema of {}: for {} there is no value that ends or is small enough",
+            Escaped(&summary.schema_of),
+            fields.join(", "),
+        );
+        return Err(Error::Trace { path: member.path.clone(), message });
+    }
     let lossy = |m: &&Member| transcoders[m.schema].as_ref().is_some_and(|t| !t.losses.is_empty());
     if let Some(member) = members.iter().find(lossy).filter(|_| !options.allow_loss) {
         let losses: Vec<String> = summary.losses.iter().map(|l| Escaped(l).to_string()).collect();
@@ -151,9 +162,13 @@ fn damaged(path: &Path, offset: u64, message: &str) -> Error {
 }
 
 /// Requires that the frames of all blocks are whole, and that an input which follows another begins with a header.
-fn check(path: &Path, file: Arc<File>, size: u64, header: &FileHeader, follows: bool) -> Result<()> {
+fn check(path: &Path, file: Arc<File>, size: u64, header: &FileHeader, follows: bool, meter: &Meter) -> Result<()> {
     let mut walk = Walk::new(file.clone(), header.sync, size, header.len);
+    let mut before = 0;
     while let Some(step) = walk.step().during("read", path)? {
+        meter.check()?;
+        meter.bytes.fetch_add(walk.pos() - before, Relaxed);
+        before = walk.pos();
         match step {
             Step::Block(frame) if frame.sync_ok => {}
             Step::Block(frame) => return Err(damaged(path, frame.offset, "no sync marker ends the block")),
@@ -202,7 +217,7 @@ impl Plan {
     /// # Errors
     /// An input is damaged or has changed, `out` fails, or `meter` says to stop. What was written is then worthless.
     pub fn write(mut self, out: impl Write, name: &Path, meter: &Meter) -> Result<Summary> {
-        meter.begin(Phase::Converting, self.members.len() as u64, self.summary.bytes_in);
+        meter.begin(Phase::Writing, self.members.len() as u64, self.summary.bytes_in);
         let out = io::BufWriter::with_capacity(1 << 20, out);
         let writer = ContainerWriter::new(out, self.codec, &self.schema_json, self.sync()).during("write", name)?;
         let mut output = Output { writer, name, meter, blocks: 0, records: 0, lost: 0 };

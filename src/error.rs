@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use parquet::errors::ParquetError;
 
+use crate::dataset::manifest::NoManifest;
 use crate::text::Escaped;
 use crate::trace::container::HeaderError;
 
@@ -24,6 +25,9 @@ pub enum Error {
     #[error("{}: {message}", Escaped(&.path.to_string_lossy()))]
     Dataset { path: PathBuf, message: String },
 
+    #[error("{}: {cause}", Escaped(&.path.to_string_lossy()))]
+    Manifest { path: PathBuf, cause: NoManifest },
+
     /// Something of a trace that a command cannot go on with.
     #[error("{}: {message}", Escaped(&.path.to_string_lossy()))]
     Trace { path: PathBuf, message: String },
@@ -42,7 +46,7 @@ pub enum Error {
     Strict(usize, usize),
 
     /// A signal asked the program to stop.
-    #[error("interrupted; nothing was published, the same command goes on")]
+    #[error("interrupted; nothing was published or changed, run the same command again")]
     Interrupted(i32),
 }
 

@@ -1,5 +1,5 @@
-//! What is whole of a damaged trace, as a trace: every whole block as it is, and of a block that is damaged inside the
-//! records before the damage.
+//! What is whole of a damaged trace, as a trace: every whole block as it is, and of a block that is damaged inside, or cut
+//! by the end of the file, the records before that.
 
 use std::convert::Infallible;
 use std::io::{BufWriter, Write};
@@ -56,7 +56,7 @@ pub struct Report {
 pub fn repair(path: &Path, keep: Keep, out: impl Write, name: &Path, meter: &Meter) -> Result<Report> {
     let file = Arc::new(input::open(path).during("open", path)?);
     let size = file.metadata().during("read", path)?.len();
-    meter.begin(Phase::Converting, 1, size);
+    meter.begin(Phase::Writing, 1, size);
     let header = FileHeader::read(&file, size).map_err(|e| match Error::of_header(path, e) {
         Error::Trace { path, message } => Error::Trace { path, message: format!("{message}; it cannot be repaired") },
         error => error,
@@ -75,20 +75,23 @@ pub fn repair(path: &Path, keep: Keep, out: impl Write, name: &Path, meter: &Met
         let before = blocks.pos();
         let item = blocks.next(&mut data).during("read", path)?;
         meter.bytes.fetch_add(blocks.pos() - before, Relaxed);
-        let block = match item {
-            None => break,
-            Some(Item::Damage(damage)) => {
-                report.found(damage);
-                continue;
-            }
-            Some(Item::Block(block)) => block,
-        };
         let (mut records, mut whole) = (0, 0);
-        let Ok(damage) = blocks.records(&header, block, &data, |place, _| {
-            records += 1;
-            whole += place.size;
-            Ok::<_, Infallible>(())
-        });
+        let damage = match item {
+            None => break,
+            Some(Item::Damage(mut damage)) => {
+                (records, whole) = blocks.cut_block(&header, &damage, &mut data).during("read", path)?;
+                damage.records_lost = damage.records_lost.map(|lost| lost - records);
+                Some(damage)
+            }
+            Some(Item::Block(block)) => {
+                let Ok(damage) = blocks.records(&header, block, &data, |place, _| {
+                    records += 1;
+                    whole += place.size;
+                    Ok::<_, Infallible>(())
+                });
+                damage
+            }
+        };
         meter.records.fetch_add(records, Relaxed);
         let behind = !report.damage.is_empty();
         let wanted = match keep {

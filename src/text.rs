@@ -8,14 +8,34 @@ pub struct Escaped<'t>(pub &'t str);
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         for c in self.0.chars() {
-            let reorders = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-            match c {
-                _ if c.is_control() || reorders || c == '\u{feff}' => write!(f, "{}", c.escape_default())?,
-                _ => f.write_char(c)?,
+            match is_harmful(c) {
+                true => write!(f, "{}", c.escape_default())?,
+                false => f.write_char(c)?,
             }
         }
         Ok(())
     }
+}
+
+/// Shows JSON with these characters as `\uXXXX` in its strings; a serializer leaves most of them.
+pub struct EscapedJson<'t>(pub &'t str);
+
+impl fmt::Display for EscapedJson<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        for c in self.0.chars() {
+            match is_harmful(c) && c != '\n' {
+                true => write!(f, "\\u{:04x}", u32::from(c))?,
+                false => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Controls, what reorders text or breaks lines, and the byte order mark.
+fn is_harmful(c: char) -> bool {
+    let reorders = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || reorders || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')
 }
 
 /// A number with its thousands apart: `1,234,567`.
@@ -39,6 +59,11 @@ mod tests {
     fn no_control_sequence_comes_through() {
         let text = Escaped("a\x1b[31m\u{202e}b\0é").to_string();
         assert_eq!(text, "a\\u{1b}[31m\\u{202e}b\\u{0}é");
+        let hostile = "\x1b[31m\u{9b}2J\x7f\u{202e}\u{2028}\r\n\"é";
+        let json = serde_json::to_string_pretty(&[hostile]).unwrap();
+        let shown = EscapedJson(&json).to_string();
+        assert_eq!(shown.replace('\n', ""), r#"[  "\u001b[31m\u009b2J\u007f\u202e\u2028\r\n\"é"]"#);
+        assert_eq!(serde_json::from_str::<[String; 1]>(&shown).unwrap(), [hostile]);
     }
 
     #[test]

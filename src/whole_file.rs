@@ -7,31 +7,39 @@ use std::path::{Path, PathBuf};
 use crate::dataset::commit::sync_folder;
 use crate::error::{Error, IoContext, Result};
 
-/// A file in the making. It has a temporary name beside its own, and goes if it is not published.
+/// A file in the making. It has a temporary name beside its own, and goes if it is not published. What is no regular file,
+/// such as a pipe or `/dev/null`, cannot be replaced and is written to as it is.
 #[derive(Debug)]
 pub struct WholeFile {
     path: PathBuf,
-    temporary: PathBuf,
+    temporary: Option<PathBuf>,
     file: File,
-    published: bool,
 }
 
 impl WholeFile {
+    /// Where `path` is a link, what it leads to is replaced.
+    ///
     /// # Errors
     /// `path` names no file, or its folder cannot be written.
     pub fn create(path: &Path) -> Result<WholeFile> {
+        if path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+            let file = File::options().write(true).open(path).during("open", path)?;
+            return Ok(WholeFile { path: path.to_owned(), temporary: None, file });
+        }
+        let path = if path.is_symlink() { path.canonicalize().during("follow", path)? } else { path.to_owned() };
         let name = path.file_name().filter(|_| !path.is_dir());
         let name = name.ok_or_else(|| Error::Usage(format!("'{}' is no name of a file", path.display())))?;
         let temporary = path.with_file_name(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));
         let file = File::create(&temporary).during("create", &temporary)?;
-        Ok(WholeFile { path: path.to_owned(), temporary, file, published: false })
+        Ok(WholeFile { path, temporary: Some(temporary), file })
     }
 
     /// Makes the file appear; one that has its name already is replaced.
     pub fn publish(mut self) -> Result<()> {
-        self.file.sync_all().during("write", &self.temporary)?;
-        fs::rename(&self.temporary, &self.path).during("publish", &self.path)?;
-        self.published = true;
+        let Some(temporary) = &self.temporary else { return Ok(()) };
+        self.file.sync_all().during("write", temporary)?;
+        fs::rename(temporary, &self.path).during("publish", &self.path)?;
+        self.temporary = None;
         let folder = self.path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
         sync_folder(folder)
     }
@@ -49,9 +57,7 @@ impl Write for WholeFile {
 
 impl Drop for WholeFile {
     fn drop(&mut self) {
-        if !self.published {
-            // Nothing is left to do if it does not go.
-            let _ = fs::remove_file(&self.temporary);
-        }
+        // Nothing is left to do if it does not go.
+        let _ = self.temporary.as_ref().map(fs::remove_file);
     }
 }

@@ -1,5 +1,7 @@
 //! The tools around the conversion: what they find, write and keep.
 
+#[path = "tools/cli.rs"]
+mod cli;
 #[path = "tools/concat.rs"]
 mod concat;
 #[path = "tools/inspect.rs"]

@@ -117,11 +117,16 @@ fn check_repair(path: &Path, read: &Read, repaired: &mut NamedTempFile) {
         assert_eq!(report.bytes_out, out.len() as u64);
         write(repaired, &out);
         let again = self::read(repaired.path()).expect("a repaired trace has a header");
-        assert_eq!(again, Read { records: report.records, slow: read.slow, ..Read::default() });
+        // What a cut block inflates to may be more than the limit here.
+        assert!(again.too_large || again == Read { records: report.records, slow: read.slow, ..Read::default() });
         report
     };
     let all = keep(Keep::All);
-    assert_eq!((all.records, all.records_lost, !all.damage.is_empty()), (read.records, read.lost, read.damaged));
+    assert_eq!(!all.damage.is_empty(), read.damaged);
+    // More than was read are the records of a block that the end of the file cuts, which were lost before.
+    let more = all.records - read.records;
+    assert!(all.more_lost || all.records_lost + more == read.lost);
+    assert!(more == 0 || all.damage.last().is_some_and(|damage| damage.code == "truncated"));
     if read.damaged && !read.slow {
         let (prior, after) = (keep(Keep::Prior), keep(Keep::After));
         assert_eq!(prior.records + after.records, all.records);

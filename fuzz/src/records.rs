@@ -1,7 +1,7 @@
 //! Arbitrary records of a known schema: decoded, flattened, and brought into the other schemas.
 
 use sf_parquet::trace::decode::Cursor;
-use sf_parquet::trace::records::Record;
+use sf_parquet::trace::records::{Event, Record};
 use sf_parquet::trace::transcode::Transcoder;
 
 use super::rows;
@@ -23,7 +23,8 @@ pub fn check(data: &[u8]) {
         match transcoder.record(&mut cur, schema, &mut out) {
             Ok(true) => {
                 let mut copy = Cursor::new(&out);
-                Record::decode(&mut copy, target, target_branches).expect("a transcoded record is one");
+                Record::decode(&mut copy, target, target_branches, &mut Event::default())
+                    .expect("a transcoded record is one");
                 assert!(copy.is_at_end());
             }
             Ok(false) => assert!(out.is_empty()),

@@ -8,7 +8,7 @@ use sf_parquet::tables::pending::Pending;
 use sf_parquet::tables::schema::TableId;
 use sf_parquet::trace::decode::Cursor;
 use sf_parquet::trace::reader::Place;
-use sf_parquet::trace::records::{Branches, Record};
+use sf_parquet::trace::records::{Branches, Event, Record};
 use sf_parquet::trace::schema::Schema;
 
 /// Decodes and flattens all records up to the first that is none, and builds every column of their rows if wanted.
@@ -17,10 +17,11 @@ pub fn flatten(schema: &Schema, branches: &Branches, data: &[u8], columns: bool)
     flattener.begin_input(InputInfo { index: 0, name: "fuzzed".into(), sha256: "0".repeat(64).into(), bytes: 0 });
     let unknown_fields: Vec<String> = schema.unknown_fields().take(10).collect();
     let mut cur = Cursor::new(data);
+    let mut event = Event::default();
     let mut records = 0;
     while !cur.is_at_end() {
         let (start, repaired) = (cur.pos(), cur.repaired);
-        let Ok(record) = Record::decode(&mut cur, schema, branches) else { break };
+        let Ok(record) = Record::decode(&mut cur, schema, branches, &mut event) else { break };
         assert!(start < cur.pos() && cur.pos() <= data.len());
         let (size, repaired) = (cur.pos() - start, cur.repaired - repaired);
         if flattener.starts_trace(&record) {

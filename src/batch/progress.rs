@@ -12,6 +12,8 @@ pub enum Phase {
     Checking,
     Converting,
     Publishing,
+    /// Writing a trace.
+    Writing,
 }
 
 /// Counters of one run.
@@ -32,7 +34,8 @@ impl Meter {
         match self.phase.load(Relaxed) {
             0 => Phase::Checking,
             1 => Phase::Converting,
-            _ => Phase::Publishing,
+            2 => Phase::Publishing,
+            _ => Phase::Writing,
         }
     }
 

@@ -1,10 +1,8 @@
 //! `completions`: what a shell needs to complete commands and options.
 
-use std::io;
-
 use clap::{Args, CommandFactory};
 
-use super::{Cli, Outcome};
+use super::{Cli, Outcome, show};
 
 /// Print a completion script for a shell
 #[derive(Debug, Args)]
@@ -18,6 +16,6 @@ pub fn run(args: CompletionsArgs) -> anyhow::Result<Outcome> {
     let CompletionsArgs { shell } = args;
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "sf-parquet", &mut script);
-    io::Write::write_all(&mut io::stdout(), &script)?;
+    show(String::from_utf8_lossy(&script))?;
     Ok(Outcome::Whole)
 }

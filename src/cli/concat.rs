@@ -1,7 +1,7 @@
 //! `concat`: many traces into one.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,7 +9,8 @@ use clap::{Args, ValueEnum};
 
 use super::convert::stop_on_signals;
 use super::log::Log;
-use super::{Outcome, Output, progress};
+use super::repair::same;
+use super::{Outcome, Output, progress, show, show_json};
 use crate::batch::progress::Meter;
 use crate::concat::{self, Options, Summary};
 use crate::error::Error;
@@ -77,6 +78,10 @@ pub fn run(args: ConcatArgs, output: &Output, log: &Log) -> anyhow::Result<Outco
     for path in &found.passed_over {
         log.detail(&format!("{} is no trace and was passed over", Escaped(&path.to_string_lossy())));
     }
+    if found.files.iter().any(|input| same(input, &out)) {
+        let message = format!("{} is one of the inputs; give the result another name", Escaped(&out.to_string_lossy()));
+        return Err(Error::Usage(message).into());
+    }
     let meter = Arc::new(Meter::default());
     stop_on_signals(meter.clone())?;
     let summary = progress::shown(&meter, output, log, || -> Result<Summary, Error> {
@@ -96,9 +101,9 @@ pub fn run(args: ConcatArgs, output: &Output, log: &Log) -> anyhow::Result<Outco
         log.detail(&format!("{} was filled where inputs lack it", Escaped(field)));
     }
     if json {
-        writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&summary)?)?;
+        show_json(&summary)?;
     } else if !output.quiet && !to_stdout {
-        write!(io::stdout(), "{}", Table(&summary))?;
+        show(Table(&summary))?;
     }
     Ok(Outcome::Whole)
 }

@@ -12,19 +12,19 @@ use clap::{Args, ValueEnum};
 use parquet::basic::{Compression, ZstdLevel};
 
 use super::log::Log;
-use super::{Outcome, Output, progress, size};
+use super::{Outcome, Output, progress, show, size};
 use crate::batch::options::Options;
 use crate::batch::progress::Meter;
 use crate::batch::run;
 use crate::batch::summary::Summary;
-use crate::dataset::commit;
 use crate::dataset::part;
-use crate::error::Error;
+use crate::error::{Error, IoContext};
 use crate::flatten::flattener::Window;
 use crate::flatten::time;
 use crate::input;
 use crate::tables::schema::TableId;
 use crate::text::Escaped;
+use crate::whole_file::WholeFile;
 
 /// Convert traces to a Parquet dataset
 ///
@@ -211,10 +211,12 @@ fn report(summary: &Summary, output: &Output, log: &Log, json: Option<PathBuf>) 
     summary.problems.iter().for_each(|line| log.problem(line));
     summary.notes.iter().for_each(|line| log.note(line));
     if let Some(path) = json {
-        commit::write_whole(&path, summary)?;
+        let mut file = WholeFile::create(&path)?;
+        writeln!(file, "{}", serde_json::to_string_pretty(summary)?).during("write", &path)?;
+        file.publish()?;
     }
     if !output.quiet {
-        write!(io::stdout(), "{summary}")?;
+        show(summary)?;
     }
     Ok(())
 }

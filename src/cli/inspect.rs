@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use rayon::prelude::*;
 
 use super::convert::stop_on_signals;
 use super::log::Log;
-use super::{Outcome, Output, progress};
+use super::{Outcome, Output, progress, show};
 use crate::batch::progress::{Meter, Phase};
 use crate::error::Error;
 use crate::input;
 use crate::inspect::{HeaderInfo, Inspection, inspect};
-use crate::text::{Escaped, grouped};
+use crate::text::{Escaped, EscapedJson, grouped};
 
 /// Show what traces hold
 ///
@@ -59,15 +59,27 @@ pub fn run(args: InspectArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
     let inspections: Vec<Inspection> = progress::shown(&meter, output, log, || {
         found.files.par_iter().map(|path| inspect(path, records, &meter)).collect::<Result<_, Error>>()
     })?;
-    let mut out = io::stdout().lock();
     for (i, inspection) in inspections.iter().enumerate() {
-        match json {
-            true => writeln!(out, "{}", serde_json::to_string(inspection)?)?,
-            false if i == 0 => write!(out, "{}", Table(inspection))?,
-            false => write!(out, "\n{}", Table(inspection))?,
+        if json {
+            show(format_args!("{}\n", EscapedJson(&serde_json::to_string(inspection)?)))?;
+        } else if output.quiet {
+            say_damage(inspection, log);
+        } else {
+            show(format_args!("{}{}", if i == 0 { "" } else { "\n" }, Table(inspection)))?;
         }
     }
     Ok(if inspections.iter().all(Inspection::is_whole) { Outcome::Whole } else { Outcome::Damaged })
+}
+
+/// What is wrong with a trace, for those who do not want to see what is right.
+fn say_damage(inspection: &Inspection, log: &Log) {
+    let input = Escaped(&inspection.input);
+    if let Some(error) = &inspection.error {
+        log.error(&format!("{input}: {}", Escaped(error)));
+    }
+    for damage in &inspection.damage {
+        log.problem(&format!("{}: {input}: {damage}", damage.severity.name()));
+    }
 }
 
 struct Table<'i>(&'i Inspection);

@@ -1,11 +1,10 @@
 //! `man`: manual pages.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory};
 
-use super::{Cli, Outcome};
+use super::{Cli, Outcome, show};
 use crate::error::IoContext;
 
 /// Print the manual page, or write those of all commands to a folder
@@ -27,7 +26,7 @@ pub fn run(args: ManArgs) -> anyhow::Result<Outcome> {
         None => {
             let mut page = Vec::new();
             clap_mangen::Man::new(Cli::command()).render(&mut page)?;
-            io::stdout().write_all(&page)?;
+            show(String::from_utf8_lossy(&page))?;
         }
     }
     Ok(Outcome::Whole)

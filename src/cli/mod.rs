@@ -12,13 +12,16 @@ pub mod schema;
 pub mod size;
 pub mod verify;
 
-use std::io;
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Serialize;
 
 use crate::error::Error;
-use crate::text::Escaped;
+use crate::text::{Escaped, EscapedJson};
 
 /// Convert SysFlow telemetry traces to normalized, typed Parquet datasets
 ///
@@ -98,11 +101,12 @@ pub fn run(cli: Cli) -> ExitCode {
         Ok(Outcome::Whole) => ExitCode::SUCCESS,
         Ok(Outcome::Damaged) => ExitCode::from(3),
         Err(e) => {
-            if e.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) {
-                // Whoever reads has seen enough, as with `| head`.
-                return ExitCode::SUCCESS;
+            // Whoever reads a trace from standard output may have seen enough of it, as with `| head -c 4`.
+            let is_closed =
+                |e: &Error| matches!(e, Error::Io { cause, .. } if cause.kind() == io::ErrorKind::BrokenPipe);
+            if !e.downcast_ref().is_some_and(is_closed) {
+                log.error(&Escaped(&format!("{e:#}")).to_string());
             }
-            log.error(&Escaped(&format!("{e:#}")).to_string());
             match e.downcast_ref::<Error>() {
                 Some(Error::Usage(_)) => ExitCode::from(2),
                 Some(Error::Interrupted(signal)) => ExitCode::from(128 + *signal as u8),
@@ -110,4 +114,17 @@ pub fn run(cli: Cli) -> ExitCode {
             }
         }
     }
+}
+
+/// Shows a result on standard output. Whoever reads may have seen enough, as with `| head`.
+fn show(text: impl Display) -> anyhow::Result<()> {
+    match write!(io::stdout(), "{text}") {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("cannot write standard output"),
+    }
+}
+
+/// Shows a result as JSON.
+fn show_json(result: &impl Serialize) -> anyhow::Result<()> {
+    show(format_args!("{}\n", EscapedJson(&serde_json::to_string_pretty(result)?)))
 }

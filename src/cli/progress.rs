@@ -75,6 +75,7 @@ fn name(phase: Phase) -> &'static str {
         Phase::Checking => "checking",
         Phase::Converting => "converting",
         Phase::Publishing => "publishing",
+        Phase::Writing => "writing",
     }
 }
 

@@ -1,7 +1,7 @@
 //! `repair`: what is whole of a damaged trace.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::convert::stop_on_signals;
 use super::log::Log;
-use super::{Outcome, Output, progress};
+use super::{Outcome, Output, progress, show, show_json};
 use crate::batch::progress::Meter;
 use crate::error::Error;
 use crate::repair::{Keep, Report, repair};
@@ -25,7 +25,7 @@ use crate::whole_file::WholeFile;
 pub struct RepairArgs {
     /// The trace
     input: PathBuf,
-    /// The file to write
+    /// The file to write, - for standard output
     #[arg(short, long, value_name = "FILE", required_unless_present = "report")]
     out: Option<PathBuf>,
     /// Only say what is damaged, and write nothing
@@ -50,6 +50,10 @@ Exit status: 0 the trace is whole; 3 it is damaged, what is whole of it was kept
 
 pub fn run(args: RepairArgs, output: &Output, log: &Log) -> anyhow::Result<Outcome> {
     let RepairArgs { input, out, report: _, prior, after, json } = args;
+    let to_stdout = out.as_ref().is_some_and(|out| out.as_os_str() == "-");
+    if to_stdout && json {
+        return Err(Error::Usage("--json and the trace cannot both go to standard output".into()).into());
+    }
     let keep = match (prior, after) {
         (true, _) => Keep::Prior,
         (_, true) => Keep::After,
@@ -59,6 +63,9 @@ pub fn run(args: RepairArgs, output: &Output, log: &Log) -> anyhow::Result<Outco
     stop_on_signals(meter.clone())?;
     let report = progress::shown(&meter, output, log, || -> Result<Report, Error> {
         let Some(out) = out else { return repair(&input, keep, io::sink(), Path::new("nothing"), &meter) };
+        if to_stdout {
+            return repair(&input, keep, io::stdout().lock(), Path::new("standard output"), &meter);
+        }
         if same(&input, &out) {
             return Err(Error::Usage("the result cannot replace the input; give another name".into()));
         }
@@ -71,14 +78,15 @@ pub fn run(args: RepairArgs, output: &Output, log: &Log) -> anyhow::Result<Outco
         log.problem(&format!("{}: {}: {damage}", damage.severity.name(), Escaped(&report.input)));
     }
     if json {
-        writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&report)?)?;
-    } else if !output.quiet {
-        write!(io::stdout(), "{}", Table(&report))?;
+        show_json(&report)?;
+    } else if !output.quiet && !to_stdout {
+        show(Table(&report))?;
     }
     Ok(if report.damage.is_empty() { Outcome::Whole } else { Outcome::Damaged })
 }
 
-fn same(a: &Path, b: &Path) -> bool {
+/// Whether two names are of the same file.
+pub(super) fn same(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 

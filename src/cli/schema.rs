@@ -1,10 +1,8 @@
 //! `schema`: the contract, as text, JSON or DDL.
 
-use std::io::{self, Write};
-
 use clap::{Args, ValueEnum};
 
-use super::Outcome;
+use super::{Outcome, show};
 use crate::error::Error;
 use crate::tables::ddl;
 use crate::tables::schema::{TableId, TableInfo};
@@ -55,6 +53,6 @@ pub fn run(args: SchemaArgs) -> anyhow::Result<Outcome> {
         Format::Spark => ddl::spark(&tables, &location),
         Format::Markdown => ddl::markdown(&tables),
     };
-    io::stdout().write_all(text.as_bytes())?;
+    show(text)?;
     Ok(Outcome::Whole)
 }

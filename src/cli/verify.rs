@@ -1,7 +1,6 @@
 //! `verify`: whether a dataset is whole.
 
 use std::fmt;
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,7 +8,7 @@ use clap::Args;
 
 use super::convert::stop_on_signals;
 use super::log::Log;
-use super::{Outcome, Output, progress};
+use super::{Outcome, Output, progress, show, show_json};
 use crate::batch::progress::Meter;
 use crate::dataset::verify::{self, Finding, Report};
 use crate::text::{Escaped, grouped};
@@ -35,13 +34,20 @@ Examples:
   sf-parquet verify dataset --json | jq -r '.findings[].remedy'
 Exit status: 0 all is as it was written; 3 something is not; 1 there is no dataset, or it cannot be read.";
 
+/// Characters that are shown of a command; one that converts again may name thousands of inputs.
+const LONGEST: usize = 2000;
+
 pub fn run(args: VerifyArgs, output: &Output, log: &Log) -> anyhow::Result<Outcome> {
     let VerifyArgs { dir, json } = args;
     let meter = Arc::new(Meter::default());
     stop_on_signals(meter.clone())?;
     let report = progress::shown(&meter, output, log, || verify::verify(&dir, &meter))?;
     for Finding { code: _, path, message, remedy } in &report.findings {
-        log.problem(&format!("error: {}: {}; mend it with: {}", Escaped(path), Escaped(message), Escaped(remedy)));
+        let mut remedy = Escaped(remedy).to_string();
+        if remedy.chars().count() > LONGEST {
+            remedy = remedy.chars().take(LONGEST).chain("… (--json has it whole)".chars()).collect();
+        }
+        log.problem(&format!("error: {}: {}; mend it with: {remedy}", Escaped(path), Escaped(message)));
     }
     if let Some(holder) = &report.running {
         log.note(&format!(
@@ -50,9 +56,9 @@ pub fn run(args: VerifyArgs, output: &Output, log: &Log) -> anyhow::Result<Outco
         ));
     }
     if json {
-        writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&report)?)?;
+        show_json(&report)?;
     } else if !output.quiet {
-        write!(io::stdout(), "{}", Table(&report))?;
+        show(Table(&report))?;
     }
     Ok(if report.findings.is_empty() { Outcome::Whole } else { Outcome::Damaged })
 }

@@ -51,7 +51,7 @@ impl Schemas {
         self.all[index].origin
     }
 
-    /// Chooses the schema in which the least of all others is lost, of several the one of the newest version, of
+    /// Chooses the schema that all others can become and in which the least of them is lost, of several the one of the newest version, of
     /// several the one that comes first. Returns it, and how the others become it.
     pub fn choose(&self) -> (usize, Vec<Option<Transcoder>>) {
         let into = |target: usize| -> Vec<Option<Transcoder>> {
@@ -60,8 +60,11 @@ impl Schemas {
             };
             self.all.iter().enumerate().map(transcoder).collect()
         };
-        let losses = |plans: &[Option<Transcoder>]| plans.iter().flatten().map(|t| t.losses.len()).sum::<usize>();
-        let best = (0..self.all.len()).min_by_key(|&i| (losses(&into(i)), Reverse(version(&self.all[i].schema))));
+        let cost = |plans: Vec<Option<Transcoder>>| {
+            let of = |list: fn(&Transcoder) -> usize| plans.iter().flatten().map(list).sum::<usize>();
+            (of(|t| t.impossible.len()), of(|t| t.losses.len()))
+        };
+        let best = (0..self.all.len()).min_by_key(|&i| (cost(into(i)), Reverse(version(&self.all[i].schema))));
         let best = best.unwrap_or(0);
         (best, into(best))
     }

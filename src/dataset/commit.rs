@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +17,9 @@ use super::layout::Layout;
 use super::manifest::Manifest;
 use crate::error::{Error, IoContext, Result};
 use crate::fault;
+
+/// Longer than it takes to ask whether a dataset is locked.
+const ASKING: Duration = Duration::from_millis(1);
 
 /// The exclusive right to change a dataset. It ends with the process, so none can be left behind.
 #[derive(Debug)]
@@ -37,22 +42,31 @@ impl Lock {
         fs::create_dir_all(&folder).during("create the folder", &folder)?;
         let mut file =
             File::options().read(true).write(true).create(true).truncate(false).open(&path).during("open", &path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) if wait => file.lock().during("lock", &path)?,
-            Err(TryLockError::WouldBlock) => {
-                let holder = Self::name_of_holder(&mut file);
-                return Err(Error::Locked { path: layout.root().to_owned(), holder });
+        while let Err(e) = file.try_lock() {
+            match e {
+                TryLockError::WouldBlock if wait => {
+                    file.lock().during("lock", &path)?;
+                    break;
+                }
+                // It can be shared, so no run has it: another process just asks, see `holder`.
+                TryLockError::WouldBlock if file.try_lock_shared().is_ok() => {
+                    file.unlock().during("lock", &path)?;
+                    thread::sleep(ASKING);
+                }
+                TryLockError::WouldBlock => {
+                    let holder = Self::name_of_holder(&mut file);
+                    return Err(Error::Locked { path: layout.root().to_owned(), holder });
+                }
+                TryLockError::Error(e) => return Err(e).during("lock", &path),
             }
-            Err(TryLockError::Error(e)) => return Err(e).during("lock", &path),
         }
         file.set_len(0).during("write", &path)?;
         write!(file, "{}", std::process::id()).during("write", &path)?;
         Ok(Lock(file))
     }
 
-    /// The process that has the lock, if one has. To find out it is taken for an instant, shared, which keeps no run
-    /// waiting and only one that starts in that very instant from starting.
+    /// The process that has the lock, if one has. To find out it is taken for an instant, shared; a run that starts in
+    /// that very instant tries again.
     ///
     /// # Errors
     /// The lock's file cannot be opened.
@@ -225,7 +239,7 @@ fn remove_if_there(path: &Path) -> Result<()> {
 }
 
 /// Writes a JSON file that appears only when it is whole and on disk.
-pub fn write_whole(path: &Path, value: &impl Serialize) -> Result<()> {
+fn write_whole(path: &Path, value: &impl Serialize) -> Result<()> {
     let temporary = path.with_extension("tmp");
     let mut bytes = serde_json::to_vec_pretty(value).map_err(io::Error::from).during("write", path)?;
     bytes.push(b'\n');
@@ -234,9 +248,7 @@ pub fn write_whole(path: &Path, value: &impl Serialize) -> Result<()> {
     file.write_all(&bytes).and_then(|()| file.sync_all()).during("write", &temporary)?;
     fault::point("temporary written");
     fs::rename(&temporary, path).during("publish", path)?;
-    // The parent of a bare name is nothing, which means here.
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    sync_folder(folder)
+    path.parent().map_or(Ok(()), sync_folder)
 }
 
 /// Makes what was created, renamed or removed in a folder last.

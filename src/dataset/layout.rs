@@ -58,3 +58,10 @@ impl Layout {
 pub fn part_path(table: TableId, date: Date, run: &str, number: usize) -> String {
     format!("{}/date={date}/part-{run}-{number:05}.parquet", table.name())
 }
+
+/// The run that wrote a part file, by its path.
+pub fn part_run(path: &str) -> Option<&str> {
+    let name = path.rsplit('/').next()?.strip_prefix("part-")?;
+    let (run, _) = name.strip_suffix(".parquet")?.rsplit_once('-')?;
+    Some(run)
+}

@@ -2,7 +2,7 @@
 //! wrote and none removed, of every input that some run read and none superseded.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,15 @@ use crate::error::{Error, IoContext, Result};
 
 /// Version of the manifest's form.
 pub const FORMAT: u32 = 1;
+
+/// Why a file is no manifest.
+#[derive(Debug, thiserror::Error)]
+pub enum NoManifest {
+    #[error("the manifest is damaged: {0}")]
+    Damaged(#[from] serde_json::Error),
+    #[error("the manifest has the form {0}, this program knows {FORMAT}")]
+    Form(u32),
+}
 
 /// Options that decide which rows a dataset has of an input.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -39,6 +48,12 @@ pub struct Manifest {
     pub removed: Vec<String>,
     /// Keys of inputs of earlier runs whose rows this run replaced, see [`InputEntry::key`].
     pub superseded: Vec<String>,
+}
+
+/// What a manifest of any form says of itself.
+#[derive(Deserialize)]
+struct Form {
+    format: u32,
 }
 
 /// What became of an input.
@@ -116,6 +131,14 @@ impl State {
     /// # Errors
     /// One cannot be read, or is none.
     pub fn load(layout: &Layout) -> Result<State> {
+        Ok(State::of(State::paths(layout)?.iter().map(|p| Manifest::read(p)).collect::<Result<_>>()?))
+    }
+
+    /// Where the manifests are.
+    ///
+    /// # Errors
+    /// Their folder cannot be listed.
+    pub fn paths(layout: &Layout) -> Result<Vec<PathBuf>> {
         let folder = layout.manifests();
         let mut paths: Vec<_> = match std::fs::read_dir(&folder) {
             Ok(entries) => {
@@ -124,9 +147,14 @@ impl State {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(e) => return Err(e).during("list", &folder),
         };
-        paths.retain(|p| p.extension().is_some_and(|e| e == "json"));
+        paths.retain(|p| State::is_manifest(layout, p));
         paths.sort();
-        Ok(State::of(paths.iter().map(|p| Manifest::read(p)).collect::<Result<_>>()?))
+        Ok(paths)
+    }
+
+    /// Whether a file is taken for a manifest.
+    pub fn is_manifest(layout: &Layout, path: &Path) -> bool {
+        path.parent() == Some(&layout.manifests()) && path.extension().is_some_and(|e| e == "json")
     }
 
     /// The sum of these manifests. Their order does not tell which run came first: runs are named by what they read.
@@ -202,18 +230,17 @@ impl Manifest {
     /// The file cannot be read, or is no manifest of a form that this program knows.
     pub fn read(path: &Path) -> Result<Manifest> {
         let bytes = std::fs::read(path).during("read the manifest", path)?;
-        Manifest::parse(&bytes).map_err(|message| Error::Dataset { path: path.to_owned(), message })
+        Manifest::parse(&bytes).map_err(|cause| Error::Manifest { path: path.to_owned(), cause })
     }
 
     /// Reads a manifest's JSON.
     ///
     /// # Errors
-    /// A sentence that says why it is none of a form that this program knows.
-    pub fn parse(json: &[u8]) -> std::result::Result<Manifest, String> {
-        let manifest: Manifest = serde_json::from_slice(json).map_err(|e| format!("the manifest is damaged: {e}"))?;
-        match manifest.format {
-            FORMAT => Ok(manifest),
-            form => Err(format!("the manifest has the form {form}, this program knows {FORMAT}")),
+    /// It is none of a form that this program knows.
+    pub fn parse(json: &[u8]) -> std::result::Result<Manifest, NoManifest> {
+        match serde_json::from_slice(json)? {
+            Form { format: FORMAT } => Ok(serde_json::from_slice(json)?),
+            Form { format } => Err(NoManifest::Form(format)),
         }
     }
 }

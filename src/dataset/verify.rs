@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::commit::{self, Lock};
 use super::layout::Layout;
-use super::manifest::{Manifest, State};
+use super::manifest::{Manifest, NoManifest, State};
 use crate::batch::progress::Meter;
 use crate::error::{Error, Result};
 
@@ -58,23 +58,25 @@ pub struct Report {
 /// There is no dataset, a manifest cannot be read, a conversion changed the dataset meanwhile, or `meter` says to stop.
 pub fn verify(root: &Path, meter: &Meter) -> Result<Report> {
     let layout = Layout::new(root);
-    let state = State::load(&layout)?;
+    let (state, damaged) = load(&layout)?;
     let journaled = commit::journaled(&layout)?;
-    if state.manifests.is_empty() && journaled.is_empty() {
+    if state.manifests.is_empty() && damaged.is_empty() && journaled.is_empty() {
         let message = "it is no dataset: no conversion into it has ended".to_owned();
         return Err(Error::Dataset { path: root.to_owned(), message });
     }
     let unfinished = Unfinished(&journaled);
     let live = accounts::live_inputs(&state);
-    let mut findings = parts::check(&layout, &state, &unfinished, meter)?;
+    // What is in the way of a conversion comes first.
+    let mut findings = damaged;
     findings.extend(leftovers::find(&layout, &state, &unfinished)?);
+    findings.extend(parts::check(&layout, &state, &unfinished, meter)?);
     findings.extend(accounts::check(&layout, &state, &live));
     let running = Lock::holder(&layout)?;
     if running.is_some() {
         // What a run has not published yet is its own affair.
         findings.retain(|f| !leftovers::CODES.contains(&f.code));
     }
-    if State::load(&layout)?.runs().ne(state.runs()) {
+    if load(&layout)?.0.runs().ne(state.runs()) {
         let message = "a conversion into it ended while it was verified; verify it again".to_owned();
         return Err(Error::Dataset { path: root.to_owned(), message });
     }
@@ -91,6 +93,35 @@ pub fn verify(root: &Path, meter: &Meter) -> Result<Report> {
         rows,
         findings,
     })
+}
+
+/// The manifests that can be read, and those that are damaged.
+fn load(layout: &Layout) -> Result<(State, Vec<Finding>)> {
+    let (mut manifests, mut findings) = (Vec::new(), Vec::new());
+    for path in State::paths(layout)? {
+        let mut bad = |message: String, remedy| {
+            findings.push(Finding { code: "bad_manifest", path: leftovers::relative(layout, &path), message, remedy });
+        };
+        match Manifest::read(&path) {
+            Ok(manifest) => {
+                let its_own = layout.manifest(&manifest.run);
+                if path == its_own {
+                    manifests.push(manifest);
+                } else if its_own.exists() {
+                    bad(format!("it is a second manifest of the run {}", manifest.run), remedy::remove(&path));
+                } else {
+                    bad(format!("it is the manifest of the run {}", manifest.run), remedy::rename(&path, &its_own));
+                    manifests.push(manifest);
+                }
+            }
+            // One of a form that this program does not know is no damage.
+            Err(Error::Manifest { cause: cause @ NoManifest::Damaged(_), .. }) => {
+                bad(cause.to_string(), remedy::remove_for_good(&path));
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    Ok((State::of(manifests), findings))
 }
 
 /// Runs that have begun to publish and not ended: their files may be there already, what they replace may be gone.

@@ -91,11 +91,31 @@ impl Inflater {
                 self.stream(decoder, out)
             }
             Codec::Bzip2 => self.stream(bzip2::read::BzDecoder::new(input), out),
-            Codec::Xz => {
-                let limit = u32::try_from(self.limit / 1024).unwrap_or(u32::MAX);
-                self.stream(lzma_rust2::XzReader::new_mem_limit(input, true, limit), out)
-            }
+            Codec::Xz => self.stream(self.xz(input), out),
         }
+    }
+
+    /// Inflates the start of a block that ends too soon: `out` holds what comes out before the end. Snappy only inflates
+    /// whole blocks.
+    pub fn inflate_start(&self, input: &[u8], out: &mut Vec<u8>) {
+        out.clear();
+        // The end that is missing is an error each time.
+        let _ = match self.codec {
+            Codec::Null => self.stream(input, out),
+            Codec::Deflate => self.stream(flate2::read::DeflateDecoder::new(input), out),
+            Codec::Snappy => Ok(()),
+            Codec::Zstandard => {
+                zstd::stream::read::Decoder::with_buffer(input).map_or(Ok(()), |decoder| self.stream(decoder, out))
+            }
+            Codec::Bzip2 => self.stream(bzip2::read::BzDecoder::new(input), out),
+            Codec::Xz => self.stream(self.xz(input), out),
+        };
+        out.truncate(self.limit);
+    }
+
+    fn xz<'i>(&self, input: &'i [u8]) -> lzma_rust2::XzReader<&'i [u8]> {
+        let limit = u32::try_from(self.limit / 1024).unwrap_or(u32::MAX);
+        lzma_rust2::XzReader::new_mem_limit(input, true, limit)
     }
 
     /// Raw deflate needs a buffer that is large enough, and the block does not say how large: double until it is. A larger

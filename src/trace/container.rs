@@ -239,7 +239,11 @@ impl Walk {
                 self.pos = frame.data_offset + frame.data_len + SYNC_LEN;
                 return Ok(Some(Step::Block(frame)));
             }
-            Parsed::Frame(frame) => return self.without_sync(frame).map(|f| Some(Step::Block(f))),
+            Parsed::Frame(frame) if frame.count > 0 => {
+                return self.without_sync(frame).map(|f| Some(Step::Block(f)));
+            }
+            // Zeros, as file systems leave them after a crash, would be millions of empty blocks.
+            Parsed::Frame(_) => (GapCause::BadBlockHeader, None),
             Parsed::Beyond(count) => (GapCause::Truncated, Some(count)),
             Parsed::Cut => (GapCause::Truncated, None),
             Parsed::Bad => (GapCause::BadBlockHeader, None),

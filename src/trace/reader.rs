@@ -198,6 +198,38 @@ impl Blocks {
         }
     }
 
+    /// The whole records of the block in which the file ends, if `damage` is that it does: their number and their bytes,
+    /// with which `buffer` starts. What is there of such a block is as it was written.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn cut_block(
+        &mut self,
+        header: &FileHeader,
+        damage: &Damage,
+        buffer: &mut Vec<u8>,
+    ) -> io::Result<(u64, usize)> {
+        let len = self.pos() - damage.offset;
+        if damage.code != "truncated" || len > self.limit as u64 {
+            return Ok((0, 0));
+        }
+        self.compressed.resize(len as usize, 0);
+        self.file.read_exact_at(&mut self.compressed, damage.offset)?;
+        let mut cur = Cursor::new(&self.compressed);
+        let (Ok(count), Ok(_)) = (cur.long(), cur.long()) else { return Ok((0, 0)) };
+        self.inflater.inflate_start(without_zeros(cur.rest()), buffer);
+        let mut cur = Cursor::new(buffer);
+        let (mut records, mut whole) = (0, 0);
+        let mut event = Event::default();
+        while records < count as u64 && whole < buffer.len() {
+            if Record::decode(&mut cur, &header.schema, &header.branches, &mut event).is_err() {
+                break;
+            }
+            (records, whole) = (records + 1, cur.pos());
+        }
+        Ok((records, whole))
+    }
+
     /// Corrects the ordinals after a block that held another number of records than its header promised.
     fn resume_at(&mut self, record: u64) {
         self.next_record = record;
@@ -282,6 +314,12 @@ impl Blocks {
         };
         decode(&mut cur).is_ok() && cur.is_at_end()
     }
+}
+
+/// After a crash, file systems leave zeros where the last bytes were not written yet; as records they would be headers.
+fn without_zeros(data: &[u8]) -> &[u8] {
+    let end = data.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
+    if data.len() - end < 16 { data } else { &data[..end] }
 }
 
 fn gap_damage(gap: Gap, record_no: u64) -> Damage {

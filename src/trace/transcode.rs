@@ -71,12 +71,20 @@ pub struct Transcoder {
     pub losses: Vec<String>,
     /// Fields that the source lacks, as `Record.field`.
     pub filled: Vec<String>,
+    /// Where the target wants a value of which there is none that ends or is small enough. The plan cannot be run then.
+    pub impossible: Vec<String>,
 }
 
 impl Transcoder {
     /// Compiles the plan that brings records of `source` into `target`.
     pub fn new(source: &Schema, target: &Schema) -> Transcoder {
-        let plan = Transcoder { ops: Vec::new(), top: Vec::new(), losses: Vec::new(), filled: Vec::new() };
+        let plan = Transcoder {
+            ops: Vec::new(),
+            top: Vec::new(),
+            losses: Vec::new(),
+            filled: Vec::new(),
+            impossible: Vec::new(),
+        };
         let mut compiler = Compiler { source, target, plan, known: HashMap::new(), path: String::new() };
         for &branch in source.branches() {
             let op = compiler.union_branch(branch, target.branches());
@@ -242,6 +250,9 @@ impl<'s> Compiler<'s> {
                 for symbol in from_symbols.iter().filter(|s| number(s).is_none()) {
                     self.plan.losses.push(format!("{}: the symbol {symbol}", self.path));
                 }
+                if to_symbols.is_empty() {
+                    self.plan.impossible.push(self.path.clone());
+                }
                 Op::Enum(from_symbols.iter().map(|s| number(s).unwrap_or(0) as i64).collect())
             }
             (Type::Array(a), Type::Array(b)) => Op::Array(self.compile(*a, *b)),
@@ -254,8 +265,14 @@ impl<'s> Compiler<'s> {
     fn lost(&mut self, from: TypeId, to: TypeId) -> Op {
         let null = if *self.source.get(from) == Type::Null { " that is null" } else { "" };
         self.plan.losses.push(format!("{}{null}", self.path));
-        // What has no neutral value either is a loss already.
-        Op::Replace(from, neutral(self.target, to).unwrap_or_default())
+        Op::Replace(from, self.neutral(to))
+    }
+
+    fn neutral(&mut self, to: TypeId) -> Vec<u8> {
+        neutral(self.target, to).unwrap_or_else(|| {
+            self.plan.impossible.push(self.path.clone());
+            Vec::new()
+        })
     }
 
     /// The operation that makes a value of type `from` a branch of a union.
@@ -284,11 +301,7 @@ impl<'s> Compiler<'s> {
                 None => {
                     self.plan.filled.push(format!("{}.{}", to.name, field.name));
                     let given = field.default.as_ref().and_then(|value| default(self.target, field.ty, value));
-                    let value = given.or_else(|| neutral(self.target, field.ty));
-                    if value.is_none() {
-                        self.plan.losses.push(format!("{}.{}: no value is small enough", to.name, field.name));
-                    }
-                    Placed::Fill(value.unwrap_or_default())
+                    Placed::Fill(given.unwrap_or_else(|| self.neutral(field.ty)))
                 }
             });
         }

@@ -274,3 +274,48 @@ fn standard_output_gets_the_trace_and_nothing_else() {
     expect_status(&concat(&[&path("a")], folder.path(), &[]), 2);
     expect_status(&run(["concat", "a"]), 2);
 }
+
+#[test]
+fn what_a_schema_has_no_value_for_is_an_error_even_if_losses_are_allowed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    simple("a", 3).novelty().write(&path("a"));
+    let with_field = |name: &str, ty: Value| {
+        let mut schema = crate::support::trace::schema();
+        let branches = schema["fields"][0]["type"].as_array_mut().unwrap();
+        branches.pop();
+        branches[1]["fields"].as_array_mut().unwrap().push(json!({"name": "more", "type": ty}));
+        Trace::with_schema(&schema).header("b").write(&path(name));
+    };
+    let endless = json!({"type": "record", "name": "Endless", "fields": [{"name": "next", "type": "Endless"}]});
+    with_field("endless", endless.clone());
+    with_field("endless2", json!({"type": "record", "name": "Other", "fields": [{"name": "more", "type": endless}]}));
+    with_field("empty", json!({"type": "enum", "name": "None", "symbols": []}));
+    for name in ["endless", "endless2", "empty"] {
+        // What both can become is taken, whatever it loses.
+        let summary = summary(&[&path(name), &path("a")], &path("out"), &["--allow-loss"]);
+        assert!(summary["schema_of"].as_str().unwrap().ends_with("/a"), "{summary:#}");
+        expect_status(&convert(&[&path("out")], &path(&format!("of {name}")), &["--strict"]), 0);
+    }
+    fs::remove_file(path("out")).unwrap();
+    let output = concat(&[&path("endless"), &path("empty")], &path("out"), &["--allow-loss"]);
+    expect_status(&output, 1);
+    assert!(stderr(&output).contains("for Process.more there is no value"), "{}", stderr(&output));
+    assert_eq!(stderr(&output).lines().count(), 1);
+    assert!(!path("out").exists());
+}
+
+/// The versions from 1 to 5, each first and last once.
+#[test]
+fn versions_in_any_order_give_the_same_rows() {
+    let files = real(&["v1_tcp.sf", "v2_httpd.sf", "v3_bh.sf", "v4_cron.sf", "v5_alpine.sf", "v1_oldest", "v1_no_fd"]);
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out.sf");
+    for turn in 0..files.len() {
+        let mut inputs: Vec<&Path> = files.iter().map(|p| p.as_path()).collect();
+        inputs.rotate_left(turn);
+        let summary = summary(&inputs, &out, &["--codec", ["snappy", "zstandard", "deflate"][turn % 3]]);
+        assert!(summary["schema_of"].as_str().unwrap().contains("v5"), "{summary:#}");
+        expect_same_rows(&inputs, &out, &[&PLACES[..], &FILLED].concat());
+    }
+}

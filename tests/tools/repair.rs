@@ -47,8 +47,20 @@ fn damaged(change: impl FnOnce(&mut Vec<u8>, &[usize])) -> Damaged {
 #[test]
 fn every_kind_of_damage_leaves_the_rest() {
     type Change = fn(&mut Vec<u8>, &[usize]);
-    let cases: [(&str, Change, i64); 6] = [
-        ("cut inside the last block", |bytes, blocks| bytes.truncate(blocks[3] + 30), 32),
+    let cases: [(&str, Change, i64); 10] = [
+        ("cut inside the last block", |bytes, blocks| bytes.truncate(blocks[3] + 2 + 3 * 15 + 14), 32 + 3),
+        ("cut in the header of the last block", |bytes, blocks| bytes.truncate(blocks[3] + 1), 32),
+        ("cut, and zeros behind it", |bytes, blocks| bytes[blocks[3] + 2 + 3 * 15..].fill(0), 32),
+        (
+            "cut, and zeros behind it, not as many as are missing",
+            |bytes, blocks| {
+                bytes[blocks[3] + 2 + 3 * 15..].fill(0);
+                bytes.truncate(bytes.len() - 20);
+            },
+            // The last of them ends with a zero.
+            32 + 2,
+        ),
+        ("nothing but zeros behind the last block", |bytes, _| bytes.resize(bytes.len() + (1 << 20), 0), 40),
         ("a block header that is none", |bytes, blocks| bytes[blocks[1]..][..2].fill(0xff), 30),
         ("a sync marker, the data whole", |bytes, blocks| bytes[blocks[2] - 1] ^= 1, 40),
         ("garbage between blocks", |bytes, blocks| drop(bytes.splice(blocks[2]..blocks[2], [0xff; 99])), 30),
@@ -92,6 +104,11 @@ fn prior_after_and_report() {
         expect_status(&repair(&trace.path, &out, &[flag]), 3);
         assert_eq!(whole_records(&out), kept);
     }
+    expect_status(&repair(&trace.path, &out, &[]), 3);
+    let output = repair(&trace.path, Path::new("-"), &[]);
+    expect_status(&output, 3);
+    assert!(output.stdout == fs::read(&out).unwrap());
+    expect_status(&repair(&trace.path, Path::new("-"), &["--json"]), 2);
     let before = fs::read_dir(trace.folder.path()).unwrap().count();
     expect_status(&program(["repair", "--report"]).arg(&trace.path).output().unwrap(), 3);
     assert_eq!(fs::read_dir(trace.folder.path()).unwrap().count(), before);
@@ -101,6 +118,7 @@ fn prior_after_and_report() {
 #[test]
 fn random_damage_leaves_a_whole_trace() {
     use sf_parquet::batch::progress::Meter;
+    use sf_parquet::trace::reader::Damage;
     let folder = tempfile::tempdir().unwrap();
     let (damaged, out) = (folder.path().join("damaged"), folder.path().join("out"));
     let mut traces = vec![simple("a", 300).bytes().0];
@@ -111,6 +129,7 @@ fn random_damage_leaves_a_whole_trace() {
         (random >> 33) as usize % n
     };
     let meter = Meter::default();
+    let mut kept_of_cut_blocks = 0;
     for round in 0..400 {
         let mut bytes = traces[round % traces.len()].clone();
         for _ in 0..=below(4) {
@@ -131,8 +150,87 @@ fn random_damage_leaves_a_whole_trace() {
         assert!(inspection.is_whole(), "round {round}: {:?}", inspection.damage);
         assert_eq!(inspection.records, report.records);
         let inspection = sf_parquet::inspect::inspect(&damaged, 10, &meter).unwrap();
-        assert_eq!((inspection.records, inspection.damage), (report.records, report.damage));
+        // Of a block that the end of the file cuts, repair keeps the start.
+        let more = report.records - inspection.records;
+        let (mut expected, cut) = (inspection.damage, |d: &&mut Damage| d.code == "truncated");
+        if let Some(lost) = expected.last_mut().filter(cut).and_then(|d| d.records_lost.as_mut()) {
+            *lost -= more;
+        }
+        assert_eq!(expected, report.damage, "round {round}");
+        kept_of_cut_blocks += more;
     }
+    assert!(kept_of_cut_blocks > 0);
+}
+
+/// Cut at any byte, the records before the cut are kept as far as the codec lets them be inflated.
+#[test]
+fn records_before_a_cut_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let records = 30_000;
+    let mut trace = Trace::new().header("a").process(1, None, T0, b"/x").block();
+    let mut random = 1i64;
+    for i in 0..records {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        trace = trace.exec(1, T0 + i * 1000 + (random >> 56));
+    }
+    trace.write(&path("null"));
+    // Deflate and zstandard give what came before the cut but for their buffers, bzip2 and xz whole blocks of theirs.
+    for (codec, at_least) in
+        [("null", 0.99), ("deflate", 0.8), ("zstandard", 0.5), ("snappy", 0.0), ("bzip2", 0.0), ("xz", 0.0)]
+    {
+        let mut command = program(["concat", "--codec", codec, "-o"]);
+        expect_status(&command.arg(path("whole")).arg(path("null")).output().unwrap(), 0);
+        let whole = fs::read(path("whole")).unwrap();
+        let mut before = None;
+        for cut in [whole.len() - 17, whole.len() / 2] {
+            fs::write(path("cut"), &whole[..cut]).unwrap();
+            let output = repair(&path("cut"), &path("out"), &["--json"]);
+            expect_status(&output, 3);
+            let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+            expect_status(&program(["inspect"]).arg(path("out")).output().unwrap(), 0);
+            let kept = report["records"].as_i64().unwrap();
+            assert_eq!(kept + report["records_lost"].as_i64().unwrap(), records + 2);
+            let share = (kept - 2) as f64 / records as f64;
+            let there = cut as f64 / whole.len() as f64;
+            assert!(share <= there + 0.1 && share >= (there - 0.1) * at_least, "{codec}: {share} of {there}");
+            // What is kept of a shorter file is the start of what is kept of a longer one.
+            let kept = rows_of(&path("out"), &folder);
+            if let Some(longer) = before.replace(kept.clone()) {
+                let longer: Vec<String> = longer;
+                assert!(longer.starts_with(&kept), "{codec}");
+            }
+        }
+    }
+}
+
+/// The rows of a trace in their order.
+fn rows_of(trace: &Path, folder: &tempfile::TempDir) -> Vec<String> {
+    let out = folder.path().join("rows");
+    let _ = fs::remove_dir_all(&out);
+    expect_status(&convert(&[trace], &out, &["--tables", "records"]), 0);
+    longs(&out, "records", "ts_uts").iter().map(|ts| format!("{ts:?}")).collect()
+}
+
+/// Where deflate finds its data damaged, bytes before that are damaged, too: nothing of them may be kept.
+#[test]
+fn nothing_is_kept_of_what_inflates_to_garbage() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    simple("a", 9).block().write(&path("null"));
+    let mut command = program(["concat", "--codec", "deflate", "-o"]);
+    expect_status(&command.arg(path("whole")).arg(path("null")).output().unwrap(), 0);
+    let mut bytes = fs::read(path("whole")).unwrap();
+    let end = bytes.len() - 16;
+    bytes[end - 9..end].fill(0xff);
+    fs::write(path("bad"), bytes).unwrap();
+    let report = report(&path("bad"), &[]);
+    assert_eq!(
+        (&report["damage"][0]["code"], &report["records"]),
+        (&"bad_compression".into(), &0.into()),
+        "{report:#}"
+    );
+    assert_eq!(report["records_lost"], 11);
 }
 
 #[test]

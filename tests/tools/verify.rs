@@ -159,30 +159,203 @@ fn rejected_inputs_of_the_same_content_are_told_apart() {
     assert_eq!(rejected(), ["e3", "t1", "t2"]);
 }
 
+/// The manifest of a dataset that has one.
+fn manifest(out: &Path) -> std::path::PathBuf {
+    fs::read_dir(out.join("_sf_parquet/manifest")).unwrap().next().unwrap().unwrap().path()
+}
+
 #[test]
-fn numbers_that_do_not_add_up_are_found() {
+fn numbers_that_do_not_add_up_are_found_and_mended() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b, out) = (folder.path().join("a.sf"), folder.path().join("-b c.sf"), &folder.path().join("out"));
+    Trace::new().header("n").process(1, None, T0, b"/bin/init").exec(1, T0).novelty().header("m").write(&a);
+    simple("b", 7).write(&b);
+    // Two runs of different options.
+    expect_status(&convert(&[&a], out, &["--since", "2022-03-17"]), 0);
+    assert_eq!(found(out), [""; 0], "headers and unknown records are accounted for");
+    let manifest = manifest(out);
+    let command = |arguments: &[&str]| program(arguments).current_dir(folder.path()).output().unwrap();
+    expect_status(&command(&["convert", "-o", "out", "--tables", "records,pods,traces", "--", "-b c.sf"]), 0);
+    let whole = fs::read_to_string(&manifest).unwrap();
+    let before = tree(out);
+
+    let edit = |from: &str, to: &str| {
+        assert_eq!(whole.matches(from).count(), 1, "{from}");
+        fs::write(&manifest, whole.replace(from, to)).unwrap();
+    };
+    let mend_all = |codes: &[&str]| {
+        let (_, report) = verify(out);
+        for (finding, code) in report["findings"].as_array().unwrap().iter().zip(codes) {
+            assert_eq!(finding["code"], *code);
+            let remedy = finding["remedy"].as_str().unwrap().to_owned();
+            let remedy = remedy.replace("sf-parquet convert", &format!("{} convert", env!("CARGO_BIN_EXE_sf-parquet")));
+            let output = std::process::Command::new("sh").args(["-c", &remedy]).current_dir(folder.path()).output();
+            expect_status(&output.unwrap(), 0);
+        }
+    };
+    edit("\"records\": 5", "\"records\": 6");
+    assert_eq!(found(out), ["lost_records"]);
+    mend_all(&["lost_records"]);
+    assert_eq!(found(out), [""; 0], "converting again counts anew");
+    assert_eq!(tree(out).len(), before.len() + 1, "one manifest more");
+    assert_eq!(rows(out, "records", &[]).len(), 8);
+
+    // A sum is of all inputs, so nothing less than all inputs mends it.
+    fs::remove_dir_all(out).unwrap();
+    expect_status(&convert(&[&a], out, &["--since", "2022-03-17"]), 0);
+    expect_status(&command(&["convert", "-o", "out", "--tables", "records,pods,traces", "--", "-b c.sf"]), 0);
+    assert_eq!(tree(out), before);
+    edit("\"traces\": 2\n", "\"traces\": 3\n");
+    assert_eq!(found(out), ["wrong_sum"]);
+    mend_all(&["wrong_sum"]);
+    let new = &folder.path().join("out.new");
+    assert_eq!(found(new), [""; 0]);
+    fs::write(&manifest, &whole).unwrap();
+    for table in ["records", "processes", "pods"] {
+        assert_eq!(rows(new, table, &[]), rows(out, table, &[]), "{table}");
+    }
+
+    // What the manifest says of a part file.
+    fs::write(&manifest, whole.replacen("\"rows\": 1,", "\"rows\": 2,", 1)).unwrap();
+    assert_eq!(found(out), ["wrong_rows", "wrong_sum"]);
+    mend_all(&["wrong_rows"]);
+    assert_eq!(found(out), [""; 0]);
+}
+
+#[test]
+fn damaged_lost_copied_and_renamed_manifests_are_found_and_mended() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b, out) = (folder.path().join("a.sf"), folder.path().join("b.sf"), &folder.path().join("out"));
+    simple("a", 5).write(&a);
+    simple("b", 7).write(&b);
+    expect_status(&convert(&[&a], out, &[]), 0);
+    let manifest = manifest(out);
+    expect_status(&convert(&[&b], out, &[]), 0);
+    let (before, whole) = (tree(out), fs::read(&manifest).unwrap());
+    let renamed = manifest.with_file_name("renamed.json");
+
+    fs::rename(&manifest, &renamed).unwrap();
+    assert_eq!(found(out), ["bad_manifest"]);
+    mend(out);
+    assert_eq!(tree(out), before);
+
+    fs::copy(&manifest, &renamed).unwrap();
+    assert_eq!(found(out), ["bad_manifest"]);
+    mend(out);
+    assert_eq!(tree(out), before);
+
+    // Its part files are taken for what they are: nobody knows which inputs they are of.
+    let mend_all = || {
+        while verify(out).0 != 0 {
+            mend(out);
+        }
+        assert_eq!(row_count(out, "records"), 7);
+        expect_status(&convert(&[&a], out, &[]), 0);
+        assert_eq!(tree(out), before);
+    };
+    for damage in ["", "{", "[]", "\0\0\0"] {
+        fs::write(&manifest, damage).unwrap();
+        let codes = found(out);
+        assert_eq!((codes[0].as_str(), codes[1].as_str()), ("bad_manifest", "strange_file"), "{codes:?}");
+        mend_all();
+    }
+    fs::remove_file(&manifest).unwrap();
+    let (_, report) = verify(out);
+    let finding = &report["findings"][0];
+    assert!(finding["message"].as_str().unwrap().contains("whose manifest is lost"), "{finding:#}");
+    assert!(finding["remedy"].as_str().unwrap().ends_with("# and convert the inputs of its run again"), "{finding:#}");
+    mend_all();
+
+    // One of another form is for another program.
+    let newer = String::from_utf8(whole).unwrap().replace("\"format\": 1", "\"format\": 2, \"more\": 1");
+    fs::write(&manifest, newer).unwrap();
+    let output = program(["verify"]).arg(out).output().unwrap();
+    expect_status(&output, 1);
+    assert!(stderr(&output).contains("has the form 2, this program knows 1"), "{}", stderr(&output));
+}
+
+/// What people and file systems do to a folder.
+#[test]
+fn tampering_is_found() {
+    use std::os::unix::ffi::OsStrExt;
     let folder = tempfile::tempdir().unwrap();
     let (a, out) = (folder.path().join("a.sf"), &folder.path().join("out"));
-    Trace::new().header("n").process(1, None, T0, b"/bin/init").exec(1, T0).novelty().header("m").write(&a);
+    // Two days.
+    Trace::new().header("a").process(1, None, T0, b"/x").exec(1, T0).exec(1, T0 + 86_400_000_000_000).write(&a);
     expect_status(&convert(&[&a], out, &[]), 0);
-    assert_eq!(found(out), [""; 0], "headers and unknown records are accounted for");
-    let manifest = fs::read_dir(out.join("_sf_parquet/manifest")).unwrap().next().unwrap().unwrap().path();
-    let whole = fs::read_to_string(&manifest).unwrap();
-    fs::write(&manifest, whole.replace("\"records\": 5", "\"records\": 6")).unwrap();
-    assert_eq!(found(out), ["lost_records"]);
-    fs::write(&manifest, whole.replace("\"processes\": 1", "\"processes\": 2")).unwrap();
-    assert_eq!(found(out), ["lost_records", "wrong_sum"]);
-    // A sum is of all inputs, so nothing less than all inputs mends it.
-    let (_, report) = verify(out);
-    let remedy = report["findings"][1]["remedy"].as_str().unwrap();
-    assert_eq!(remedy, format!("sf-parquet convert INPUT… --out NEW, of all inputs of {}", out.display()));
-    let new = &folder.path().join("new");
-    expect_status(&convert(&[&a], new, &[]), 0);
-    assert_eq!(found(new), [""; 0]);
-    mend(out);
-    assert_eq!(found(out), [""; 0], "converting again counts anew");
-    fs::write(&manifest, "{").unwrap();
-    expect_status(&program(["verify"]).arg(out).output().unwrap(), 1);
+    let whole = folder.path().join("whole");
+    let copy = |from: &Path, to: &Path| {
+        let _ = fs::remove_dir_all(to);
+        assert!(std::process::Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
+    };
+    copy(out, &whole);
+    let part = |table: &str, n: usize| parts(out, table).remove(n);
+    type Case<'c> = (&'c str, &'c [&'c str], &'c dyn Fn());
+    let cases: [Case; 15] = [
+        ("nothing", &[], &|| {}),
+        ("a part without its footer", &["changed_file"], &|| {
+            let file = File::options().write(true).open(part("records", 0)).unwrap();
+            file.set_len(file.metadata().unwrap().len() - 8).unwrap();
+        }),
+        ("parts that changed places", &["changed_file", "changed_file"], &|| {
+            let (a, b) = (part("records", 0), part("records", 1));
+            fs::rename(&a, folder.path().join("x")).unwrap();
+            fs::rename(&b, &a).unwrap();
+            fs::rename(folder.path().join("x"), &b).unwrap();
+        }),
+        ("a renamed part", &["strange_file", "lost_file"], &|| {
+            fs::rename(part("files", 0), part("files", 0).with_file_name("renamed.parquet")).unwrap();
+        }),
+        ("a copied part", &["strange_file"], &|| {
+            fs::copy(part("records", 0), part("records", 0).with_file_name("copy.parquet")).unwrap();
+        }),
+        ("a folder in the place of a part", &["unreadable_file"], &|| {
+            let path = part("pods", 0);
+            fs::remove_file(&path).unwrap();
+            fs::create_dir(path).unwrap();
+        }),
+        ("a file in the place of a table", &["strange_file", "unreadable_file"], &|| {
+            fs::remove_dir_all(out.join("processes")).unwrap();
+            fs::write(out.join("processes"), "").unwrap();
+        }),
+        ("a folder of strange files", &["strange_file", "strange_file"], &|| {
+            fs::create_dir_all(out.join("mine/too")).unwrap();
+            fs::write(out.join("mine/a"), "").unwrap();
+            fs::write(out.join("mine/too/b"), "").unwrap();
+        }),
+        ("a link to a folder, which readers follow", &["strange_file"], &|| {
+            let folder = part("records", 0).parent().unwrap().to_owned();
+            std::os::unix::fs::symlink(&folder, folder.with_file_name("date=2000-01-01")).unwrap();
+        }),
+        ("a link in a circle", &["strange_file"], &|| {
+            std::os::unix::fs::symlink(out, out.join("records/loop")).unwrap();
+        }),
+        ("a link that leads nowhere", &["strange_file"], &|| {
+            std::os::unix::fs::symlink("nowhere", out.join("records/dead.parquet")).unwrap();
+        }),
+        ("a name that is no UTF-8", &["strange_file"], &|| {
+            fs::write(out.join("records").join(std::ffi::OsStr::from_bytes(b"\xff.parquet")), "").unwrap();
+        }),
+        ("a lost table", &["lost_file"], &|| fs::remove_dir_all(out.join("processes")).unwrap()),
+        ("a file among the manifests", &["leftover"], &|| {
+            fs::write(out.join("_sf_parquet/manifest/x.tmp"), "").unwrap();
+        }),
+        ("a file beside the manifests", &["strange_file"], &|| fs::write(out.join("_sf_parquet/x"), "").unwrap()),
+    ];
+    let rows_before = rows(out, "records", &[]);
+    for (what, codes, tamper) in cases {
+        copy(&whole, out);
+        tamper();
+        assert_eq!(found(out), codes, "{what}");
+        // No path that is no UTF-8 can be named, and any conversion removes leftovers.
+        if !what.contains("UTF-8") && codes != ["leftover"] {
+            for _ in codes.iter().filter(|_| verify(out).0 != 0) {
+                mend(out);
+            }
+            assert_eq!(found(out), [""; 0], "{what}");
+            assert_eq!(rows(out, "records", &[]), rows_before, "{what}");
+        }
+    }
 }
 
 #[test]
@@ -233,4 +406,21 @@ fn an_interrupted_publication_is_one_finding() {
     mend(out);
     assert_eq!(tree(out), before);
     assert_eq!(found(out), [""; 0]);
+}
+
+/// Asking whether a dataset is locked must not keep a run from starting.
+#[test]
+fn a_run_starts_while_others_ask_for_the_lock() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    simple("a", 3).write(&path("a"));
+    fs::create_dir_all(path("out/_sf_parquet")).unwrap();
+    // As one who asks, but much longer.
+    let asking = File::create(path("out/_sf_parquet/lock")).unwrap();
+    asking.lock_shared().unwrap();
+    let mut command = program(["convert", "a", "-o", "out"]);
+    let child = command.current_dir(folder.path()).stdout(std::process::Stdio::null()).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    drop(asking);
+    expect_status(&child.wait_with_output().unwrap(), 0);
 }

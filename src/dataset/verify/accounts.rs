@@ -87,7 +87,7 @@ pub fn check(layout: &Layout, state: &State, live: &[Live]) -> Vec<Finding> {
         let (expected, found) = (count(&expected), count(&found));
         if expected != found {
             let message = format!("its files have {found} rows, the inputs gave it {expected}");
-            let remedy = remedy::start_anew(layout);
+            let remedy = remedy::start_anew(layout, live);
             findings.push(Finding { code: "wrong_sum", path: table.to_owned(), message, remedy });
         }
     }

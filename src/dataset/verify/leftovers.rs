@@ -6,12 +6,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Finding, Unfinished, remedy};
-use crate::dataset::layout::Layout;
+use crate::dataset::layout::{Layout, part_run};
 use crate::dataset::manifest::State;
 use crate::error::{IoContext, Result};
 
 /// Codes of findings that a running conversion explains.
 pub const CODES: [&str; 2] = ["interrupted_run", "leftover"];
+
+const STRANGE: &str = "no manifest names this file; readers would take its rows for the dataset's";
 
 /// Finds strange files, journals, staged and temporary files.
 ///
@@ -33,19 +35,23 @@ pub fn find(layout: &Layout, state: &State, unfinished: &Unfinished) -> Result<V
     for path in files_below(layout.root())? {
         let name = relative(layout, &path);
         if path.starts_with(&private) {
-            findings.extend(private_file(layout, state, unfinished, &path, name));
+            findings.extend(private_file(layout, unfinished, &path, name));
         } else if !known.contains(name.as_str()) && !unfinished.adds(&name) {
-            let message = "no manifest names this file; readers would take its rows for the dataset's".to_owned();
-            findings.push(Finding { code: "strange_file", remedy: remedy::remove(&path), path: name, message });
+            let (mut message, mut remedy) = (STRANGE.to_owned(), remedy::remove(&path));
+            if let Some(run) = part_run(&name).filter(|run| state.runs().all(|known| known != *run)) {
+                message = format!("{STRANGE}; the run {run} wrote it, whose manifest is lost");
+                remedy = remedy::remove_for_good(&path);
+            }
+            findings.push(Finding { code: "strange_file", path: name, message, remedy });
         }
     }
     Ok(findings)
 }
 
-fn private_file(layout: &Layout, state: &State, unfinished: &Unfinished, path: &Path, name: String) -> Option<Finding> {
+fn private_file(layout: &Layout, unfinished: &Unfinished, path: &Path, name: String) -> Option<Finding> {
     let is = |known: PathBuf| path == known;
     let expected = is(layout.lock())
-        || state.runs().any(|run| is(layout.manifest(run)))
+        || State::is_manifest(layout, path)
         || unfinished.0.iter().any(|run| is(layout.journal(&run.run)));
     let of_a_run = [layout.all_staging(), layout.journals(), layout.manifests()].iter().any(|f| path.starts_with(f));
     let finding = |code, message: &str, remedy| Finding { code, path: name, message: message.to_owned(), remedy };
@@ -71,6 +77,6 @@ fn files_below(root: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// A path as manifests write it.
-fn relative(layout: &Layout, path: &Path) -> String {
+pub(super) fn relative(layout: &Layout, path: &Path) -> String {
     path.strip_prefix(layout.root()).unwrap_or(path).to_string_lossy().into_owned()
 }

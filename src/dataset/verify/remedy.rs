@@ -3,13 +3,11 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use super::accounts::Live;
 use crate::dataset::layout::Layout;
 use crate::dataset::manifest::{Content, InputEntry, Manifest, State};
 use crate::dataset::part::PartFile;
 use crate::tables::schema::TableId;
-
-/// Inputs that a command names; a part file may hold thousands.
-const MAX_INPUTS: usize = 20;
 
 /// Converts again what a part file has rows of.
 pub fn reconvert_part(layout: &Layout, state: &State, manifest: &Manifest, part: &PartFile) -> String {
@@ -20,17 +18,20 @@ pub fn reconvert_part(layout: &Layout, state: &State, manifest: &Manifest, part:
         // A file without rows belongs to none of the inputs; converting any of them writes it anew.
         inputs.extend(manifest.inputs.first());
     }
-    reconvert_inputs(layout, &manifest.content, &inputs)
+    let line = reconvert_inputs(layout, &manifest.content, &inputs);
+    let path = layout.root().join(&part.path);
+    // A run could neither remove nor replace it.
+    if path.is_dir() { format!("rm -r {} && {line}", quoted(&path)) } else { line }
 }
 
 /// Converts inputs again, with the options that decide which rows there are.
 pub fn reconvert_inputs(layout: &Layout, content: &Content, inputs: &[&InputEntry]) -> String {
-    command(layout, "--reconvert ", content, inputs)
+    command(layout.root(), "--reconvert ", content, inputs)
 }
 
 /// Completes an interrupted run.
 pub fn convert_again(layout: &Layout, run: &Manifest) -> String {
-    command(layout, "", &run.content, &run.inputs.iter().collect::<Vec<_>>())
+    command(layout.root(), "", &run.content, &run.inputs.iter().collect::<Vec<_>>())
 }
 
 /// Any run cleans up after those before it.
@@ -38,16 +39,40 @@ pub fn any_convert(layout: &Layout) -> String {
     format!("sf-parquet convert INPUT… --out {}", quoted(layout.root()))
 }
 
-pub fn start_anew(layout: &Layout) -> String {
-    format!("sf-parquet convert INPUT… --out NEW, of all inputs of {}", quoted(layout.root()))
+/// Converts all inputs into a new dataset beside this one.
+pub fn start_anew(layout: &Layout, live: &[Live]) -> String {
+    // A name such as `.` is none.
+    let root = layout.root();
+    let root = if root.file_name().is_none() { root.canonicalize().unwrap_or_default() } else { root.to_owned() };
+    let mut name = root.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let mut contents: Vec<(&Content, Vec<&InputEntry>)> = Vec::new();
+    for (manifest, input) in live {
+        match contents.iter_mut().find(|(content, _)| **content == manifest.content) {
+            Some((_, inputs)) => inputs.push(input),
+            None => contents.push((&manifest.content, vec![input])),
+        }
+    }
+    let new = root.with_file_name(name);
+    let commands: Vec<String> = contents.iter().map(|(content, inputs)| command(&new, "", content, inputs)).collect();
+    commands.join(" && ")
 }
 
 pub fn remove(path: &Path) -> String {
     format!("rm {}", quoted(path))
 }
 
-fn command(layout: &Layout, flag: &str, content: &Content, inputs: &[&InputEntry]) -> String {
-    let mut line = format!("sf-parquet convert {flag}--out {}", quoted(layout.root()));
+pub fn rename(from: &Path, to: &Path) -> String {
+    format!("mv {} {}", quoted(from), quoted(to))
+}
+
+/// Removes a file of a run whose inputs nobody knows any more.
+pub fn remove_for_good(path: &Path) -> String {
+    format!("{} # and convert the inputs of its run again", remove(path))
+}
+
+fn command(root: &Path, flag: &str, content: &Content, inputs: &[&InputEntry]) -> String {
+    let mut line = format!("sf-parquet convert {flag}--out {}", quoted(root));
     if content.tables.len() < TableId::COUNT {
         let _ = write!(line, " --tables {}", content.tables.join(","));
     }
@@ -64,18 +89,18 @@ fn command(layout: &Layout, flag: &str, content: &Content, inputs: &[&InputEntry
             line.push_str(" --files-from /dev/null");
         }
     }
-    for input in traces.iter().take(MAX_INPUTS) {
+    for input in traces {
         let _ = write!(line, " {}", quoted(Path::new(&input.path)));
-    }
-    if traces.len() > MAX_INPUTS {
-        let _ = write!(line, " … and {} inputs more", traces.len() - MAX_INPUTS);
     }
     line
 }
 
 /// A path as a shell takes it.
 fn quoted(path: &Path) -> String {
-    let text = path.to_string_lossy();
+    let mut text = path.to_string_lossy();
+    if text.starts_with('-') {
+        text = format!("./{text}").into();
+    }
     let plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.into_owned()

@@ -105,6 +105,7 @@ impl Filler<'_> {
             Type::Null => {}
             // One zero byte is false, 0, an empty string or list, and the first symbol.
             Type::Boolean | Type::Int | Type::Long | Type::Bytes | Type::String => out.push(0),
+            Type::Enum(symbols) if symbols.is_empty() => return None,
             Type::Enum(_) | Type::Array(_) | Type::Map(_) => out.push(0),
             Type::Float => out.extend([0; 4]),
             Type::Double => out.extend([0; 8]),
@@ -180,7 +181,8 @@ mod tests {
             fields.extend((1..10).map(|i| json!({"name": format!("f{i}"), "type": inner, "default": {}})));
             many = json!({"type": "record", "name": format!("R{level}"), "fields": fields});
         }
-        for ty in [endless, large, many, json!([])] {
+        let symbols = json!({"type": "enum", "name": "E", "symbols": []});
+        for ty in [endless, large, many, json!([]), symbols] {
             let outer = json!({"type": "record", "name": "Outer", "fields": [{"name": "only", "type": ty}]});
             let (schema, id) = schema(outer);
             assert_eq!(neutral(&schema, id), None);

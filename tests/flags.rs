@@ -1,0 +1,119 @@
+//! Every flag of every command changes something: each is named here with the test that shows it.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Stdio;
+
+use clap::CommandFactory;
+use sf_parquet::cli::Cli;
+use support::trace::{T0, Trace, simple};
+use support::*;
+
+/// Command, flag, file below `tests/`, and the test in it that runs the command with the flag.
+const TESTS: [(&str, &str, &str, &str); 33] = [
+    ("", "quiet", "tools/cli.rs", "quiet_verbose_and_log_format"),
+    ("", "verbose", "tools/cli.rs", "quiet_verbose_and_log_format"),
+    ("", "log-format", "tools/cli.rs", "quiet_verbose_and_log_format"),
+    ("convert", "out", "convert.rs", "relative_names_mean_the_current_folder"),
+    ("convert", "files-from", "convert.rs", "every_flag_changes_something"),
+    ("convert", "tables", "convert.rs", "every_flag_changes_something"),
+    ("convert", "since", "convert.rs", "every_flag_changes_something"),
+    ("convert", "until", "convert.rs", "every_flag_changes_something"),
+    ("convert", "jobs", "flags.rs", "jobs_is_the_number_of_threads"),
+    ("convert", "memory", "flags.rs", "memory_bounds_a_block"),
+    ("convert", "strict", "convert.rs", "bad_inputs_are_accounted_for_and_do_not_hide_the_good"),
+    ("convert", "reconvert", "convert.rs", "reconvert_replaces_rows_and_nothing_else"),
+    ("convert", "dry-run", "convert.rs", "a_dry_run_says_what_would_be_done_and_does_nothing"),
+    ("convert", "wait", "crash.rs", "a_second_run_is_locked_out_or_waits"),
+    ("convert", "compression", "convert.rs", "every_flag_changes_something"),
+    ("convert", "encodings", "convert.rs", "every_flag_changes_something"),
+    ("convert", "experiment-log", "flags.rs", "an_experiment_log_becomes_a_table"),
+    ("convert", "summary-json", "convert.rs", "every_flag_changes_something"),
+    ("concat", "out", "tools/cli.rs", "pipes_and_devices_are_written_to_and_links_followed"),
+    ("concat", "codec", "tools/concat.rs", "every_codec_is_written_and_read_back"),
+    ("concat", "allow-loss", "tools/concat.rs", "losses_are_an_error_unless_allowed"),
+    ("concat", "json", "golden.rs", "concat"),
+    ("inspect", "records", "tools/inspect.rs", "records_shows_so_many_events_escaped"),
+    ("inspect", "json", "golden.rs", "inspect"),
+    ("repair", "out", "golden.rs", "repair"),
+    ("repair", "report", "tools/repair.rs", "prior_after_and_report"),
+    ("repair", "prior", "tools/repair.rs", "prior_after_and_report"),
+    ("repair", "after", "tools/repair.rs", "prior_after_and_report"),
+    ("repair", "json", "golden.rs", "repair"),
+    ("verify", "json", "golden.rs", "verify"),
+    ("schema", "format", "golden.rs", "schema"),
+    ("schema", "location", "golden.rs", "schema"),
+    ("man", "out", "tools/man.rs", "there_is_a_page_for_every_command"),
+];
+
+#[test]
+fn every_flag_has_its_test() {
+    let named: BTreeSet<(String, String)> = TESTS.iter().map(|(c, f, ..)| (c.to_string(), f.to_string())).collect();
+    let cli = Cli::command();
+    let commands = cli.get_subcommands().map(|c| (c.get_name(), c)).chain([("", &cli)]);
+    let flags = commands.flat_map(|(name, command)| {
+        let long = command.get_arguments().filter_map(|argument| argument.get_long());
+        long.map(|flag| (name.to_owned(), flag.to_owned())).collect::<Vec<_>>()
+    });
+    assert_eq!(named, flags.collect());
+    for (command, flag, file, test) in TESTS {
+        let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(file)).unwrap();
+        let body = source.split_once(&format!("#[test]\nfn {test}() {{\n")).map(|(_, rest)| rest);
+        let body = body.unwrap_or_else(|| panic!("there is no test {test} in {file}"));
+        let body = &body[..body.find("\n}\n").unwrap()];
+        let short = cli.find_subcommand(command).unwrap_or(&cli).get_arguments().find(|a| a.get_long() == Some(flag));
+        let short = short.and_then(|argument| argument.get_short()).map(|short| format!("\"-{short}\""));
+        let uses = |written: &str| body.contains(written);
+        assert!(uses(&format!("\"--{flag}\"")) || short.is_some_and(|s| uses(&s)), "{test} does not use --{flag}");
+    }
+}
+
+#[test]
+fn memory_bounds_a_block() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    // A quarter of it.
+    Trace::new().header("a").process(1, None, T0, &vec![b'x'; 17 << 20]).write(&path("a"));
+    expect_status(&convert(&[&path("a")], &path("default"), &[]), 0);
+    let output = convert(&[&path("a")], &path("little"), &["--memory", "64MiB"]);
+    expect_status(&output, 3);
+    assert!(stderr(&output).contains("more than the limit of 16777216"), "{}", stderr(&output));
+}
+
+#[test]
+fn jobs_is_the_number_of_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    simple("a", 3).write(&folder.path().join("a"));
+    fs::create_dir_all(folder.path().join("out/_sf_parquet")).unwrap();
+    let lock = File::create(folder.path().join("out/_sf_parquet/lock")).unwrap();
+    lock.lock().unwrap();
+    let threads = |jobs: &str| {
+        let mut command = program(["convert", "a", "-o", "out", "--wait", "--jobs", jobs]);
+        let mut child = command.current_dir(folder.path()).stdout(Stdio::null()).spawn().unwrap();
+        let count = || fs::read_dir(format!("/proc/{}/task", child.id())).unwrap().count();
+        // It waits for the lock with all its threads, so their number stays once it is reached.
+        let mut counts = [0; 30];
+        while counts.iter().any(|n| *n < 3 || *n != counts[0]) {
+            counts.rotate_left(1);
+            counts[29] = count();
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        counts[0]
+    };
+    assert_eq!(threads("7"), threads("2") + 5);
+}
+
+#[test]
+fn an_experiment_log_becomes_a_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, out) = (folder.path().join("a"), folder.path().join("out"));
+    simple("a", 3).write(&a);
+    let log = testdata().join("experiment.log");
+    expect_status(&convert(&[&a], &out, &["--experiment-log", log.to_str().unwrap()]), 0);
+    assert!(row_count(&out, "experiment_events") > 0);
+}
