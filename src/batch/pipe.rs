@@ -1,67 +1,148 @@
-//! Chunks on their way from the reader to the writer, in order. Usually the writer takes them while the reader goes on;
-//! when too many wait, the reader writes them first: one block, or one message, can make rows of gigabytes.
+//! Chunks on their way from the reader to the writer, in order.
+//!
+//! The writer takes them while the reader goes on, and encodes their columns in parallel. When too many wait, the reader
+//! writes itself, or helps with columns where the writer is at it.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
 
 use crate::dataset::writer::{Chunk, DatasetWriter};
 use crate::error::Result;
+use crate::fault;
+use crate::flatten::time::Date;
+
+/// What goes through the pipe.
+pub enum Item {
+    Rows(Chunk),
+    /// Files end here: what follows lies in files of its own.
+    Cut,
+}
 
 pub struct Pipe {
-    queue: Mutex<VecDeque<Chunk>>,
-    /// The writer, and how it went so far.
-    writer: Mutex<(DatasetWriter, Result<()>)>,
+    queue: Mutex<Queue>,
+    /// Something was pushed, or nothing will be any more.
+    pushed: Condvar,
+    writer: Mutex<DatasetWriter>,
+    reader: ThreadId,
+    /// Bytes that may wait.
+    limit: usize,
+}
+
+struct Queue {
+    items: VecDeque<Item>,
+    bytes: usize,
+    ended: bool,
+    /// How writing went so far.
+    result: Result<()>,
 }
 
 impl Pipe {
-    pub fn new(writer: DatasetWriter) -> Pipe {
-        Pipe { queue: Mutex::default(), writer: Mutex::new((writer, Ok(()))) }
+    /// A pipe in which about `limit` bytes may wait, and of which this thread is the reader.
+    pub fn new(writer: DatasetWriter, limit: usize) -> Pipe {
+        let queue = Mutex::new(Queue { items: VecDeque::new(), bytes: 0, ended: false, result: Ok(()) });
+        Pipe { queue, pushed: Condvar::new(), writer: Mutex::new(writer), reader: thread::current().id(), limit }
     }
 
-    pub fn push(&self, chunks: Vec<Chunk>) {
-        lock(&self.queue).extend(chunks);
-    }
-
-    /// Writes what waits, after what is being written. Errors are kept for [`Pipe::written`].
-    pub fn write(&self) {
-        self.drain(lock(&self.writer));
-    }
-
-    /// Writes what waits, unless somebody is doing so. A thread that waits for the columns of a chunk may come here in
-    /// the middle of it, and must not wait for itself.
-    pub fn write_unless_busy(&self) {
-        match self.writer.try_lock() {
-            Ok(writer) => self.drain(writer),
-            Err(TryLockError::Poisoned(poisoned)) => self.drain(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => {}
+    /// Appends, and comes back when there is room for more. `false` when writing has failed.
+    pub fn push(&self, items: impl IntoIterator<Item = Item>) -> bool {
+        let mut queue = lock(&self.queue);
+        for item in items {
+            queue.bytes += item.bytes();
+            queue.items.push_back(item);
+        }
+        drop(queue);
+        self.pushed.notify_one();
+        loop {
+            let queue = lock(&self.queue);
+            if queue.bytes <= self.limit || queue.result.is_err() {
+                return queue.result.is_ok();
+            }
+            drop(queue);
+            self.write_or_help();
         }
     }
 
-    fn drain(&self, mut writer: MutexGuard<(DatasetWriter, Result<()>)>) {
-        let (writer, result) = &mut *writer;
-        loop {
-            // Not in the condition of a loop, where the queue would stay locked meanwhile.
-            let next = lock(&self.queue).pop_front();
-            let Some(chunk) = next else { return };
-            if result.is_ok() {
-                *result = writer.write(&chunk);
+    /// Says that nothing will be pushed any more.
+    pub fn end(&self) {
+        lock(&self.queue).ended = true;
+        self.pushed.notify_one();
+    }
+
+    /// Writes what comes, to the end. Only the reader's own thread does not wait for itself: what it has left is written
+    /// by [`Pipe::finish`].
+    pub fn write_to_the_end(&self) {
+        while thread::current().id() != self.reader {
+            self.write_or_help();
+            let mut queue = lock(&self.queue);
+            while queue.items.is_empty() {
+                if queue.ended {
+                    return;
+                }
+                queue = self.pushed.wait(queue).unwrap_or_else(PoisonError::into_inner);
             }
         }
     }
 
-    /// Writes what waits, and hands the writer out for what else is to be done.
-    ///
-    /// # Errors
-    /// What went wrong with any chunk so far.
-    pub fn written<T>(&self, and: impl FnOnce(&mut DatasetWriter) -> Result<T>) -> Result<T> {
-        self.write();
-        let (writer, result) = &mut *lock(&self.writer);
-        std::mem::replace(result, Ok(())).and_then(|()| and(writer))
+    /// Writes what is left, and asks for the earliest date of any row.
+    pub fn earliest_date(&self) -> Option<Date> {
+        let mut writer = lock(&self.writer);
+        self.drain(&mut writer);
+        writer.earliest_date()
     }
 
-    /// The writer, when nothing waits any more.
-    pub fn into_writer(self) -> DatasetWriter {
-        self.writer.into_inner().unwrap_or_else(PoisonError::into_inner).0
+    /// Writes what is left, and hands the writer out.
+    ///
+    /// # Errors
+    /// What went wrong with any item.
+    pub fn finish(self) -> Result<DatasetWriter> {
+        self.drain(&mut lock(&self.writer));
+        let Pipe { queue, writer, .. } = self;
+        queue.into_inner().unwrap_or_else(PoisonError::into_inner).result?;
+        Ok(writer.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write_or_help(&self) {
+        match self.writer.try_lock() {
+            Ok(mut writer) => self.drain(&mut writer),
+            Err(TryLockError::Poisoned(poisoned)) => self.drain(&mut poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => {
+                if rayon::yield_now() != Some(rayon::Yield::Executed) {
+                    thread::sleep(Duration::from_micros(50));
+                }
+            }
+        }
+    }
+
+    fn drain(&self, writer: &mut DatasetWriter) {
+        loop {
+            let mut queue = lock(&self.queue);
+            let Some(item) = queue.items.pop_front() else { return };
+            queue.bytes -= item.bytes();
+            let failed = queue.result.is_err();
+            drop(queue);
+            if failed {
+                continue;
+            }
+            let result = match &item {
+                Item::Rows(chunk) => writer.write(chunk),
+                Item::Cut => writer.cut(),
+            };
+            fault::point("rows written");
+            if result.is_err() {
+                lock(&self.queue).result = result;
+            }
+        }
+    }
+}
+
+impl Item {
+    fn bytes(&self) -> usize {
+        match self {
+            Item::Rows(chunk) => chunk.bytes,
+            Item::Cut => 0,
+        }
     }
 }
 

@@ -91,7 +91,9 @@ pub fn rewrite(
             .collect();
         let batch = filter_record_batch(&batch, &stays).map_err(|e| error(e.into()))?;
         if batch.num_rows() > 0 {
-            writer.write(&Chunk { table, date, inputs: BTreeSet::new(), rows: Box::new(Batch(batch)) })?;
+            let bytes = batch.get_array_memory_size();
+            let rows = Box::new(Batch(batch));
+            writer.write(&Chunk { table, date, inputs: BTreeSet::new(), rows, bytes })?;
         }
     }
     writer.cut_kept(&kept)

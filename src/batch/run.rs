@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::options::Options;
-use super::pipe::Pipe;
+use super::pipe::{Item, Pipe};
 use super::plan::{self, Plan};
 use super::progress::{Meter, Phase};
 use super::rewrite::{Gone, rewrite};
@@ -17,7 +17,7 @@ use crate::dataset::commit::{self, Lock};
 use crate::dataset::layout::Layout;
 use crate::dataset::manifest::{FORMAT, InputEntry, Manifest, State, Status};
 use crate::dataset::part::PartFile;
-use crate::dataset::writer::{DatasetWriter, Limits};
+use crate::dataset::writer::{Chunk, DatasetWriter, Limits};
 use crate::error::{Error, IoContext, Result};
 use crate::fault;
 use crate::flatten::flattener::InputCounts;
@@ -163,32 +163,40 @@ fn convert_inputs(
     meter: &Meter,
     writer: DatasetWriter,
 ) -> Result<(Vec<InputCounts>, Vec<String>, DatasetWriter)> {
-    let pipe = Arc::new(Pipe::new(writer));
+    let pipe = Arc::new(Pipe::new(writer, 2 * options.batch_bytes()));
     let full = pipe.clone();
-    let overflow = Box::new(move |chunks| {
-        full.push(chunks);
-        full.write();
+    let overflow = Box::new(move |chunks: Vec<Chunk>| {
+        full.push(chunks.into_iter().map(Item::Rows));
     });
     let mut source = Source::new(&plan.inputs, options, layout.staging(&plan.run), overflow, meter);
-    let mut step = source.read()?;
-    while let Some(current) = step {
-        let cut = matches!(current, Step::Cut(_));
-        let (Step::Rows(chunks) | Step::Cut(chunks)) = current;
-        pipe.push(chunks);
-        if cut {
-            pipe.written(DatasetWriter::cut)?;
-        }
-        let (next, ()) = rayon::join(|| source.read(), || pipe.write_unless_busy());
-        pipe.written(|_| Ok(()))?;
-        step = next?;
-        fault::point("rows written");
-    }
+    let (read, ()) = rayon::join(|| read_all(&mut source, &pipe), || pipe.write_to_the_end());
+    read?;
     source.reject_unreadable(&plan.unreadable);
-    let last = source.finish(pipe.written(|writer| Ok(writer.earliest_date()))?);
-    pipe.push(last.chunks);
-    pipe.written(|_| Ok(()))?;
+    let last = source.finish(pipe.earliest_date());
+    pipe.push(last.chunks.into_iter().map(Item::Rows));
     let pipe = Arc::into_inner(pipe).unwrap_or_else(|| unreachable!("the source has ended"));
-    Ok((last.counts, last.problems, pipe.into_writer()))
+    Ok((last.counts, last.problems, pipe.finish()?))
+}
+
+/// Reads all inputs, or until writing fails, which the end of the pipe tells.
+fn read_all(source: &mut Source, pipe: &Pipe) -> Result<()> {
+    /// The writer must not wait for a reader that is gone.
+    struct Ends<'p>(&'p Pipe);
+    impl Drop for Ends<'_> {
+        fn drop(&mut self) {
+            self.0.end();
+        }
+    }
+    let _ends = Ends(pipe);
+    while let Some(step) = source.read()? {
+        let cut = matches!(step, Step::Cut(_));
+        let (Step::Rows(chunks) | Step::Cut(chunks)) = step;
+        let items = chunks.into_iter().map(Item::Rows);
+        if !pipe.push(items.chain(cut.then_some(Item::Cut))) {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Every wanted table of which the dataset has no file gets one without rows, so that readers find its columns.

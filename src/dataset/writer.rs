@@ -23,6 +23,8 @@ pub struct Chunk {
     /// Ordinals of the inputs that they come from.
     pub inputs: BTreeSet<u32>,
     pub rows: Box<dyn Rows>,
+    /// Bytes of memory that they take, roughly.
+    pub bytes: usize,
 }
 
 /// Sizes at which groups and files end.

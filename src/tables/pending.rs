@@ -99,9 +99,8 @@ pub struct Ready {
 }
 
 impl Ready {
-    /// Takes a chunk whose rows come from `bytes` bytes.
-    fn push(&mut self, chunk: Chunk, bytes: usize) {
-        self.bytes += chunk.rows.len() * ROW + bytes;
+    fn push(&mut self, chunk: Chunk) {
+        self.bytes += chunk.bytes;
         self.chunks.push(chunk);
         if self.bytes > 2 * self.batch_bytes
             && let Some(mut overflow) = self.overflow.take()
@@ -151,8 +150,9 @@ impl<R: Send + Sync + 'static> ByDate<R> {
     fn flush_date(&mut self, date: Date, ready: &mut Ready) {
         if let Some(Waiting { rows, inputs, bytes, .. }) = self.waiting.remove(&date) {
             self.all.remove(rows.len(), bytes);
+            let bytes = ROW * rows.len() + bytes;
             let rows = Box::new(RowsOf { columns: self.columns, rows });
-            ready.push(Chunk { table: self.table, date, inputs, rows }, bytes);
+            ready.push(Chunk { table: self.table, date, inputs, rows, bytes });
         }
     }
 
@@ -206,7 +206,8 @@ impl RecordsByDate {
     fn flush_date(&mut self, date: Date, ready: &mut Ready) {
         if let Some(Waiting { rows, inputs, bytes, .. }) = self.waiting.remove(&date) {
             self.all.remove(rows.len(), bytes);
-            ready.push(Chunk { table: TableId::Records, date, inputs, rows: Box::new(rows) }, bytes);
+            let bytes = ROW * rows.len() + bytes;
+            ready.push(Chunk { table: TableId::Records, date, inputs, rows: Box::new(rows), bytes });
         }
     }
 
