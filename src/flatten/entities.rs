@@ -319,6 +319,17 @@ pub struct Entities {
     pub pods: Kind<Name, Pod>,
     room: Room,
     spilled: bool,
+    /// The process that was asked for last: most events come from the same as the one before.
+    last: Option<(ProcessId, Actor)>,
+}
+
+/// What the process of an event leads to.
+#[derive(Debug, Clone, Copy)]
+pub struct Actor {
+    pub process: Ref,
+    pub parent: Ref,
+    pub container: Ref,
+    pub pod: Ref,
 }
 
 impl Default for Entities {
@@ -337,6 +348,7 @@ impl Entities {
             pods: Kind::new(spill()),
             room,
             spilled: false,
+            last: None,
         }
     }
 
@@ -375,6 +387,7 @@ impl Entities {
     }
 
     pub fn add_process(&mut self, process: Arc<Process>) -> Index {
+        self.last = None;
         self.processes.insert(process.id.map(ProcessId::key), process)
     }
 
@@ -383,18 +396,30 @@ impl Entities {
     }
 
     pub fn add_container(&mut self, container: Arc<Container>) -> Index {
+        self.last = None;
         self.containers.insert(container.id.as_deref().map(name), container)
     }
 
     pub fn add_pod(&mut self, pod: Arc<Pod>) -> Index {
+        self.last = None;
         self.pods.insert(pod.id.as_deref().map(name), pod)
     }
 
-    pub fn process(&self, oid: Option<&records::Oid>) -> Ref {
-        match oid.and_then(ProcessId::of) {
-            None => Ref::Absent,
-            Some(id) => Ref::of(self.processes.find(&id.key())),
+    /// The process with this id, and what it leads to.
+    pub fn actor(&mut self, oid: Option<&records::Oid>) -> Actor {
+        let Some(id) = oid.and_then(ProcessId::of) else {
+            return Actor { process: Ref::Absent, parent: Ref::Absent, container: Ref::Absent, pod: Ref::Absent };
+        };
+        if let Some((last, actor)) = self.last
+            && last == id
+        {
+            return actor;
         }
+        let process = Ref::of(self.processes.find(&id.key()));
+        let parent = process.index().map_or(Ref::Absent, |p| self.parent(p));
+        let container = process.index().map_or(Ref::Absent, |p| self.process_container(p));
+        let pod = container.index().map_or(Ref::Absent, |c| self.pod(c));
+        self.last.insert((id, Actor { process, parent, container, pod })).1
     }
 
     pub fn file(&self, oid: Option<&[u8; 20]>) -> Ref {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::entities::{Entities, Index, Ref, Trace};
+use super::entities::{Actor, Entities, Ref, Trace};
 use super::opflags;
 use super::time::Date;
 use crate::k8s::expand::{self, ItemRow, KubernetesEvent, PortRow, Warning};
@@ -72,11 +72,7 @@ impl Target<'_> {
         k8s: Option<Arc<KubernetesEvent>>,
     ) -> i64 {
         self.rows[TableId::Records as usize] += 1;
-        let process = entities.process(event.process.as_ref());
-        let of_process = |refer: &mut dyn FnMut(Index) -> Ref| process.index().map_or(Ref::Absent, refer);
-        let parent = of_process(&mut |p| entities.parent(p));
-        let container = of_process(&mut |p| entities.process_container(p));
-        let pod = container.index().map_or(Ref::Absent, |c| entities.pod(c));
+        let Actor { process, parent, container, pod } = entities.actor(event.process.as_ref());
         let file = entities.file(event.file.as_ref());
         let new_file = entities.file(event.new_file.as_ref());
         let all = [process, parent, container, pod, file, new_file];

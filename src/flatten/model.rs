@@ -71,10 +71,10 @@ proptest! {
             };
             let oid = records::Oid { create_ts: Some(7), hpid: Some(pid), ..records::Oid::default() };
             let Some(expected) = processes.get(&pid.max(0)) else {
-                prop_assert_eq!(entities.process(Some(&oid)), Ref::Dangling);
+                prop_assert_eq!(entities.actor(Some(&oid)).process, Ref::Dangling);
                 continue;
             };
-            let index = entities.process(Some(&oid)).index().unwrap();
+            let index = entities.actor(Some(&oid)).process.index().unwrap();
             prop_assert_eq!(&entities.processes.get_mut(index).entity, expected);
             let parent = expected.parent.map(|id| processes.get(&id.pid.max(0)));
             let found = entities.parent(index);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::flatten::entities::{Container, Entities, File, Pod, Process, Str};
+use crate::flatten::entities::{Actor, Container, Entities, File, Pod, Process, Str};
 use crate::flatten::time::iso;
 use crate::flatten::{net, opflags};
 use crate::text::Escaped;
@@ -55,11 +55,10 @@ impl Flat {
 
     fn event(&mut self, record_no: i64, kind: EventKind, event: &Event) -> FlatEvent {
         let entities = &mut self.0;
-        let process = entities.process(event.process.as_ref()).index();
-        let container = process.and_then(|p| entities.process_container(p).index());
-        let pod = container.and_then(|c| entities.pod(c).index()).map(|p| entities.pods.get_mut(p).entity.clone());
-        let container = container.map(|c| entities.containers.get_mut(c).entity.clone());
-        let process = process.map(|p| entities.processes.get_mut(p).entity.clone());
+        let Actor { process, container, pod, .. } = entities.actor(event.process.as_ref());
+        let pod = pod.index().map(|p| entities.pods.get_mut(p).entity.clone());
+        let container = container.index().map(|c| entities.containers.get_mut(c).entity.clone());
+        let process = process.index().map(|p| entities.processes.get_mut(p).entity.clone());
         let own = |text: Option<&Str>| text.map(|t| t.to_string());
         let flags = event.int(Number::OpFlags).or_else(|| opflags::flag(event.op_name.as_deref()?));
         FlatEvent {

@@ -88,17 +88,25 @@ impl Role<Arc<Trace>> {
 pub struct Distinct<E> {
     role: Role<E>,
     known: HashMap<E, i32, RandomState>,
+    /// The last value and its key: often the next row's, too.
+    last: Option<(E, i32)>,
 }
 
 impl<E> Default for Distinct<E> {
     fn default() -> Self {
-        Distinct { role: Role::default(), known: HashMap::default() }
+        Distinct { role: Role::default(), known: HashMap::default(), last: None }
     }
 }
 
 impl<E: Hash + Eq + Copy> Distinct<E> {
     pub fn push(&mut self, value: Option<E>) {
-        let key = value.map(|value| *self.known.entry(value).or_insert_with(|| self.role.add(value)));
+        let key = value.map(|value| match self.last {
+            Some((last, key)) if last == value => key,
+            _ => {
+                let key = *self.known.entry(value).or_insert_with(|| self.role.add(value));
+                self.last.insert((value, key)).1
+            }
+        });
         self.role.push(key);
     }
 }
