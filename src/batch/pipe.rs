@@ -4,7 +4,7 @@
 //! writes itself, or helps with columns where the writer is at it.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
@@ -22,8 +22,6 @@ pub enum Item {
 
 pub struct Pipe {
     queue: Mutex<Queue>,
-    /// Something was pushed, or nothing will be any more.
-    pushed: Condvar,
     writer: Mutex<DatasetWriter>,
     reader: ThreadId,
     /// Bytes that may wait.
@@ -42,7 +40,7 @@ impl Pipe {
     /// A pipe in which about `limit` bytes may wait, and of which this thread is the reader.
     pub fn new(writer: DatasetWriter, limit: usize) -> Pipe {
         let queue = Mutex::new(Queue { items: VecDeque::new(), bytes: 0, ended: false, result: Ok(()) });
-        Pipe { queue, pushed: Condvar::new(), writer: Mutex::new(writer), reader: thread::current().id(), limit }
+        Pipe { queue, writer: Mutex::new(writer), reader: thread::current().id(), limit }
     }
 
     /// Appends, and comes back when there is room for more. `false` when writing has failed.
@@ -53,7 +51,6 @@ impl Pipe {
             queue.items.push_back(item);
         }
         drop(queue);
-        self.pushed.notify_one();
         loop {
             let queue = lock(&self.queue);
             if queue.bytes <= self.limit || queue.result.is_err() {
@@ -67,7 +64,6 @@ impl Pipe {
     /// Says that nothing will be pushed any more.
     pub fn end(&self) {
         lock(&self.queue).ended = true;
-        self.pushed.notify_one();
     }
 
     /// Writes what comes, to the end. Only the reader's own thread does not wait for itself: what it has left is written
@@ -75,12 +71,13 @@ impl Pipe {
     pub fn write_to_the_end(&self) {
         while thread::current().id() != self.reader {
             self.write_or_help();
-            let mut queue = lock(&self.queue);
-            while queue.items.is_empty() {
+            let queue = lock(&self.queue);
+            if queue.items.is_empty() {
                 if queue.ended {
                     return;
                 }
-                queue = self.pushed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                drop(queue);
+                help();
             }
         }
     }
@@ -107,11 +104,7 @@ impl Pipe {
         match self.writer.try_lock() {
             Ok(mut writer) => self.drain(&mut writer),
             Err(TryLockError::Poisoned(poisoned)) => self.drain(&mut poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => {
-                if rayon::yield_now() != Some(rayon::Yield::Executed) {
-                    thread::sleep(Duration::from_micros(50));
-                }
-            }
+            Err(TryLockError::WouldBlock) => help(),
         }
     }
 
@@ -143,6 +136,13 @@ impl Item {
             Item::Rows(chunk) => chunk.bytes,
             Item::Cut => 0,
         }
+    }
+}
+
+/// Does something of what others have to do, or nothing for a moment.
+fn help() {
+    if rayon::yield_now() != Some(rayon::Yield::Executed) {
+        thread::sleep(Duration::from_micros(50));
     }
 }
 

@@ -202,7 +202,7 @@ impl<'p> Source<'p> {
         let after = blocks.pos();
         let flattener = &mut self.flattener;
         let limit = self.block_limit;
-        let damage = blocks.records(header, block, buffer, |place: Place, record| -> Result<()> {
+        let damage = blocks.records_and_ahead(header, block, buffer, |place: Place, record| -> Result<()> {
             if flattener.starts_trace(&record) {
                 let ahead = || Blocks::from(file.clone(), header, input.stat.size, limit, after, 0);
                 let date = trace_date(header, &record, place.rest, ahead).map_err(|e| unread(&input.path, e))?;

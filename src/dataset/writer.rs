@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use parquet::basic::Compression;
+use rayon::prelude::*;
 
 use super::layout::part_path;
 use super::part::{Encoder, Encodings, OpenPart, PartFile, Rows};
@@ -168,8 +169,10 @@ impl DatasetWriter {
 
     /// Ends all open files, so that what comes next lies in files of its own.
     pub fn cut(&mut self) -> Result<()> {
-        let places: Vec<_> = self.open.keys().copied().collect();
-        places.into_iter().try_for_each(|place| self.close(place))
+        let open: Vec<Open> = std::mem::take(&mut self.open).into_values().collect();
+        let closed: Vec<PartFile> = open.into_par_iter().map(|open| open.part.close()).collect::<Result<_>>()?;
+        self.parts.extend(closed);
+        Ok(())
     }
 
     /// Ends all open files, which hold rows that earlier runs took from the inputs with these keys.

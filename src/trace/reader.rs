@@ -106,9 +106,49 @@ pub struct Blocks {
     walk: Walk,
     inflater: Inflater,
     compressed: Vec<u8>,
+    pos: u64,
     next_record: u64,
     /// Bytes that a block may have, compressed and inflated.
     limit: usize,
+    ahead: Ahead,
+}
+
+/// The next step of the walk, found while the records of a block were read.
+struct Ahead {
+    found: Option<io::Result<Option<Found>>>,
+    /// For blocks of at most [`KEPT_BUFFER`] bytes.
+    inflater: Inflater,
+    compressed: Vec<u8>,
+    inflated: Vec<u8>,
+}
+
+struct Found {
+    step: Step,
+    /// Where the walk goes on.
+    pos: u64,
+    /// How inflating it went, if it was tried.
+    inflated: Option<Result<(), InflateError>>,
+}
+
+impl Ahead {
+    fn look(&mut self, walk: &mut Walk, file: &File) {
+        self.found = Some(self.find(walk, file));
+    }
+
+    fn find(&mut self, walk: &mut Walk, file: &File) -> io::Result<Option<Found>> {
+        let Some(step) = walk.step()? else { return Ok(None) };
+        let inflated = match step {
+            Step::Block(frame) if frame.data_len <= KEPT_BUFFER as u64 => {
+                self.compressed.resize(frame.data_len as usize, 0);
+                file.read_exact_at(&mut self.compressed, frame.data_offset)?;
+                // One that is larger is left to those who know the limit.
+                let inflated = self.inflater.inflate(&self.compressed, &mut self.inflated);
+                Some(inflated).filter(|inflated| !matches!(inflated, Err(InflateError::TooLarge(_))))
+            }
+            _ => None,
+        };
+        Ok(Some(Found { step, pos: walk.pos(), inflated }))
+    }
 }
 
 impl Blocks {
@@ -124,17 +164,24 @@ impl Blocks {
             file,
             inflater: Inflater::new(header.codec, limit),
             compressed: Vec::new(),
+            pos,
             next_record: record,
             limit,
+            ahead: Ahead {
+                found: None,
+                inflater: Inflater::new(header.codec, limit.min(KEPT_BUFFER)),
+                compressed: Vec::new(),
+                inflated: Vec::new(),
+            },
         }
     }
 
     /// Byte offset behind what was read so far.
     pub fn pos(&self) -> u64 {
-        self.walk.pos()
+        self.pos
     }
 
-    /// The bytes that the last block was inflated from.
+    /// The bytes that the last block was inflated from, unless that was done ahead.
     pub fn compressed(&self) -> &[u8] {
         &self.compressed
     }
@@ -149,7 +196,12 @@ impl Blocks {
     /// # Errors
     /// The file cannot be read.
     pub fn next(&mut self, buffer: &mut Vec<u8>) -> io::Result<Option<Item>> {
-        let Some(step) = self.walk.step()? else { return Ok(None) };
+        let found = match self.ahead.found.take() {
+            Some(found) => found?,
+            None => self.walk.step()?.map(|step| Found { step, pos: self.walk.pos(), inflated: None }),
+        };
+        let Some(Found { step, pos, inflated }) = found else { return Ok(None) };
+        self.pos = pos;
         let frame = match step {
             Step::Gap(gap) => {
                 let damage = gap_damage(gap, self.next_record);
@@ -182,9 +234,17 @@ impl Blocks {
                 *large = Vec::new();
             }
         }
-        self.compressed.resize(frame.data_len as usize, 0);
-        self.file.read_exact_at(&mut self.compressed, frame.data_offset)?;
-        let inflated = self.inflater.inflate(&self.compressed, buffer);
+        let inflated = match inflated {
+            Some(inflated) => {
+                std::mem::swap(buffer, &mut self.ahead.inflated);
+                inflated
+            }
+            None => {
+                self.compressed.resize(frame.data_len as usize, 0);
+                self.file.read_exact_at(&mut self.compressed, frame.data_offset)?;
+                self.inflater.inflate(&self.compressed, buffer)
+            }
+        };
         match inflated {
             Ok(()) => Ok(Some(Item::Block(Block {
                 offset: frame.offset,
@@ -230,31 +290,56 @@ impl Blocks {
         Ok((records, whole))
     }
 
-    /// Corrects the ordinals after a block that held another number of records than its header promised.
-    fn resume_at(&mut self, record: u64) {
-        self.next_record = record;
-    }
-
     /// Decodes the records of `block` in `data` and hands each with its ordinal to `each`. Returns what is damaged.
     ///
     /// # Errors
     /// Whatever `each` returns.
-    pub fn records<'a, E>(
+    pub fn records<E>(
         &mut self,
-        header: &'a FileHeader,
+        header: &FileHeader,
         block: Block,
+        data: &[u8],
+        each: impl for<'r> FnMut(Place<'r>, Record<'r>) -> Result<(), E>,
+    ) -> Result<Option<Damage>, E> {
+        block.records(header, data, &mut self.next_record, each)
+    }
+
+    /// The same, while the next block is inflated by another thread, if one has time.
+    ///
+    /// # Errors
+    /// Whatever `each` returns.
+    pub fn records_and_ahead<E: Send>(
+        &mut self,
+        header: &FileHeader,
+        block: Block,
+        data: &[u8],
+        each: impl for<'r> FnMut(Place<'r>, Record<'r>) -> Result<(), E> + Send,
+    ) -> Result<Option<Damage>, E> {
+        let Blocks { walk, file, next_record, ahead, .. } = self;
+        rayon::join(|| block.records(header, data, next_record, each), || ahead.look(walk, file)).0
+    }
+}
+
+impl Block {
+    /// Decodes the records of the block in `data`. `next_record` is corrected where they are not as many as its header
+    /// promises.
+    fn records<'a, E>(
+        self,
+        header: &'a FileHeader,
         data: &'a [u8],
+        next_record: &mut u64,
         mut each: impl for<'r> FnMut(Place<'r>, Record<'r>) -> Result<(), E>,
     ) -> Result<Option<Damage>, E> {
+        let block = self;
         let damage = |severity, code, records: u64, message, records_lost| {
             let record_no = block.first_record + records;
             Some(Damage { severity, code, offset: block.offset, record_no, message, records_lost: Some(records_lost) })
         };
         // Without its marker nothing says that the block is one, unless its records fill it exactly.
-        if !block.sync_ok && !self.is_whole(header, block, data) {
+        if !block.sync_ok && !block.is_whole(header, data) {
             let message = "no sync marker ends the block, nor is its data whole".into();
             let lost = block.count.min(data.len() as u64);
-            self.resume_at(block.first_record + lost);
+            *next_record = block.first_record + lost;
             return Ok(damage(Severity::Error, "bad_sync", 0, message, lost));
         }
         let mut cur = Cursor::new(data);
@@ -280,7 +365,7 @@ impl Blocks {
                         0 => (Severity::Warning, "trailing_bytes"),
                         _ => (Severity::Error, "bad_record"),
                     };
-                    self.resume_at(block.first_record + records + lost);
+                    *next_record = block.first_record + records + lost;
                     return Ok(damage(severity, code, records, message, lost));
                 }
             }
@@ -288,7 +373,7 @@ impl Blocks {
         }
         // Records that fill the block to its last byte are whole, whatever its header says of their number.
         if records != block.count {
-            self.resume_at(block.first_record + records);
+            *next_record = block.first_record + records;
             let message = format!("the block promises {} records and holds {records}", block.count);
             return Ok(damage(Severity::Warning, "count_mismatch", records.min(block.count), message, 0));
         }
@@ -299,10 +384,10 @@ impl Blocks {
         Ok(None)
     }
 
-    fn is_whole(&self, header: &FileHeader, block: Block, data: &[u8]) -> bool {
+    fn is_whole(self, header: &FileHeader, data: &[u8]) -> bool {
         let mut cur = Cursor::new(data);
         let decode = |cur: &mut Cursor| -> Result<(), DecodeError> {
-            for _ in 0..block.count {
+            for _ in 0..self.count {
                 if cur.is_at_end() {
                     return Err(DecodeError::UnexpectedEnd);
                 }
