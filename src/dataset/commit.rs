@@ -11,9 +11,10 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::layout::Layout;
+use super::layout::{Layout, staged_name};
 use super::manifest::Manifest;
 use crate::error::{Error, IoContext, Result};
 use crate::fault;
@@ -172,9 +173,7 @@ fn children(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
 /// Publishes a run whose files are all staged and synced.
 pub fn publish(layout: &Layout, manifest: &Manifest) -> Result<()> {
     let staging = layout.staging(&manifest.run);
-    for folder in folders(&staging, manifest) {
-        sync_folder(&folder)?;
-    }
+    sync_folder(&staging)?;
     sync_folder(&layout.all_staging())?;
     fault::point("staged");
     let journals = layout.journals();
@@ -186,11 +185,11 @@ pub fn publish(layout: &Layout, manifest: &Manifest) -> Result<()> {
     complete(layout, manifest)
 }
 
-/// The folders that a run's files lie in, below `root`.
-fn folders(root: &Path, manifest: &Manifest) -> BTreeSet<std::path::PathBuf> {
-    let mut folders = BTreeSet::from([root.to_owned()]);
+/// The folders that a run's files lie in.
+fn folders(layout: &Layout, manifest: &Manifest) -> BTreeSet<std::path::PathBuf> {
+    let mut folders = BTreeSet::from([layout.root().to_owned()]);
     for file in &manifest.files {
-        let path = root.join(&file.path);
+        let path = layout.root().join(&file.path);
         folders.extend(path.ancestors().skip(1).take(2).map(Path::to_owned));
     }
     folders
@@ -200,7 +199,7 @@ fn folders(root: &Path, manifest: &Manifest) -> BTreeSet<std::path::PathBuf> {
 fn complete(layout: &Layout, manifest: &Manifest) -> Result<()> {
     let staging = layout.staging(&manifest.run);
     for file in &manifest.files {
-        let (from, to) = (staging.join(&file.path), layout.root().join(&file.path));
+        let (from, to) = (staging.join(staged_name(&file.path)), layout.root().join(&file.path));
         if let Some(folder) = to.parent() {
             fs::create_dir_all(folder).during("create the folder", folder)?;
         }
@@ -216,9 +215,8 @@ fn complete(layout: &Layout, manifest: &Manifest) -> Result<()> {
         remove_if_there(&layout.root().join(path))?;
         fault::point("part removed");
     }
-    for folder in folders(layout.root(), manifest) {
-        sync_folder(&folder)?;
-    }
+    // Many at a time: a disk takes as long for one as for some.
+    folders(layout, manifest).into_par_iter().try_for_each(|folder| sync_folder(&folder))?;
     fault::point("parts synced");
     write_whole(&layout.manifest(&manifest.run), manifest)?;
     fault::point("manifest written");

@@ -59,6 +59,11 @@ pub fn part_path(table: TableId, date: Date, run: &str, number: usize) -> String
     format!("{}/date={date}/part-{run}-{number:05}.parquet", table.name())
 }
 
+/// The name that a part file has while it is staged: all of a run lie in one folder, which is on disk with one sync.
+pub fn staged_name(path: &str) -> String {
+    path.replace('/', ",")
+}
+
 /// The run that wrote a part file, by its path.
 pub fn part_run(path: &str) -> Option<&str> {
     let name = path.rsplit('/').next()?.strip_prefix("part-")?;

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::encode::chunk::ChunkWriter;
+use super::layout::staged_name;
 use crate::error::{Error, IoContext, Result};
 use crate::fault;
 use crate::tables::column::{ColumnData, ColumnType, Values};
@@ -138,12 +139,9 @@ pub struct OpenPart {
 }
 
 impl OpenPart {
-    /// Creates the file `root`/`relative` and its folders.
-    pub fn create(root: &Path, relative: String, table: &str, encoder: Arc<Encoder>) -> Result<OpenPart> {
-        let path = root.join(&relative);
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).during("create the folder", folder)?;
-        }
+    /// Creates the file that will be `relative` to the dataset in the folder `staging`.
+    pub fn create(staging: &Path, relative: String, table: &str, encoder: Arc<Encoder>) -> Result<OpenPart> {
+        let path = staging.join(staged_name(&relative));
         let file = File::create_new(&path).during("create", &path)?;
         fault::point("part created");
         let file = HashingFile { file: BufWriter::with_capacity(64 << 10, file), hash: Sha256::new(), bytes: 0 };

@@ -399,9 +399,10 @@ fn an_interrupted_publication_is_one_finding() {
     fs::write(out.join(format!("_sf_parquet/journal/{run}.json")), journal.to_string()).unwrap();
     fs::remove_file(&manifest).unwrap();
     let part = parts(out, "records").remove(0);
-    let staged = out.join("_sf_parquet/staging").join(run).join(part.strip_prefix(out).unwrap());
-    fs::create_dir_all(staged.parent().unwrap()).unwrap();
-    fs::rename(&part, &staged).unwrap();
+    let staging = out.join("_sf_parquet/staging").join(run);
+    fs::create_dir_all(&staging).unwrap();
+    let staged = part.strip_prefix(out).unwrap().to_str().unwrap().replace('/', ",");
+    fs::rename(&part, staging.join(staged)).unwrap();
     assert_eq!(found(out), ["interrupted_run", "leftover"]);
     mend(out);
     assert_eq!(tree(out), before);
