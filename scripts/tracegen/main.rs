@@ -39,6 +39,12 @@ enum Command {
         input: PathBuf,
         #[arg(long)]
         times: u64,
+        /// Take only so many of the records
+        #[arg(long, value_name = "N")]
+        records: Option<usize>,
+        /// Write so many files, each with its share of the times, into the folder OUT
+        #[arg(long, value_name = "N")]
+        files: Option<u64>,
         #[arg(long)]
         out: PathBuf,
     },
@@ -48,6 +54,6 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::RobotShop { out, seed } => activity::robot_shop(&out, seed),
         Command::FuzzSeeds { out } => seeds::seeds(&out),
-        Command::Tile { input, times, out } => tile::tile(&input, times, &out),
+        Command::Tile { input, times, records, files, out } => tile::tile(&input, records, times, files, &out),
     }
 }

@@ -2,8 +2,9 @@
 //! wrote and none removed, of every input that some run read and none superseded.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::layout::Layout;
@@ -110,23 +111,28 @@ pub struct State {
 /// Indexes of a manifest and of an input in it.
 type Place = (usize, usize);
 
+/// Paths of a dataset's manifests, in order.
+pub(super) fn paths(layout: &Layout) -> Result<Vec<PathBuf>> {
+    let folder = layout.manifests();
+    let mut paths: Vec<_> = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries.map(|e| e.map(|e| e.path())).collect::<std::io::Result<_>>().during("list", &folder)?,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(e) => return Err(e).during("list", &folder),
+    };
+    paths.retain(|p| p.extension().is_some_and(|e| e == "json"));
+    paths.sort();
+    Ok(paths)
+}
+
 impl State {
-    /// Reads all manifests of a dataset.
+    /// Reads all manifests of a dataset, on the current rayon pool.
     ///
     /// # Errors
     /// One cannot be read, or is none.
     pub fn load(layout: &Layout) -> Result<State> {
-        let folder = layout.manifests();
-        let mut paths: Vec<_> = match std::fs::read_dir(&folder) {
-            Ok(entries) => {
-                entries.map(|e| e.map(|e| e.path())).collect::<std::io::Result<_>>().during("list", &folder)?
-            }
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(e) => return Err(e).during("list", &folder),
-        };
-        paths.retain(|p| p.extension().is_some_and(|e| e == "json"));
-        paths.sort();
-        Ok(State::of(paths.iter().map(|p| Manifest::read(p)).collect::<Result<_>>()?))
+        let manifests: Vec<Result<Manifest>> = paths(layout)?.par_iter().map(|p| Manifest::read(p)).collect();
+        // The first error, whichever was found first.
+        Ok(State::of(manifests.into_iter().collect::<Result<_>>()?))
     }
 
     /// The sum of these manifests. Their order does not tell which run came first: runs are named by what they read.
