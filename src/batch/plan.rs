@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering::Relaxed;
 
 use rayon::prelude::*;
@@ -79,11 +80,11 @@ impl Plan {
     }
 }
 
-/// A plan to do nothing, if the dataset has all that was found and nothing changed since. This reads much less than
-/// [`plan`], which says the same.
+/// A plan to do nothing, if the dataset has all that was found and nothing changed since. This takes much less than
+/// [`plan`], which would say the same.
 ///
 /// # Errors
-/// A manifest cannot be read, or the run was asked to stop.
+/// The run was asked to stop.
 pub fn nothing_new(found: &Found, layout: &Layout, options: &Options, meter: &Meter) -> Result<Option<Plan>> {
     if options.reconvert {
         return Ok(None);
@@ -93,13 +94,14 @@ pub fn nothing_new(found: &Found, layout: &Layout, options: &Options, meter: &Me
     let stats = stats.iter().copied().chain(std::iter::repeat(None));
     let files: Vec<(&PathBuf, Option<Stat>)> = found.files.iter().chain(&found.experiment_log).zip(stats).collect();
     meter.begin(Phase::Checking, files.len() as u64, 0);
-    let texts = Texts::read(layout)?;
+    let texts = OnceLock::new();
+    let known = || texts.get_or_init(|| Texts::read(layout).ok()).as_ref()?.known();
     let look = |&(path, stat): &(&PathBuf, Option<Stat>)| {
         meter.check().ok()?;
         meter.files.fetch_add(1, Relaxed);
         stat.or_else(|| Stat::of_file_at(path))
     };
-    let (known, stats): (_, Vec<Option<Stat>>) = rayon::join(|| texts.known(), || files.par_iter().map(look).collect());
+    let (known, stats): (_, Vec<Option<Stat>>) = rayon::join(known, || files.par_iter().map(look).collect());
     meter.check()?;
     let Some(known) = known else { return Ok(None) };
     let content = options.content();
