@@ -1,28 +1,106 @@
 #!/usr/bin/env bash
-# Measures convert on a large trace: scripts/bench.sh [TRACE [TIMES]]. Needs hyperfine.
-# With sysflow-tools in target/python (scripts/test.sh installs it) it is measured beside it on 30 times the trace.
+# Measures convert and writes docs/performance.md: scripts/bench.sh [--quick] [TRACE]. Needs hyperfine and Python 3.
+# TRACE is tiled 100, 1000 and 10,000 times; the default is a real Kubernetes trace, or if that is not there one of
+# testdata/. With sysflow-tools in target/python (scripts/test.sh installs it) it is measured beside convert.
+# --quick takes a twentieth of the input and only prints the figures. The inputs stay in target/bench for the next time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-trace=${1:-${SF_PARQUET_TRACES:-../shared/traces}/v4_k8s.sf}
-times=${2:-1000}
-work=target/bench
-mkdir -p "$work"
-
-cargo build --release --quiet
-cargo build --release --quiet --example tracegen
-target/release/examples/tracegen tile "$trace" --times "$times" --out "$work/large.sf"
-target/release/examples/tracegen tile "$trace" --times 30 --out "$work/small.sf"
-ls -l "$work/large.sf" "$work/small.sf"
-
-convert="target/release/sf-parquet convert -q --out $work/out"
-hyperfine --warmup 1 --runs 5 --prepare "rm -rf $work/out" --export-markdown "$work/threads.md" \
-  --command-name 'one thread' "$convert --jobs 1 $work/large.sf" \
-  --command-name 'two threads' "$convert --jobs 2 $work/large.sf"
-if [ -x target/python/bin/python ]; then
-  reference="from sysflow.reader import FlattenedSFReader as R; from sysflow.formatter import SFFormatter as F"
-  hyperfine --runs 3 --prepare "rm -rf $work/out" --export-markdown "$work/reference.md" \
-    --command-name 'sf-parquet convert' "$convert $work/small.sf" \
-    --command-name 'sysflow-tools toDataframe' \
-    "target/python/bin/python -c '$reference; F(R(\"$work/small.sf\", False)).toDataframe()'"
+times=1000 inputs=10000 runs=5 page=docs/performance.md
+if [[ ${1:-} == --quick ]]; then
+  times=50 inputs=500 runs=3 page=
+  shift
 fi
-cat "$work"/*.md
+trace=${1:-${SF_PARQUET_TRACES:-../shared/traces}/v4_k8s.sf}
+[[ -e $trace ]] || trace=testdata/1647542836.sf
+work=target/bench/$times-$(sha256sum "$trace" | cut -c1-8)
+python=target/python/bin/python
+mkdir -p "$work"
+rm -f "$work"/*.json "$work/facts"
+
+cargo build --release --quiet --bin sf-parquet --example tracegen --example floor
+cargo bench --quiet --bench convert | tee "$work/criterion.txt"
+
+# The inputs, each made once.
+tile() {
+  local out=$1
+  shift
+  [[ -e $out ]] && return
+  rm -rf "$out.part"
+  target/release/examples/tracegen tile "$trace" "$@" --out "$out.part"
+  mv "$out.part" "$out"
+}
+tile "$work/tenth.sf" --times $((times / 10))
+tile "$work/large.sf" --times "$times"
+tile "$work/tenfold.sf" --times $((times * 10))
+tile "$work/many" --times "$times" --files 50
+tile "$work/small" --times "$inputs" --files "$inputs" --records 20
+tile "$work/thirty.sf" --times 30
+
+# fact NAME VALUE: for scripts/bench_report.py.
+fact() { echo "$1 $2" >>"$work/facts"; }
+# measure NAME ARGUMENT...: hyperfine, without a shell between it and the program.
+measure() {
+  local name=$1
+  shift
+  hyperfine --shell=none --style basic --export-json "$work/$name.json" "$@"
+}
+# peak COMMAND...: its peak memory in bytes.
+peak() {
+  python3 -c 'import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)' "$@"
+}
+size() { find "$@" -type f -printf '%s\n' | awk '{ sum += $1 } END { print sum }'; }
+
+floor=target/release/examples/floor
+convert="target/release/sf-parquet convert -q --out $work/out"
+fresh=(--prepare "rm -rf $work/out")
+fact trace "$(basename "$trace")"
+fact times "$times"
+for input in tenth large tenfold thirty; do
+  fact "records.$input" "$($floor "$work/$input.sf")"
+done
+
+measure convert --warmup 1 --runs "$runs" "${fresh[@]}" \
+  --command-name floor "$floor $work/large.sf" \
+  --command-name one "$convert --jobs 1 $work/large.sf" \
+  --command-name two "$convert --jobs 2 $work/large.sf" \
+  --command-name many-one "$convert --jobs 1 $work/many" \
+  --command-name many-two "$convert --jobs 2 $work/many"
+measure linear --runs 2 "${fresh[@]}" \
+  --command-name tenth "$convert --jobs 1 $work/tenth.sf" \
+  --command-name tenfold "$convert --jobs 1 $work/tenfold.sf"
+
+for jobs in 1 2; do
+  for input in large tenfold; do
+    rm -rf "$work/out"
+    fact "peak.$input.$jobs" "$(peak $convert --jobs $jobs "$work/$input.sf")"
+    if [[ $input == large ]]; then
+      fact bytes.input "$(size "$work/large.sf")"
+      fact bytes.records "$(size "$work/out/records")"
+      fact bytes.dataset "$(size "$work/out" -name '*.parquet')"
+    fi
+  done
+done
+
+fact inputs "$inputs"
+find "$work/small" -type f | sort >"$work/list"
+rm -rf "$work/out"
+$convert "$work/small"
+measure start --warmup 3 --runs 30 \
+  --command-name nothing "target/release/sf-parquet --version" \
+  --command-name find "find $work/small -newermt 2100-01-01" \
+  --command-name folder "$convert $work/small" \
+  --command-name list "$convert --files-from $work/list"
+
+if [[ -x $python ]]; then
+  reference="from sysflow.reader import FlattenedSFReader as R; from sysflow.formatter import SFFormatter as F"
+  measure reference --runs 3 "${fresh[@]}" \
+    --command-name convert "$convert $work/thirty.sf" \
+    --command-name todataframe "$python -c '$reference; F(R(\"$work/thirty.sf\", False)).toDataframe()'"
+else
+  echo "SKIPPED: sysflow-tools is not installed (scripts/test.sh installs it)"
+fi
+rm -rf "$work/out"
+
+python3 scripts/bench_report.py "$work" $page

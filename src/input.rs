@@ -2,13 +2,16 @@
 //! fingerprint.
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
-use std::fs::File;
+use std::ffi::OsString;
+use std::fs::{DirEntry, File, FileType};
 use std::io::{self, BufRead, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use foldhash::fast::RandomState;
+use hashbrown::HashSet;
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, IoContext, Result};
@@ -19,6 +22,8 @@ use crate::tables::files::hex;
 pub struct Found {
     /// In the order of the arguments, natural order within a directory or glob, each once.
     pub files: Vec<PathBuf>,
+    /// What is known of each of the files already: of regular ones that were named one by one.
+    pub stats: Vec<Option<Stat>>,
     /// The log of the experiment that was traced.
     pub experiment_log: Option<PathBuf>,
     /// Files in directories that are no traces by name and content.
@@ -32,21 +37,50 @@ pub struct Found {
 /// A directory or list that cannot be read, a glob that is none or matches nothing.
 pub fn find(arguments: &[PathBuf], stdin: &mut dyn BufRead) -> Result<Found> {
     let mut found = Found::default();
-    for argument in arguments {
-        if argument.as_os_str() == "-" {
-            let names = read_list(stdin).during("read the list of inputs on", Path::new("standard input"))?;
-            found.files.extend(names);
-        } else if argument.is_dir() {
-            walk(argument, &mut found)?;
-        } else if argument.exists() || !is_pattern(argument) {
-            found.files.push(argument.clone());
-        } else {
-            expand(argument, &mut found)?;
+    let looks: Vec<Look> = arguments.par_iter().map(|argument| Look::at(argument)).collect();
+    for (argument, look) in arguments.iter().zip(looks) {
+        match look {
+            _ if argument.as_os_str() == "-" => {
+                let names = read_list(stdin).during("read the list of inputs on", Path::new("standard input"))?;
+                found.files.extend(names);
+            }
+            Look::Folder => walk(argument, &mut found)?,
+            Look::Nothing if is_pattern(argument) => expand(argument, &mut found)?,
+            Look::File(stat) => {
+                found.files.push(argument.clone());
+                found.stats.push(Some(stat));
+            }
+            Look::Other | Look::Nothing => found.files.push(argument.clone()),
+        }
+        found.stats.resize(found.files.len(), None);
+    }
+    let mut seen = HashSet::with_capacity_and_hasher(found.files.len(), RandomState::default());
+    let first: Vec<bool> = found.files.iter().map(|file| seen.insert(file.as_path())).collect();
+    drop(seen);
+    let mut is_first = first.iter();
+    found.files.retain(|_| is_first.next() == Some(&true));
+    let mut is_first = first.iter();
+    found.stats.retain(|_| is_first.next() == Some(&true));
+    Ok(found)
+}
+
+/// What an argument is.
+enum Look {
+    Folder,
+    File(Stat),
+    Other,
+    Nothing,
+}
+
+impl Look {
+    fn at(path: &Path) -> Look {
+        match std::fs::metadata(path) {
+            Ok(meta) if meta.is_dir() => Look::Folder,
+            Ok(meta) if meta.is_file() => Look::File(Stat::from(&meta)),
+            Ok(_) => Look::Other,
+            Err(_) => Look::Nothing,
         }
     }
-    let mut seen = HashSet::new();
-    found.files.retain(|file| seen.insert(file.clone()));
-    Ok(found)
 }
 
 /// File names, one on each line, or apart by NUL (`find -print0`).
@@ -55,7 +89,7 @@ pub fn read_list(list: &mut dyn BufRead) -> io::Result<Vec<PathBuf>> {
     list.read_to_end(&mut bytes)?;
     let separator = if bytes.contains(&0) { 0 } else { b'\n' };
     let names = bytes.split(|b| *b == separator).map(|name| name.strip_suffix(b"\r").unwrap_or(name));
-    Ok(names.filter(|n| !n.is_empty()).map(|n| PathBuf::from(std::ffi::OsString::from_vec(n.to_vec()))).collect())
+    Ok(names.filter(|n| !n.is_empty()).map(|n| PathBuf::from(OsString::from_vec(n.to_vec()))).collect())
 }
 
 /// A name with a lone bracket is a name.
@@ -86,20 +120,27 @@ fn expand(pattern: &Path, found: &mut Found) -> Result<()> {
 
 /// Collects a directory's files. Hidden files and links to directories are left out.
 fn walk(folder: &Path, found: &mut Found) -> Result<()> {
-    let mut entries = std::fs::read_dir(folder)
-        .and_then(|entries| entries.map(|e| e.map(|e| e.path())).collect::<io::Result<Vec<_>>>())
+    // The listing tells files and folders apart, so that they need not be looked at one by one.
+    let entry = |entry: io::Result<DirEntry>| entry.map(|e| (e.file_name(), e.file_type().ok()));
+    let mut entries: Vec<(OsString, Option<FileType>)> = std::fs::read_dir(folder)
+        .and_then(|entries| entries.map(entry).collect::<io::Result<_>>())
         .during("list", folder)?;
-    entries.retain(|p| p.file_name().is_none_or(|name| !name.as_bytes().starts_with(b".")));
-    entries.sort_by(|a, b| natural(a, b));
-    for path in entries {
+    entries.retain(|(name, _)| !name.as_bytes().starts_with(b"."));
+    entries.sort_unstable_by(|(a, _), (b, _)| natural(Path::new(a), Path::new(b)));
+    for (name, listed) in entries {
+        let path = folder.join(name);
         let named = is_trace_name(&path);
-        match path.metadata() {
-            Ok(meta) if meta.is_dir() => {
+        let kind = match listed {
+            Some(kind) if !kind.is_symlink() => Ok(kind),
+            _ => path.metadata().map(|meta| meta.file_type()),
+        };
+        match kind {
+            Ok(kind) if kind.is_dir() => {
                 if !path.is_symlink() {
                     walk(&path, found)?;
                 }
             }
-            Ok(meta) if named || (meta.is_file() && starts_like_avro(&path)) => found.files.push(path),
+            Ok(kind) if named || (kind.is_file() && starts_like_avro(&path)) => found.files.push(path),
             Err(e) if named || e.kind() != io::ErrorKind::NotFound => found.files.push(path),
             _ => found.passed_over.push(path),
         }
@@ -169,7 +210,12 @@ impl Stat {
         Ok(Stat::from(&file.metadata()?))
     }
 
-    pub fn from(meta: &std::fs::Metadata) -> Stat {
+    /// Of the regular file at `path`, if there is one.
+    pub fn of_file_at(path: &Path) -> Option<Stat> {
+        std::fs::metadata(path).ok().filter(|meta| meta.is_file()).map(|meta| Stat::from(&meta))
+    }
+
+    fn from(meta: &std::fs::Metadata) -> Stat {
         let nanos = |seconds: i64, nanos: i64| seconds.saturating_mul(1_000_000_000).saturating_add(nanos);
         Stat {
             size: meta.len(),

@@ -40,6 +40,12 @@ enum Command {
         input: PathBuf,
         #[arg(long)]
         times: u64,
+        /// Take only so many of the records
+        #[arg(long, value_name = "N")]
+        records: Option<usize>,
+        /// Write so many files, each with its share of the times, into the folder OUT
+        #[arg(long, value_name = "N")]
+        files: Option<u64>,
         #[arg(long)]
         out: PathBuf,
     },
@@ -58,6 +64,6 @@ fn main() -> anyhow::Result<()> {
         Command::RobotShop { out, seed } => activity::robot_shop(&out, seed),
         Command::FuzzSeeds { out } => seeds::seeds(&out),
         Command::Large { much, count, out } => large::large(much, count, &out),
-        Command::Tile { input, times, out } => tile::tile(&input, times, &out),
+        Command::Tile { input, times, records, files, out } => tile::tile(&input, records, times, files, &out),
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering::Relaxed;
 
 use rayon::prelude::*;
@@ -11,7 +12,9 @@ use sha2::{Digest, Sha256};
 
 use super::options::Options;
 use super::progress::{Meter, Phase};
-use crate::dataset::manifest::{InputEntry, State};
+use crate::dataset::known::Texts;
+use crate::dataset::layout::Layout;
+use crate::dataset::manifest::{Content, InputEntry, State};
 use crate::error::Result;
 use crate::input::{self, Found, Stat};
 use crate::tables::files::hex;
@@ -57,7 +60,7 @@ pub enum Skip {
 }
 
 /// What a run will do.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Plan {
     /// The run's name: 16 hex digits that depend on inputs and options only.
     pub run: String,
@@ -77,6 +80,41 @@ impl Plan {
     }
 }
 
+/// A plan to do nothing, if the dataset has all that was found and nothing changed since. This takes much less than
+/// [`plan`], which would say the same.
+///
+/// # Errors
+/// The run was asked to stop.
+pub fn nothing_new(found: &Found, layout: &Layout, options: &Options, meter: &Meter) -> Result<Option<Plan>> {
+    if options.reconvert {
+        return Ok(None);
+    }
+    // A wait for another run may have been long.
+    let stats = if options.wait { &[] } else { &found.stats[..] };
+    let stats = stats.iter().copied().chain(std::iter::repeat(None));
+    let files: Vec<(&PathBuf, Option<Stat>)> = found.files.iter().chain(&found.experiment_log).zip(stats).collect();
+    meter.begin(Phase::Checking, files.len() as u64, 0);
+    let texts = OnceLock::new();
+    let known = || texts.get_or_init(|| Texts::read(layout).ok()).as_ref()?.known();
+    let look = |&(path, stat): &(&PathBuf, Option<Stat>)| {
+        meter.check().ok()?;
+        meter.files.fetch_add(1, Relaxed);
+        stat.or_else(|| Stat::of_file_at(path))
+    };
+    let (known, stats): (_, Vec<Option<Stat>>) = rayon::join(known, || files.par_iter().map(look).collect());
+    meter.check()?;
+    let Some(known) = known else { return Ok(None) };
+    let content = options.content();
+    let skip = |((path, _), stat): (&(&PathBuf, _), &Option<Stat>)| {
+        let (name, stat) = (path.to_string_lossy(), stat.as_ref()?);
+        let done = known.find(&name, stat.size, stat.mtime)?;
+        Some((name.into_owned(), if *done == content { Skip::Done } else { Skip::DoneOtherwise }))
+    };
+    let skipped: Vec<Option<(String, Skip)>> = files.par_iter().zip(&stats).map(skip).collect();
+    let skipped: Option<Vec<(String, Skip)>> = skipped.into_iter().collect();
+    Ok(skipped.map(|skipped| Plan { skipped, ..Plan::default() }))
+}
+
 enum Checked {
     Skip(String, Skip),
     Unreadable(Unreadable),
@@ -93,23 +131,17 @@ pub fn plan(found: &Found, state: &State, options: &Options, meter: &Meter) -> R
     let files: Vec<(&PathBuf, Kind)> = traces.chain(log).collect();
     meter.begin(Phase::Checking, files.len() as u64, 0);
     let truncated: Vec<&InputEntry> = state.truncated().collect();
+    let content = options.content();
     let checked: Vec<Checked> = files
         .par_iter()
         .map(|&(path, kind)| {
-            let checked = check(path, kind, state, &truncated, options, meter);
+            let checked = check(path, kind, state, &truncated, options.reconvert, &content, meter);
             meter.files.fetch_add(1, Relaxed);
             meter.check().map(|()| checked)
         })
         .collect::<Result<_>>()?;
 
-    let mut plan = Plan {
-        run: String::new(),
-        inputs: Vec::new(),
-        unreadable: Vec::new(),
-        skipped: Vec::new(),
-        superseded: Vec::new(),
-        rewrite: Vec::new(),
-    };
+    let mut plan = Plan::default();
     let mut seen = HashSet::new();
     for checked in checked {
         match checked {
@@ -137,20 +169,20 @@ fn check(
     kind: Kind,
     state: &State,
     truncated: &[&InputEntry],
-    options: &Options,
+    reconvert: bool,
+    content: &Content,
     meter: &Meter,
 ) -> Checked {
     let name = path.to_string_lossy().into_owned();
     let known = state.by_path(&name);
-    let done = |content| if content == &options.content() { Skip::Done } else { Skip::DoneOtherwise };
+    let done = |its: &Content| if its == content { Skip::Done } else { Skip::DoneOtherwise };
     // Size and time of last change spare the reading.
     if let Some((manifest, entry)) = known
-        && !options.reconvert
+        && !reconvert
         && !entry.sha256.is_empty()
-        && let Ok(meta) = std::fs::metadata(path)
-        && meta.is_file()
-        && Stat::from(&meta).size == entry.size
-        && Stat::from(&meta).mtime == entry.mtime
+        && let Some(stat) = Stat::of_file_at(path)
+        && stat.size == entry.size
+        && stat.mtime == entry.mtime
     {
         return Checked::Skip(name, done(&manifest.content));
     }
@@ -194,7 +226,7 @@ fn check(
         _ => state.by_hash(&input.sha256),
     };
     match before {
-        Some((manifest, _)) if !options.reconvert => return Checked::Skip(name, done(&manifest.content)),
+        Some((manifest, _)) if !reconvert => return Checked::Skip(name, done(&manifest.content)),
         Some((_, entry)) => supersedes.push(entry.clone()),
         None => {}
     }

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::io;
 use std::path::Path;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, BooleanArray, RecordBatch};
 use arrow_select::filter::filter_record_batch;
+use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::reader::{ChunkReader, Length};
 
 use crate::dataset::manifest::{InputEntry, Manifest};
 use crate::dataset::part::{PartFile, Rows};
@@ -26,6 +29,37 @@ impl Rows for Batch {
 
     fn column(&self, index: usize) -> ColumnData<'_> {
         Values::from(self.0.column(index)).into()
+    }
+}
+
+/// A part file and its length. Of a bare `File` the parquet crate asks the length each time, and takes 0 if that fails.
+struct Part {
+    file: File,
+    len: u64,
+}
+
+impl Part {
+    fn open(path: &Path) -> io::Result<Part> {
+        let file = File::open(path)?;
+        Ok(Part { len: file.metadata()?.len(), file })
+    }
+}
+
+impl Length for Part {
+    fn len(&self) -> u64 {
+        self.len
+    }
+}
+
+impl ChunkReader for Part {
+    type T = <File as ChunkReader>::T;
+
+    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
+        self.file.get_read(start)
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
+        self.file.get_bytes(start, length)
     }
 }
 
@@ -74,7 +108,7 @@ pub fn rewrite(
         return Ok(());
     }
     let error = |cause| Error::of_parquet("read", &path, cause);
-    let file = File::open(&path).during("open", &path)?;
+    let file = Part::open(&path).during("open", &path)?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(error)?;
     let reader = reader.with_batch_size(16 << 10).build().map_err(error)?;
     for batch in reader {

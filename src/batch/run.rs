@@ -40,8 +40,13 @@ pub fn convert(found: &Found, options: &Options, meter: &Meter) -> Result<Summar
         commit::recover(&layout)?;
         Some(lock)
     };
-    let state = State::load(&layout)?;
-    let plan = plan::plan(found, &state, options, meter)?;
+    let (plan, state) = match plan::nothing_new(found, &layout, options, meter)? {
+        Some(plan) => (plan, State::default()),
+        None => {
+            let state = State::load(&layout)?;
+            (plan::plan(found, &state, options, meter)?, state)
+        }
+    };
     let mut summary = Summary::empty();
     summary.dry_run = options.dry_run;
     summary.inputs.passed_over = found.passed_over.len();

@@ -1,7 +1,7 @@
 //! `convert`: the main job.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
+use std::io::{self, BufReader, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -165,7 +165,9 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
             Encodings::Compatible => part::Encodings::Compatible,
         },
     };
-    let mut found = input::find(&arguments, &mut io::stdin().lock())?;
+    let jobs = jobs.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build().context("cannot start threads")?;
+    let mut found = pool.install(|| input::find(&arguments, &mut BufReader::new(io::stdin())))?;
     found.experiment_log = experiment_log;
     for path in &found.passed_over {
         log.detail(&format!("{} is no trace and was passed over", Escaped(&path.to_string_lossy())));
@@ -173,8 +175,6 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
 
     let meter = Arc::new(Meter::default());
     stop_on_signals(meter.clone())?;
-    let jobs = jobs.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build().context("cannot start threads")?;
     let summary = progress::shown(&meter, output, log, || pool.install(|| run::convert(&found, &options, &meter)))?;
     report(&summary, output, log, summary_json)?;
     Ok(if summary.is_damaged() && !dry_run { Outcome::Damaged } else { Outcome::Whole })

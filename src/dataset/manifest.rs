@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::layout::Layout;
@@ -126,15 +127,17 @@ pub struct State {
 type Place = (usize, usize);
 
 impl State {
-    /// Reads all manifests of a dataset.
+    /// Reads all manifests of a dataset, on the current rayon pool.
     ///
     /// # Errors
     /// One cannot be read, or is none.
     pub fn load(layout: &Layout) -> Result<State> {
-        Ok(State::of(State::paths(layout)?.iter().map(|p| Manifest::read(p)).collect::<Result<_>>()?))
+        let manifests: Vec<Result<Manifest>> = State::paths(layout)?.par_iter().map(|p| Manifest::read(p)).collect();
+        // The first error, whichever was found first.
+        Ok(State::of(manifests.into_iter().collect::<Result<_>>()?))
     }
 
-    /// Where the manifests are.
+    /// Where the manifests are, in order.
     ///
     /// # Errors
     /// Their folder cannot be listed.

@@ -2,6 +2,7 @@
 
 pub mod commit;
 pub mod encode;
+pub mod known;
 pub mod layout;
 pub mod manifest;
 pub mod part;

@@ -1,0 +1,75 @@
+"""The table that scripts/bench.sh makes of what it measured."""
+
+import json
+import sys
+
+import pytest
+from conftest import REPO
+
+sys.path.insert(0, str(REPO / "scripts"))
+import bench_report
+
+
+def hyperfine(path, **seconds):
+    results = [{"command": name.replace("_", "-"), "times": times} for name, times in seconds.items()]
+    path.write_text(json.dumps({"results": results}))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    hyperfine(tmp_path / "convert.json", floor=[1.0], one=[9.0, 4.0, 4.0], two=[2.0], many_one=[4.0], many_two=[2.5])
+    hyperfine(tmp_path / "linear.json", tenth=[1.0], tenfold=[109.0])
+    hyperfine(tmp_path / "start.json", nothing=[0.002], find=[0.02], folder=[0.0199], list=[0.03])
+    facts = {
+        "trace": "a.sf", "times": 1000, "records.tenth": 600_000, "records.large": 6_000_000,
+        "records.tenfold": 60_000_000, "records.thirty": 180_000, "bytes.input": 100_000_000,
+        "bytes.records": 75_000_000, "bytes.dataset": 101_000_000, "peak.large.1": 400_000_000,
+        "peak.tenfold.1": 401_000_000, "peak.large.2": 1, "peak.tenfold.2": 1, "inputs": 10_000,
+    }
+    (tmp_path / "facts").write_text("".join(f"{name} {value}\n" for name, value in facts.items()))
+    return tmp_path
+
+
+def figures(folder):
+    lines = bench_report.table(*bench_report.read(folder), "a CPU, 2 cores").splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    return {what: (figure, reached) for what, figure, _, reached in cells[2:]}
+
+
+def test_figures_are_held_against_their_goals(folder):
+    figure = figures(folder)
+    assert figure["one thread"] == ("4.00 s, 1.50 M records/s", "yes")
+    assert figure["one thread, times the floor"] == ("4.00×", "")
+    assert figure["two threads to one, one big file"] == ("2.00×", "yes")
+    assert figure["two threads to one, 50 files"] == ("1.60×", "**no**")
+    assert figure["time for a record, 100 times the input to 1"] == ("1.09×", "yes")
+    assert figure["peak memory, one thread"] == ("400 MB", "yes")
+    assert figure["peak memory, one thread, ten times the input"] == ("401 MB", "**no**")
+    assert figure["`records` to the deflated trace"] == ("0.75×", "yes")
+    assert figure["whole dataset to the deflated trace"] == ("1.01×", "**no**")
+    assert figure["nothing to do, 10,000 converted inputs as a folder"][1] == "yes"
+    assert figure["nothing to do, 10,000 converted inputs as a list"] == ("30.0 ms, 1.50× `find -newermt` on them", "**no**")
+
+
+def test_the_reference_is_in_the_table_if_it_was_measured(folder):
+    what = "faster than sysflow-tools `toDataframe()`, 180,000 records"
+    assert what not in figures(folder)
+    hyperfine(folder / "reference.json", convert=[0.1], todataframe=[15.0])
+    assert figures(folder)[what] == ("150×", "yes")
+
+
+def test_only_what_is_between_the_marks_is_replaced(folder):
+    page = folder / "page.md"
+    before, after = "# Prose\n\n", "\n\n- more `\\1` prose\n"
+    page.write_text(f"{before}{bench_report.BEGIN}\nstale figures\n{bench_report.END}{after}")
+    for _ in range(2):
+        bench_report.main(folder, page)
+        text = page.read_text()
+        assert text.startswith(before + bench_report.BEGIN) and text.endswith(bench_report.END + after)
+        assert "stale" not in text and text.count("| one thread |") == 1
+    with pytest.raises(ValueError):
+        bench_report.put("no marks", "figures")
+
+
+def test_the_page_has_the_marks():
+    bench_report.put((REPO / "docs" / "performance.md").read_text(), "figures")
