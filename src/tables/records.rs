@@ -273,12 +273,7 @@ pub fn columns() -> Vec<ColumnInfo> {
 impl Batch {
     /// A batch that will probably have this many rows.
     pub fn new(number: u64, rows: usize) -> Batch {
-        Batch {
-            number,
-            record_nos: Vec::with_capacity(rows),
-            present: Vec::with_capacity(rows),
-            ..Batch::default()
-        }
+        Batch { number, record_nos: Vec::with_capacity(rows), present: Vec::with_capacity(rows), ..Batch::default() }
     }
 
     /// Rows so far.
