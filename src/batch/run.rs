@@ -22,6 +22,7 @@ use crate::error::{Error, IoContext, Result};
 use crate::fault;
 use crate::flatten::flattener::InputCounts;
 use crate::input::Found;
+use crate::tables::pending::Overflow;
 use crate::tables::schema::TableId;
 use crate::text::Escaped;
 
@@ -165,11 +166,11 @@ fn convert_inputs(
 ) -> Result<(Vec<InputCounts>, Vec<String>, DatasetWriter)> {
     let pipe = Arc::new(Pipe::new(writer));
     let full = pipe.clone();
-    let overflow = Box::new(move |chunks| {
+    let overflow: Overflow = Box::new(move |chunks| {
         full.push(chunks);
         full.write();
     });
-    let mut source = Source::new(&plan.inputs, options, layout.staging(&plan.run), overflow, meter);
+    let mut source = Source::new(&plan.inputs, options, layout.staging(&plan.run), Some(overflow), meter);
     let mut step = source.read()?;
     while let Some(current) = step {
         let cut = matches!(current, Step::Cut(_));

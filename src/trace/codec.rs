@@ -92,7 +92,8 @@ impl Inflater {
             }
             Codec::Bzip2 => self.stream(bzip2::read::BzDecoder::new(input), out),
             Codec::Xz => {
-                let limit = u32::try_from(self.limit / 1024).unwrap_or(u32::MAX);
+                // Its usual dictionary has 8 MiB, however small the block.
+                let limit = u32::try_from(2 * self.limit / 1024).unwrap_or(u32::MAX);
                 self.stream(lzma_rust2::XzReader::new_mem_limit(input, true, limit), out)
             }
         }
