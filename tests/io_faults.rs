@@ -360,16 +360,17 @@ fn a_file_of_entities_that_fails_ends_the_run() {
     let folder = fast_folder();
     let Some(library) = library(folder.path()) else { return };
     let (input, out) = (folder.path().join("many.sf"), folder.path().join("out"));
-    many_processes(30_000).write(&input);
+    many_processes(60_000).write(&input);
     let command = || {
-        let mut command = program(["convert", "--jobs", "1", "--memory", "64MiB", "--out"]);
+        let mut command = program(["convert", "--jobs", "1", "--memory", "256MiB", "--out"]);
         command.args([&out, &input]);
         command
     };
     let mut spilled = 0;
     for (errno, calls) in [(ENOSPC, "w"), (EIO, "r"), (EMFILE, "c"), (EIO, "u")] {
-        for at in (1..200).step_by(if calls == "c" || calls == "u" { 1 } else { 23 }) {
+        for at in (1..400).step_by(if calls == "c" || calls == "u" { 1 } else { 41 }) {
             let fault = Fault { library: &library, below: &out, calls, errno, lasting: false, command: None };
+            let _ = fs::remove_dir_all(&out);
             let Some(output) = fault.run(command(), at) else { break };
             let message = stderr(&output);
             if message.contains("spilled") {
@@ -377,7 +378,6 @@ fn a_file_of_entities_that_fails_ends_the_run() {
                 assert_eq!(parts(&out, "records").len(), 0);
                 spilled |= 1 << calls.as_bytes()[0] % 32;
             }
-            let _ = fs::remove_dir_all(&out);
         }
     }
     let all = "wrcu".bytes().fold(0, |all, call| all | 1 << call % 32);

@@ -17,11 +17,12 @@ use crate::dataset::commit::{self, Lock};
 use crate::dataset::layout::Layout;
 use crate::dataset::manifest::{FORMAT, InputEntry, Manifest, State, Status};
 use crate::dataset::part::PartFile;
-use crate::dataset::writer::{Chunk, DatasetWriter, Limits};
+use crate::dataset::writer::{DatasetWriter, Limits};
 use crate::error::{Error, IoContext, Result};
 use crate::fault;
 use crate::flatten::flattener::InputCounts;
 use crate::input::Found;
+use crate::tables::pending::Overflow;
 use crate::tables::schema::TableId;
 use crate::text::Escaped;
 
@@ -170,10 +171,10 @@ fn convert_inputs(
 ) -> Result<(Vec<InputCounts>, Vec<String>, DatasetWriter)> {
     let pipe = Arc::new(Pipe::new(writer, 2 * options.batch_bytes()));
     let full = pipe.clone();
-    let overflow = Box::new(move |chunks: Vec<Chunk>| {
+    let overflow: Overflow = Box::new(move |chunks| {
         full.push(chunks.into_iter().map(Item::Rows));
     });
-    let mut source = Source::new(&plan.inputs, options, layout.staging(&plan.run), overflow, meter);
+    let mut source = Source::new(&plan.inputs, options, layout.staging(&plan.run), Some(overflow), meter);
     let (read, ()) = rayon::join(|| read_all(&mut source, &pipe), || pipe.write_to_the_end());
     read?;
     source.reject_unreadable(&plan.unreadable);

@@ -65,11 +65,11 @@ impl<'p> Source<'p> {
         inputs: &'p [Input],
         options: &Options,
         staging: PathBuf,
-        overflow: Overflow,
+        overflow: Option<Overflow>,
         meter: &'p Meter,
     ) -> Source<'p> {
         let room = Room { folder: staging, exports: options.export_bytes(), index: options.index_bytes() };
-        let pending = Pending::new(options.batch_bytes(), Some(overflow));
+        let pending = Pending::new(options.batch_bytes(), overflow);
         Source {
             inputs,
             next: 0,

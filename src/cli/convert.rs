@@ -117,8 +117,8 @@ fn compression(text: &str) -> Result<Compression, String> {
     }
 }
 
-/// Less would not even hold the rows that are encoded together.
-const LEAST_MEMORY: u64 = 64 << 20;
+/// Less would not hold what any run takes: rows of two batches, a hundred columns that are encoded, and their buffers.
+const LEAST_MEMORY: u64 = 256 << 20;
 
 pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outcome> {
     let ConvertArgs {
@@ -140,7 +140,7 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
         summary_json,
     } = args;
     if memory < LEAST_MEMORY {
-        return Err(Error::Usage("--memory must be 64MiB at least".into()).into());
+        return Err(Error::Usage("--memory must be 256MiB at least".into()).into());
     }
     if let (Some(since), Some(until)) = (since, until)
         && since >= until

@@ -38,7 +38,7 @@ fn process(record_no: i64, pid: i64, parent: Option<i64>, container: Option<u8>)
 
 /// Short ids, and long ones with the same beginning.
 fn container_id(id: u8) -> String {
-    if id % 2 == 0 { format!("c{id}") } else { format!("{}{id}", "long".repeat(20)) }
+    if id.is_multiple_of(2) { format!("c{id}") } else { format!("{}{id}", "long".repeat(20)) }
 }
 
 proptest! {
@@ -89,4 +89,18 @@ proptest! {
         }
         prop_assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
+}
+
+#[test]
+fn too_many_entities_are_an_error_that_names_the_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut entities = Entities::new(Room { folder: folder.path().to_owned(), exports: 1_000, index: 100_000 });
+    let count = (0..100_000).find_map(|pid| {
+        entities.add_process(process(pid, pid, None, None));
+        entities.make_room().err().map(|e| (pid + 1, e.to_string()))
+    });
+    let (count, message) = count.unwrap();
+    // 24 bytes of key and place, and at most 17 of the table.
+    assert!((2_400..4_200).contains(&count), "{count}");
+    assert!(message.contains(&format!("{count} processes")) && message.contains("--memory"), "{message}");
 }

@@ -114,7 +114,8 @@ impl Inflater {
     }
 
     fn xz<'i>(&self, input: &'i [u8]) -> lzma_rust2::XzReader<&'i [u8]> {
-        let limit = u32::try_from(self.limit / 1024).unwrap_or(u32::MAX);
+        // Its usual dictionary has 8 MiB, however small the block.
+        let limit = u32::try_from(2 * self.limit / 1024).unwrap_or(u32::MAX);
         lzma_rust2::XzReader::new_mem_limit(input, true, limit)
     }
 

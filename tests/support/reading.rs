@@ -37,7 +37,7 @@ pub fn flatten(path: &Path) -> Last {
     let name = "trace".to_owned();
     let inputs = [Input { path: path.to_owned(), name, stat, sha256, kind: Kind::Trace, incomplete: false }];
     let (meter, options) = (Meter::default(), options(path));
-    let mut source = Source::new(&inputs, &options, &meter);
+    let mut source = Source::new(&inputs, &options, std::env::temp_dir(), None, &meter);
     let mut chunks = Vec::new();
     while let Some(Step::Rows(rows) | Step::Cut(rows)) = source.read().unwrap() {
         chunks.extend(rows);
