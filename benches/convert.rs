@@ -47,7 +47,7 @@ fn options(out: PathBuf) -> Options {
 /// All rows of the inputs.
 fn rows(inputs: &[Input], options: &Options) -> Vec<Chunk> {
     let meter = Meter::default();
-    let mut source = Source::new(inputs, options, &meter);
+    let mut source = Source::new(inputs, options, std::env::temp_dir(), None, &meter);
     let mut chunks = Vec::new();
     while let Some(Step::Rows(more) | Step::Cut(more)) = source.read().unwrap() {
         chunks.extend(more);
@@ -78,7 +78,9 @@ fn steps(criterion: &mut Criterion) {
     group.sample_size(20).measurement_time(Duration::from_secs(4));
     group.bench_function("floor: inflate and decode", |bench| bench.iter(|| floor::records(&trace).unwrap()));
     let inputs = plan::plan(&found, &State::default(), &options, &Meter::default()).unwrap().inputs;
-    group.bench_function("floor and flatten", |bench| bench.iter_with_large_drop(|| rows(&inputs, &options)));
+    group.bench_function("floor and flatten", |bench| {
+        bench.iter_with_large_drop(|| pool.install(|| rows(&inputs, &options)))
+    });
     let chunks = rows(&inputs, &options);
     group.bench_function("encode", |bench| {
         bench.iter_batched(
