@@ -25,7 +25,7 @@ pub fn flatten(schema: &Schema, branches: &Branches, data: &[u8], columns: bool)
         assert!(start < cur.pos() && cur.pos() <= data.len());
         let (size, repaired) = (cur.pos() - start, cur.repaired - repaired);
         if flattener.starts_trace(&record) {
-            let header = if let Record::Header(header) = &record { Some(header) } else { None };
+            let header = if let Record::Header(header) = &record { Some(&**header) } else { None };
             flattener.begin_trace(header, Default::default(), &unknown_fields);
         }
         let place = Place { record_no: records, size, repaired, rest: cur.rest() };
