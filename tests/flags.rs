@@ -75,12 +75,12 @@ fn every_flag_has_its_test() {
 fn memory_bounds_a_block() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
-    // A quarter of it.
-    Trace::new().header("a").process(1, None, T0, &vec![b'x'; 17 << 20]).write(&path("a"));
+    // An eighth of it.
+    Trace::new().header("a").process(1, None, T0, &vec![b'x'; 33 << 20]).write(&path("a"));
     expect_status(&convert(&[&path("a")], &path("default"), &[]), 0);
-    let output = convert(&[&path("a")], &path("little"), &["--memory", "64MiB"]);
+    let output = convert(&[&path("a")], &path("little"), &["--memory", "256MiB"]);
     expect_status(&output, 3);
-    assert!(stderr(&output).contains("more than the limit of 16777216"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("more than the limit of 33554432"), "{}", stderr(&output));
 }
 
 #[test]
