@@ -377,6 +377,7 @@ fn a_file_of_entities_that_fails_ends_the_run() {
                 fault.expect_clear_error(&output);
                 assert_eq!(parts(&out, "records").len(), 0);
                 failed.insert(calls);
+                break;
             }
         }
     }
