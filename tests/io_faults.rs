@@ -376,10 +376,10 @@ fn a_file_of_entities_that_fails_ends_the_run() {
             if message.contains("spilled") {
                 fault.expect_clear_error(&output);
                 assert_eq!(parts(&out, "records").len(), 0);
-                spilled |= 1 << calls.as_bytes()[0] % 32;
+                spilled |= 1 << (calls.as_bytes()[0] % 32);
             }
         }
     }
-    let all = "wrcu".bytes().fold(0, |all, call| all | 1 << call % 32);
+    let all = "wrcu".bytes().fold(0, |all, call| all | 1 << (call % 32));
     assert_eq!(spilled, all, "each of the calls has failed on the file of entities");
 }

@@ -137,7 +137,7 @@ impl<K: Hash + Eq + Default, E: Payload> Kind<K, E> {
     }
 
     /// Entities so far.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.known.len()
     }
 

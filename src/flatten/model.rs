@@ -38,7 +38,7 @@ fn process(record_no: i64, pid: i64, parent: Option<i64>, container: Option<u8>)
 
 /// Short ids, and long ones with the same beginning.
 fn container_id(id: u8) -> String {
-    if id % 2 == 0 { format!("c{id}") } else { format!("{}{id}", "long".repeat(20)) }
+    if id.is_multiple_of(2) { format!("c{id}") } else { format!("{}{id}", "long".repeat(20)) }
 }
 
 proptest! {
