@@ -38,7 +38,7 @@ pub enum Error {
     #[error("{} changed while it was read; run the command again", Escaped(&.0.to_string_lossy()))]
     InputChanged(PathBuf),
 
-    /// Entities of a trace, and bytes that their keys have room in.
+    /// More entities than their keys have room.
     #[error("a trace has {0} processes, files, containers and pods, more than --memory holds; give it more")]
     TooManyEntities(usize),
 

@@ -41,7 +41,7 @@ pub struct Limits {
 }
 
 /// Bytes of memory that an open file takes besides its pages: writers of a hundred columns, and their buffers.
-const OPEN_FILE: usize = 1 << 20;
+const OPEN_FILE: usize = 2 << 20;
 
 /// How many files the process may have open (`ulimit -n`): 1,024 usually, and where the system does not say.
 fn open_files_allowed() -> usize {
