@@ -12,7 +12,7 @@ pub fn check(data: &[u8]) {
     let mut manifests = Vec::new();
     for json in data.split(|byte| *byte == 0) {
         if let Ok(manifest) = Manifest::parse(json) {
-            let written = serde_json::to_vec_pretty(&manifest).unwrap();
+            let written = serde_json::to_vec(&manifest).unwrap();
             assert_eq!(Manifest::parse(&written).ok().as_ref(), Some(&manifest));
             manifests.push(manifest);
         } else if let Ok(journal) = Journal::parse(json) {

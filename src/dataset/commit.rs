@@ -4,9 +4,10 @@
 //! and from then on will be completed, by itself or by the next run. Before the journal exists, the next run throws
 //! the staged files away. Every step is repeatable, and everything is synced to disk before the next step counts on it.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -94,12 +95,12 @@ impl Lock {
 
 /// What is still to be done once everything is staged.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub struct Journal {
-    pub manifest: Manifest,
+pub struct Journal<'m> {
+    pub manifest: Cow<'m, Manifest>,
 }
 
-impl Journal {
-    fn read(path: &Path) -> Result<Journal> {
+impl Journal<'static> {
+    fn read(path: &Path) -> Result<Journal<'static>> {
         let bytes = fs::read(path).during("read the journal", path)?;
         Journal::parse(&bytes).map_err(|message| Error::Dataset { path: path.to_owned(), message })
     }
@@ -108,7 +109,7 @@ impl Journal {
     ///
     /// # Errors
     /// A sentence that says why it is none.
-    pub fn parse(json: &[u8]) -> std::result::Result<Journal, String> {
+    pub fn parse(json: &[u8]) -> std::result::Result<Journal<'static>, String> {
         serde_json::from_slice(json).map_err(|e| format!("the journal is damaged: {e}"))
     }
 }
@@ -121,7 +122,7 @@ pub fn journaled(layout: &Layout) -> Result<Vec<Manifest>> {
     let mut runs = Vec::new();
     for path in children(&layout.journals())?.iter().filter(|p| p.extension().is_some_and(|e| e == "json")) {
         match Journal::read(path) {
-            Ok(journal) => runs.push(journal.manifest),
+            Ok(journal) => runs.push(journal.manifest.into_owned()),
             // The run has just ended.
             Err(Error::Io { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {}
             Err(e) => return Err(e),
@@ -180,7 +181,7 @@ pub fn publish(layout: &Layout, manifest: &Manifest) -> Result<()> {
     fs::create_dir_all(&journals).during("create the folder", &journals)?;
     fs::create_dir_all(layout.manifests()).during("create the folder", &layout.manifests())?;
     sync_folder(&layout.private())?;
-    write_whole(&layout.journal(&manifest.run), &Journal { manifest: manifest.clone() })?;
+    write_whole(&layout.journal(&manifest.run), &Journal { manifest: Cow::Borrowed(manifest) })?;
     fault::point("journal written");
     complete(layout, manifest)
 }
@@ -239,11 +240,12 @@ fn remove_if_there(path: &Path) -> Result<()> {
 /// Writes a JSON file that appears only when it is whole and on disk.
 fn write_whole(path: &Path, value: &impl Serialize) -> Result<()> {
     let temporary = path.with_extension("tmp");
-    let mut bytes = serde_json::to_vec_pretty(value).map_err(io::Error::from).during("write", path)?;
-    bytes.push(b'\n');
-    let mut file = File::create(&temporary).during("create", &temporary)?;
+    let mut file = BufWriter::new(File::create(&temporary).during("create", &temporary)?);
     fault::point("temporary created");
-    file.write_all(&bytes).and_then(|()| file.sync_all()).during("write", &temporary)?;
+    // Without indentation, since every run reads all manifests.
+    serde_json::to_writer(&mut file, value).map_err(io::Error::from).during("write", &temporary)?;
+    file.write_all(b"\n").and_then(|()| file.flush()).during("write", &temporary)?;
+    file.get_ref().sync_all().during("sync", &temporary)?;
     fault::point("temporary written");
     fs::rename(&temporary, path).during("publish", path)?;
     path.parent().map_or(Ok(()), sync_folder)
