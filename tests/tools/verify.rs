@@ -193,7 +193,7 @@ fn numbers_that_do_not_add_up_are_found_and_mended() {
             expect_status(&output.unwrap(), 0);
         }
     };
-    edit("\"records\": 5", "\"records\": 6");
+    edit("\"records\":5", "\"records\":6");
     assert_eq!(found(out), ["lost_records"]);
     mend_all(&["lost_records"]);
     assert_eq!(found(out), [""; 0], "converting again counts anew");
@@ -205,7 +205,7 @@ fn numbers_that_do_not_add_up_are_found_and_mended() {
     expect_status(&convert(&[&a], out, &["--since", "2022-03-17"]), 0);
     expect_status(&command(&["convert", "-o", "out", "--tables", "records,pods,traces", "--", "-b c.sf"]), 0);
     assert_eq!(tree(out), before);
-    edit("\"traces\": 2\n", "\"traces\": 3\n");
+    edit("\"traces\":2}", "\"traces\":3}");
     assert_eq!(found(out), ["wrong_sum"]);
     mend_all(&["wrong_sum"]);
     let new = &folder.path().join("out.new");
@@ -216,7 +216,7 @@ fn numbers_that_do_not_add_up_are_found_and_mended() {
     }
 
     // What the manifest says of a part file.
-    fs::write(&manifest, whole.replacen("\"rows\": 1,", "\"rows\": 2,", 1)).unwrap();
+    fs::write(&manifest, whole.replacen("\"rows\":1,", "\"rows\":2,", 1)).unwrap();
     assert_eq!(found(out), ["wrong_rows", "wrong_sum"]);
     mend_all(&["wrong_rows"]);
     assert_eq!(found(out), [""; 0]);
@@ -267,7 +267,7 @@ fn damaged_lost_copied_and_renamed_manifests_are_found_and_mended() {
     mend_all();
 
     // One of another form is for another program.
-    let newer = String::from_utf8(whole).unwrap().replace("\"format\": 1", "\"format\": 2, \"more\": 1");
+    let newer = String::from_utf8(whole).unwrap().replace("\"format\":1", "\"format\":2,\"more\":1");
     fs::write(&manifest, newer).unwrap();
     let output = program(["verify"]).arg(out).output().unwrap();
     expect_status(&output, 1);
