@@ -225,6 +225,43 @@ fn ports_times_cluster_addresses_end() {
 }
 
 #[test]
+fn addresses_of_a_pod_end() {
+    let schema = serde_json::json!({"type": "record", "name": "SysFlow", "fields": [{"name": "rec", "type": [
+        {"type": "record", "name": "Pod", "fields": [
+            {"name": "hostIP", "type": {"type": "array", "items": "long"}},
+            {"name": "internalIP", "type": {"type": "array", "items": "long"}}]}]}]});
+    // One address of its host, 4,000 of its own.
+    let pod = [&[0, 2, 0, 0, 0xc0, 0x3e][..], &[2; 4_000], &[0]].concat();
+    let check = Check::new();
+    let (rows, _, codes) = check.run(&Trace::with_schema(&schema).raw(&pod).bytes().0);
+    assert_eq!((rows, codes), (1, vec!["too_many_addresses".to_owned()]));
+    let pods = read(&check.folder.path().join("out"), "pods");
+    let lengths = |name: &str| arrow_array::cast::AsArray::as_list::<i32>(&pods[0][name]).value_length(0);
+    assert_eq!((lengths("hostip"), lengths("internalip")), (1, 1_000));
+}
+
+#[test]
+fn a_long_string_is_written_once_for_all_rows() {
+    let folder = fast_folder();
+    let (input, out) = (folder.path().join("long.sf"), folder.path().join("out"));
+    // Enough different ones that the dictionary is given up, and then a long one.
+    let mut trace = Trace::new().header("node");
+    for pid in 2..80 {
+        trace = trace.process(pid, None, T0, &[&[b'y'; 40_000][..], &pid.to_string().into_bytes()].concat());
+        trace = trace.exec(pid, T0).block();
+    }
+    trace = trace.process(1, None, T0, &[b'x'; 1 << 20]);
+    for i in 0..40_000 {
+        trace = trace.exec(1, T0 + i);
+    }
+    trace.write(&input);
+    expect_status(&convert(&[&input], &out, &["--compression", "none"]), 0);
+    // For each row it would be 40 GB.
+    let bytes: u64 = parts(&out, "records").iter().map(|part| part.metadata().unwrap().len()).sum();
+    assert!(bytes < 200 << 20, "{bytes}");
+}
+
+#[test]
 fn ancestors_of_a_long_chain_and_of_a_cycle_end() {
     let check = Check::new();
     let mut trace = Trace::new().header("node");

@@ -175,6 +175,12 @@ impl Container {
 }
 
 impl Pod {
+    /// Bytes that the addresses of the pod take in each row of it while the row is encoded.
+    pub fn list_bytes(&self) -> usize {
+        let lists = [&self.host_ip, &self.internal_ip].into_iter().flatten();
+        2 * size_of::<usize>() * lists.map(Vec::len).sum::<usize>()
+    }
+
     pub fn new(record_no: i64, p: records::Pod) -> Pod {
         Pod {
             record_no,

@@ -93,6 +93,7 @@ impl Target<'_> {
         let latest = container.index().map(|i| entities.containers.get_mut(i));
         batch.containers.push_entity(latest, number, 0);
         let latest = pod.index().map(|i| entities.pods.get_mut(i));
+        let lists = latest.as_ref().map_or(0, |pod| pod.entity.list_bytes());
         batch.pods.push_entity(latest, number, 0);
         let k8s = k8s.map(|k8s| batch.k8s.add(k8s));
         batch.k8s.push(k8s);
@@ -101,7 +102,7 @@ impl Target<'_> {
         batch.sips.push(event.get(Number::Sip));
         batch.dips.push(event.get(Number::Dip));
         batch.push(place.record_no as i64, &event.numbers);
-        pending.records.pushed(self.date, place.size, &mut pending.ready);
+        pending.records.pushed(self.date, place.size + lists, &mut pending.ready);
         dangling
     }
 }

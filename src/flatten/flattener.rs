@@ -107,6 +107,8 @@ pub struct Flattener {
 const MAX_PROBLEMS: usize = 1_000;
 /// Rows of `pod_service_ports` that a pod has at most: ports times cluster addresses must not make billions of little.
 const MAX_POD_PORTS: usize = 10_000;
+/// Addresses of each kind that a pod has at most: every event of the pod has them in its row.
+const MAX_POD_ADDRESSES: usize = 1_000;
 /// Unknown fields that are named: a trace may have a header in every few bytes.
 const MAX_UNKNOWN_FIELDS: usize = 50;
 
@@ -345,6 +347,11 @@ impl Flattener {
                 counts.pods += 1;
                 let services = pod.services.take().unwrap_or_default();
                 let (labels, selectors) = (pairs(pod.labels.take()), pairs(pod.selectors.take()));
+                let mut many = false;
+                for addresses in [&mut pod.host_ip, &mut pod.internal_ip].into_iter().flatten() {
+                    many |= addresses.len() > MAX_POD_ADDRESSES;
+                    addresses.truncate(MAX_POD_ADDRESSES);
+                }
                 let pod = Arc::new(Pod::new(record_no, *pod));
                 entities.add_pod(pod.clone());
                 let mut ports = pod_service_ports::rows(&trace.info, &pod, &services);
@@ -361,6 +368,10 @@ impl Flattener {
                 if more {
                     let message = format!("the pod has more than {MAX_POD_PORTS} ports times cluster addresses");
                     self.reject(Severity::Error, "too_many_ports", message, Some(record_no), None, Some(0));
+                }
+                if many {
+                    let message = format!("the pod has more than {MAX_POD_ADDRESSES} addresses of a kind");
+                    self.reject(Severity::Error, "too_many_addresses", message, Some(record_no), None, Some(0));
                 }
             }
             Record::Container(container) => {

@@ -30,6 +30,11 @@ use crate::tables::schema::{BLOOM_COLUMNS, ColumnInfo};
 const MAX_DICTIONARY: usize = 1 << 20;
 /// Bytes of values at which a page without dictionary ends.
 const PLAIN_PAGE: usize = 1 << 20;
+/// Strings that are longer, and batches whose strings take more than [`MAX_REPEATED`] and [`REPEATED`] times as much for all
+/// rows as once, have keys in any case: a string of some megabytes must not be written for thousands of rows.
+const LONG: usize = 64 << 10;
+const REPEATED: usize = 16;
+const MAX_REPEATED: usize = 8 << 20;
 const BLOOM_FPP: f64 = 0.05;
 /// Distinct values that a bloom filter is made for when nobody knows how many there will be; it is folded afterwards.
 const BLOOM_UNKNOWN: u64 = 1 << 18;
@@ -63,7 +68,7 @@ enum Form {
     /// As they are.
     Plain,
     Dictionary(Dictionary),
-    /// As they are, since the dictionary, which earlier pages use, is full.
+    /// Mostly as they are, since the dictionary, which earlier pages use, is full.
     Full(Dictionary),
 }
 
@@ -167,7 +172,7 @@ impl ChunkWriter {
     fn write_numbers(&mut self, keys: Option<&Keys>, numbers: &Numbers) -> Result<()> {
         let range = Range::of_numbers(&numbers.values, self.column_type);
         self.range.include(&range);
-        self.begin_batch(8 * numbers.values.len())?;
+        self.begin_batch(8 * numbers.values.len(), || false)?;
         let Numbers { values, present } = numbers;
         let page = match &mut self.form {
             Form::Dictionary(dictionary) => {
@@ -205,9 +210,15 @@ impl ChunkWriter {
     }
 
     fn write_texts(&mut self, keys: Option<&Keys>, texts: &Texts) -> Result<()> {
-        self.begin_texts(texts.iter().flatten().map(|text| &**text))?;
+        let rows = || match keys {
+            None => 0,
+            Some(keys) => keys.places().flatten().map(|at| texts[at].as_ref().map_or(0, |text| text.len())).sum(),
+        };
+        let has_keys = self.begin_texts(texts.iter().flatten().map(|text| &**text), rows)?;
         let present: Vec<bool> = texts.iter().map(Option::is_some).collect();
-        if let Form::Dictionary(dictionary) = &mut self.form {
+        if let Form::Dictionary(dictionary) | Form::Full(dictionary) = &mut self.form
+            && has_keys
+        {
             let of_values = dictionary.text_keys(texts.iter().flatten().map(|text| &**text));
             let (presence, rows) = select(keys, &of_values, &present);
             let mut page = RawPage::new(&presence, Encoding::RLE_DICTIONARY, 2 * rows.len() + 64);
@@ -239,7 +250,6 @@ impl ChunkWriter {
 
     fn write_lists(&mut self, keys: Option<&Keys>, lists: &ListArray) -> Result<()> {
         let texts = lists.values().as_string::<i32>();
-        self.begin_texts(texts.iter().flatten())?;
         let elements = |at: usize| {
             let offsets = lists.value_offsets();
             lists.is_valid(at).then(|| offsets[at] as usize..offsets[at + 1] as usize)
@@ -248,7 +258,11 @@ impl ChunkWriter {
             None => Lists::of((0..lists.len()).map(elements)),
             Some(keys) => Lists::of(keys.places().map(|place| elements(place?))),
         };
-        let page = if let Form::Dictionary(dictionary) = &mut self.form {
+        let of_rows = || rows.elements.iter().map(|at| texts.value(*at).len()).sum();
+        let has_keys = self.begin_texts(texts.iter().flatten(), of_rows)?;
+        let page = if let Form::Dictionary(dictionary) | Form::Full(dictionary) = &mut self.form
+            && has_keys
+        {
             let of_values = dictionary.text_keys(texts.iter().map(Option::unwrap_or_default));
             let keys: Vec<i32> = rows.elements.iter().map(|at| of_values[*at]).collect();
             let mut page = RawPage::of_lists(&rows, Encoding::RLE_DICTIONARY);
@@ -262,33 +276,48 @@ impl ChunkWriter {
         self.finish_page(page, Range::None)
     }
 
-    /// Begins a batch of strings. What is not in the dictionary, where all would be found at the end, counts at once.
-    fn begin_texts<'t>(&mut self, texts: impl Iterator<Item = &'t str> + Clone) -> Result<()> {
-        self.begin_batch(texts.clone().map(|text| 4 + text.len()).sum())?;
+    /// Begins a batch of strings, which take so many bytes for all rows; says whether they get keys. What is not in the
+    /// dictionary, where all would be found at the end, counts at once.
+    fn begin_texts<'t>(
+        &mut self,
+        texts: impl Iterator<Item = &'t str> + Clone,
+        of_rows: impl FnOnce() -> usize,
+    ) -> Result<bool> {
+        let bytes = texts.clone().map(|text| 4 + text.len()).sum();
+        let repeated = || {
+            let of_rows = of_rows();
+            of_rows > MAX_REPEATED && of_rows / REPEATED > bytes
+        };
+        let has_keys = self.begin_batch(bytes, || texts.clone().any(|text| text.len() > LONG) || repeated())?;
         if let Form::Full(_) = self.form {
             self.range.include(&Range::of_texts(texts.clone().map(str::as_bytes)));
             if let Some(Bloom::Filter(filter)) = &mut self.bloom {
                 texts.for_each(|text| filter.insert(text));
             }
         }
-        Ok(())
+        Ok(has_keys)
     }
 
-    /// Gives the dictionary up if values of this many bytes make it too large.
-    fn begin_batch(&mut self, bytes: usize) -> Result<()> {
-        let Form::Dictionary(dictionary) = &mut self.form else { return Ok(()) };
+    /// Whether a batch gets keys whose values take so many bytes, or `in_any_case`. Gives the dictionary up if they make
+    /// it too large.
+    fn begin_batch(&mut self, bytes: usize, in_any_case: impl FnOnce() -> bool) -> Result<bool> {
+        let dictionary = match &mut self.form {
+            Form::Dictionary(dictionary) => dictionary,
+            Form::Full(_) => return Ok(in_any_case()),
+            Form::Bits | Form::Delta | Form::Plain => return Ok(false),
+        };
         // Perhaps most of the values are known already: only then is the size what was feared.
         let feared = dictionary.bytes() + bytes > MAX_DICTIONARY;
-        if !feared || (dictionary.bytes() <= MAX_DICTIONARY / 2 && bytes <= 8 * MAX_DICTIONARY) {
-            return Ok(());
+        if !feared || (dictionary.bytes() <= MAX_DICTIONARY / 2 && bytes <= 8 * MAX_DICTIONARY) || in_any_case() {
+            return Ok(true);
         }
         if let Some(bloom) = &mut self.bloom {
             let mut filter = Sbbf::new_with_ndv_fpp(BLOOM_UNKNOWN, BLOOM_FPP)?;
             dictionary.for_each(|value| filter.insert(value));
             *bloom = Bloom::Filter(filter);
         }
-        self.form = Form::Full(std::mem::replace(dictionary, Dictionary::texts()).without_index());
-        Ok(())
+        self.form = Form::Full(std::mem::replace(dictionary, Dictionary::texts()));
+        Ok(false)
     }
 
     fn finish_page(&mut self, page: RawPage, range: Range) -> Result<()> {

@@ -102,15 +102,6 @@ impl Dictionary {
         }
     }
 
-    /// Drops what finds the keys of values, when no more are asked for.
-    pub fn without_index(mut self) -> Dictionary {
-        match &mut self {
-            Dictionary::Numbers(numbers) => numbers.keys = HashMap::default(),
-            Dictionary::Text(texts) => texts.table = HashTable::default(),
-        }
-        self
-    }
-
     /// The keys of numbers. New ones are added.
     pub fn number_keys(&mut self, numbers: &[i64]) -> Vec<i32> {
         let Dictionary::Numbers(Numbers { keys, values, .. }) = self else { unreachable!("a column has one type") };
