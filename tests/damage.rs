@@ -241,6 +241,30 @@ fn addresses_of_a_pod_end() {
 }
 
 #[test]
+fn lists_end_and_cost_no_record() {
+    let schema = serde_json::json!({"type": "record", "name": "SysFlow", "fields": [{"name": "rec", "type": [
+        {"type": "record", "name": "Process", "fields": [
+            {"name": "env", "type": {"type": "array", "items": "string"}}, {"name": "exe", "type": "string"}]},
+        {"type": "record", "name": "Pod", "fields": [{"name": "labels", "type": {"type": "map", "values": "string"}}]},
+    ]}]});
+    // 2^20 empty strings, and as many empty pairs; what follows in the block is not touched.
+    let (many, exe) = (&[0x80, 0x80, 0x80, 0x01][..], &[2, b'x'][..]);
+    let process = [&[0], many, &[0; 1 << 20], &[0], exe].concat();
+    let pod = [&[2], many, &[0; 2 << 20], &[0]].concat();
+    let small = [&[0, 0][..], exe].concat();
+    let check = Check::new();
+    let trace = Trace::with_schema(&schema).raw(&process).raw(&small).raw(&pod).raw(&small);
+    let (rows, lost, codes) = check.run(&trace.bytes().0);
+    assert_eq!((rows, lost, codes), (4, 0, vec!["too_many_entries".to_owned(); 2]));
+    let out = check.folder.path().join("out");
+    assert_eq!(strings(&out, "processes", "exe"), vec![Some("x".to_owned()); 3]);
+    let lengths = |column: &arrow_array::ArrayRef| arrow_array::cast::AsArray::as_list::<i32>(column).value_length(0);
+    assert_eq!(lengths(&read(&out, "processes")[0]["env"]), 1 << 18);
+    let messages = strings(&out, "rejects", "message");
+    assert!(messages.iter().flatten().all(|m| m.ends_with("entries; 786432 were left out")), "{messages:?}");
+}
+
+#[test]
 fn a_long_string_is_written_once_for_all_rows() {
     let folder = fast_folder();
     let (input, out) = (folder.path().join("long.sf"), folder.path().join("out"));

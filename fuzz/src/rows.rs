@@ -20,15 +20,16 @@ pub fn flatten(schema: &Schema, branches: &Branches, data: &[u8], columns: bool)
     let mut event = Event::default();
     let mut records = 0;
     while !cur.is_at_end() {
-        let (start, repaired) = (cur.pos(), cur.repaired);
+        let (start, repaired, left_out) = (cur.pos(), cur.repaired, cur.left_out);
         let Ok(record) = Record::decode(&mut cur, schema, branches, &mut event) else { break };
         assert!(start < cur.pos() && cur.pos() <= data.len());
         let (size, repaired) = (cur.pos() - start, cur.repaired - repaired);
+        let left_out = cur.left_out - left_out;
         if flattener.starts_trace(&record) {
             let header = if let Record::Header(header) = &record { Some(&**header) } else { None };
             flattener.begin_trace(header, Default::default(), &unknown_fields);
         }
-        let place = Place { record_no: records, size, repaired, rest: cur.rest() };
+        let place = Place { record_no: records, size, repaired, left_out, rest: cur.rest() };
         flattener.record(place, record).expect("nothing is spilled");
         records += 1;
     }

@@ -169,7 +169,9 @@ fn convert_inputs(
     meter: &Meter,
     writer: DatasetWriter,
 ) -> Result<(Vec<InputCounts>, Vec<String>, DatasetWriter)> {
-    let pipe = Arc::new(Pipe::new(writer, 2 * options.batch_bytes()));
+    // One thread writes what it has just read, while it is in the caches.
+    let room = if rayon::current_num_threads() == 1 { 0 } else { 2 * options.batch_bytes() };
+    let pipe = Arc::new(Pipe::new(writer, room));
     let full = pipe.clone();
     let overflow: Overflow = Box::new(move |chunks| {
         full.push(chunks.into_iter().map(Item::Rows));
@@ -179,9 +181,10 @@ fn convert_inputs(
     read?;
     source.reject_unreadable(&plan.unreadable);
     let last = source.finish(pipe.earliest_date());
-    pipe.push(last.chunks.into_iter().map(Item::Rows));
     let pipe = Arc::into_inner(pipe).unwrap_or_else(|| unreachable!("the source has ended"));
-    Ok((last.counts, last.problems, pipe.finish()?))
+    let mut writer = pipe.finish()?;
+    writer.write_last(last.chunks)?;
+    Ok((last.counts, last.problems, writer))
 }
 
 /// Reads all inputs, or until writing fails, which the end of the pipe tells.

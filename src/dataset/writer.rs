@@ -63,15 +63,18 @@ impl Limits {
     }
 }
 
+/// What a part file has rows of.
+type Place = (TableId, Date);
+
 /// Writes part files into a staging folder.
 pub struct DatasetWriter {
     staging: PathBuf,
     run: String,
     limits: Limits,
     encoders: BTreeMap<TableId, Arc<Encoder>>,
-    open: BTreeMap<(TableId, Date), Open>,
+    open: BTreeMap<Place, Open>,
     /// Part files so far of each table and date.
-    numbers: BTreeMap<(TableId, Date), usize>,
+    numbers: BTreeMap<Place, usize>,
     /// Counts writes, to find what was not used for longest.
     clock: u64,
     parts: Vec<PartFile>,
@@ -144,10 +147,50 @@ impl DatasetWriter {
         Ok(())
     }
 
-    fn create(&mut self, place: (TableId, Date), encoder: Arc<Encoder>) -> Result<OpenPart> {
-        let number = self.numbers.entry(place).or_default();
-        let path = part_path(place.0, place.1, &self.run, *number);
+    /// Ends all open files, so that what comes next lies in files of its own, after some last rows are written to them or
+    /// to new ones. Files are written and ended in parallel.
+    pub fn write_last(&mut self, chunks: Vec<Chunk>) -> Result<()> {
+        let mut last: BTreeMap<Place, (Option<OpenPart>, Vec<Chunk>)> = BTreeMap::new();
+        for (place, open) in std::mem::take(&mut self.open) {
+            last.insert(place, (Some(open.part), Vec::new()));
+        }
+        for chunk in chunks.into_iter().filter(|chunk| self.encoders.contains_key(&chunk.table)) {
+            last.entry((chunk.table, chunk.date)).or_default().1.push(chunk);
+        }
+        // The names do not depend on the order in which files are made.
+        let work: Vec<_> = last
+            .into_iter()
+            .map(|(place, (part, chunks))| (place, part.ok_or_else(|| self.next_path(place)), chunks))
+            .collect();
+        let DatasetWriter { staging, encoders, .. } = self;
+        let closed: Vec<PartFile> = work
+            .into_par_iter()
+            .with_max_len(1)
+            .map(|((table, _), part, chunks)| {
+                let mut part = match part {
+                    Ok(part) => part,
+                    Err(path) => OpenPart::create(staging, path, table.name(), encoders[&table].clone())?,
+                };
+                for chunk in &chunks {
+                    part.write(&*chunk.rows, &chunk.inputs)?;
+                    fault::point("chunk written");
+                }
+                part.close()
+            })
+            .collect::<Result<_>>()?;
+        self.parts.extend(closed);
+        Ok(())
+    }
+
+    fn next_path(&mut self, (table, date): Place) -> String {
+        let number = self.numbers.entry((table, date)).or_default();
+        let path = part_path(table, date, &self.run, *number);
         *number += 1;
+        path
+    }
+
+    fn create(&mut self, place: Place, encoder: Arc<Encoder>) -> Result<OpenPart> {
+        let path = self.next_path(place);
         OpenPart::create(&self.staging, path, place.0.name(), encoder)
     }
 
@@ -160,7 +203,7 @@ impl DatasetWriter {
         Ok(())
     }
 
-    fn close(&mut self, place: (TableId, Date)) -> Result<()> {
+    fn close(&mut self, place: Place) -> Result<()> {
         if let Some(open) = self.open.remove(&place) {
             self.parts.push(open.part.close()?);
         }
@@ -169,10 +212,7 @@ impl DatasetWriter {
 
     /// Ends all open files, so that what comes next lies in files of its own.
     pub fn cut(&mut self) -> Result<()> {
-        let open: Vec<Open> = std::mem::take(&mut self.open).into_values().collect();
-        let closed: Vec<PartFile> = open.into_par_iter().map(|open| open.part.close()).collect::<Result<_>>()?;
-        self.parts.extend(closed);
-        Ok(())
+        self.write_last(Vec::new())
     }
 
     /// Ends all open files, which hold rows that earlier runs took from the inputs with these keys.

@@ -102,7 +102,7 @@ impl Target<'_> {
         batch.sips.push(event.get(Number::Sip));
         batch.dips.push(event.get(Number::Dip));
         batch.push(place.record_no as i64, &event.numbers);
-        pending.records.pushed(self.date, place.size + lists, &mut pending.ready);
+        pending.records.added(place.size + lists, &mut pending.ready);
         dangling
     }
 }

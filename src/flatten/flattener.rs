@@ -13,7 +13,7 @@ use crate::tables::pending::Pending;
 use crate::tables::schema::TableId;
 use crate::tables::traces::RecordCounts;
 use crate::tables::{experiment_events, pod_service_ports, pods, processes, rejects, traces};
-use crate::trace::decode::Entries;
+use crate::trace::decode::{Entries, MAX_ENTRIES};
 use crate::trace::reader::{Damage, Place, Severity};
 use crate::trace::records::{EventKind, Header, Record};
 
@@ -431,6 +431,13 @@ impl Flattener {
                     self.reject(Severity::Warning, code, message, Some(record_no), None, Some(0));
                 }
             }
+        }
+        if place.left_out > 0 {
+            let message = format!(
+                "the lists of the record have more than {MAX_ENTRIES} entries; {} were left out",
+                place.left_out
+            );
+            self.reject(Severity::Error, "too_many_entries", message, Some(record_no), None, Some(0));
         }
         Ok(())
     }

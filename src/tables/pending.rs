@@ -17,46 +17,10 @@ use crate::flatten::time::Date;
 const BATCH_ROWS: usize = 20_000;
 /// Rows of one table that may wait at a time, of all dates together, if there is memory.
 const MAX_WAITING: usize = 8 * BATCH_ROWS;
+/// Rows of other dates after which a date has passed, if one more begins: its rows need not wait for the end.
+const PASSED: usize = 2 * BATCH_ROWS;
 
-/// A table's rows, by date.
-pub struct ByDate<R: 'static> {
-    table: TableId,
-    columns: &'static [Column<R>],
-    waiting: BTreeMap<Date, Waiting<Vec<R>>>,
-    all: Waited,
-}
-
-/// Sums over the dates of a table.
-#[derive(Debug, Default)]
-struct Waited {
-    rows: usize,
-    bytes: usize,
-}
-
-impl Waited {
-    fn add(&mut self, bytes: usize) {
-        self.rows += 1;
-        self.bytes += bytes;
-    }
-
-    fn remove(&mut self, rows: usize, bytes: usize) {
-        self.rows -= rows;
-        self.bytes -= bytes;
-    }
-
-    fn is_full(&self, ready: &Ready) -> bool {
-        self.rows >= ready.most_waiting() || self.bytes >= 2 * ready.batch_bytes
-    }
-}
-
-struct Waiting<B> {
-    rows: B,
-    bytes: usize,
-    /// Those of the bytes that entities take.
-    entities: usize,
-    inputs: BTreeSet<u32>,
-}
-
+/// Rows of a table, each an `R`.
 struct RowsOf<R: 'static> {
     columns: &'static [Column<R>],
     rows: Vec<R>,
@@ -80,6 +44,30 @@ impl Rows for records::Batch {
     fn column(&self, index: usize) -> ColumnData<'_> {
         records::Batch::column(self, index)
     }
+}
+
+/// The rows of one date.
+struct Waiting<B> {
+    rows: B,
+    bytes: usize,
+    inputs: BTreeSet<u32>,
+    /// Rows that the table had when the last of these came.
+    touched: usize,
+}
+
+/// Batches of a table's rows, by date.
+struct Dates<B> {
+    table: TableId,
+    /// The date of the last row, which mostly is the next one's, too.
+    current: Option<(Date, Waiting<B>)>,
+    others: BTreeMap<Date, Waiting<B>>,
+    /// Rows that wait, of all dates, and their bytes.
+    waiting: usize,
+    bytes: usize,
+    /// Rows so far, whether they wait or not.
+    rows: usize,
+    /// Whether a date has begun with the last row.
+    began: bool,
 }
 
 /// Bytes of memory that a row takes, roughly, besides its strings and lists.
@@ -123,97 +111,123 @@ impl Ready {
     }
 }
 
-impl<R: Send + Sync + 'static> ByDate<R> {
-    fn new(table: TableId, columns: &'static [Column<R>]) -> Self {
-        ByDate { table, columns, waiting: BTreeMap::new(), all: Waited::default() }
+impl<B: Rows + 'static> Dates<B> {
+    fn new(table: TableId) -> Self {
+        let others = BTreeMap::new();
+        Dates { table, current: None, others, waiting: 0, bytes: 0, rows: 0, began: false }
     }
 
-    /// Takes a row of about `bytes` bytes.
-    pub fn push(&mut self, date: Date, input: u32, row: R, bytes: usize, ready: &mut Ready) {
-        let waiting = self.waiting.entry(date).or_insert_with(|| Waiting {
-            rows: Vec::new(),
-            bytes: 0,
-            entities: 0,
-            inputs: BTreeSet::new(),
-        });
-        waiting.rows.push(row);
-        waiting.bytes += bytes;
-        waiting.inputs.insert(input);
-        self.all.add(bytes);
-        if waiting.rows.len() >= BATCH_ROWS || waiting.bytes >= ready.batch_bytes {
-            self.flush_date(date, ready);
-        } else if self.all.is_full(ready) {
-            self.flush(ready);
+    /// Where the next row goes.
+    fn rows_of(&mut self, date: Date, input: u32, new: impl FnOnce() -> B) -> &mut B {
+        if self.current.as_ref().is_none_or(|(current, _)| *current != date) {
+            self.put_back();
+            let waiting = self.others.remove(&date);
+            self.began = waiting.is_none();
+            let begin = || Waiting { rows: new(), bytes: 0, inputs: BTreeSet::new(), touched: 0 };
+            self.current = Some((date, waiting.unwrap_or_else(begin)));
         }
-    }
-
-    fn flush_date(&mut self, date: Date, ready: &mut Ready) {
-        if let Some(Waiting { rows, inputs, bytes, .. }) = self.waiting.remove(&date) {
-            self.all.remove(rows.len(), bytes);
-            let bytes = ROW * rows.len() + bytes;
-            let rows = Box::new(RowsOf { columns: self.columns, rows });
-            ready.push(Chunk { table: self.table, date, inputs, rows, bytes });
-        }
-    }
-
-    fn flush(&mut self, ready: &mut Ready) {
-        let dates: Vec<_> = self.waiting.keys().copied().collect();
-        dates.into_iter().for_each(|date| self.flush_date(date, ready));
-    }
-}
-
-/// The rows of `records`, by date.
-#[derive(Default)]
-pub struct RecordsByDate {
-    waiting: BTreeMap<Date, Waiting<records::Batch>>,
-    all: Waited,
-    /// Batches begun so far.
-    batches: u64,
-    /// The date of the last batch that was full: its next one will probably be, too.
-    full: Option<Date>,
-}
-
-impl RecordsByDate {
-    /// The batch that takes the next row of this date.
-    pub fn batch(&mut self, date: Date, input: u32) -> &mut records::Batch {
-        let waiting = self.waiting.entry(date).or_insert_with(|| {
-            self.batches += 1;
-            let rows = if self.full == Some(date) { BATCH_ROWS } else { 0 };
-            Waiting { rows: records::Batch::new(self.batches, rows), bytes: 0, entities: 0, inputs: BTreeSet::new() }
-        });
+        let Some((_, waiting)) = &mut self.current else { unreachable!("it was just set") };
         if waiting.inputs.last() != Some(&input) {
             waiting.inputs.insert(input);
         }
         &mut waiting.rows
     }
 
-    /// Takes note that a row of about `bytes` bytes was pushed to the batch of this date.
-    pub fn pushed(&mut self, date: Date, bytes: usize, ready: &mut Ready) {
-        if let Some(waiting) = self.waiting.get_mut(&date) {
-            let entities = waiting.rows.entity_bytes();
-            let bytes = bytes + entities - std::mem::replace(&mut waiting.entities, entities);
-            waiting.bytes += bytes;
-            self.all.add(bytes);
-            if waiting.rows.len() >= BATCH_ROWS || waiting.bytes >= ready.batch_bytes {
-                self.full = Some(date);
-                self.flush_date(date, ready);
-            } else if self.all.is_full(ready) {
-                self.flush(ready);
+    fn put_back(&mut self) {
+        if let Some((date, waiting)) = self.current.take() {
+            self.others.insert(date, Waiting { touched: self.rows, ..waiting });
+        }
+    }
+
+    /// Takes note that a row of about `bytes` bytes was added where the last one goes.
+    fn added(&mut self, bytes: usize, ready: &mut Ready) {
+        let Some((_, waiting)) = &mut self.current else { return };
+        waiting.bytes += bytes;
+        self.bytes += bytes;
+        self.waiting += 1;
+        self.rows += 1;
+        if waiting.rows.len() >= BATCH_ROWS || waiting.bytes >= ready.batch_bytes {
+            let full = self.current.take();
+            full.into_iter().for_each(|full| self.end(full, ready));
+        } else if self.waiting >= ready.most_waiting() || self.bytes >= 2 * ready.batch_bytes {
+            self.flush(ready);
+        }
+        if std::mem::take(&mut self.began) {
+            let passed = self.others.iter().filter(|(_, waiting)| waiting.touched + PASSED < self.rows);
+            let passed: Vec<Date> = passed.map(|(date, _)| *date).collect();
+            for date in passed {
+                self.others.remove(&date).into_iter().for_each(|waiting| self.end((date, waiting), ready));
             }
         }
     }
 
-    fn flush_date(&mut self, date: Date, ready: &mut Ready) {
-        if let Some(Waiting { rows, inputs, bytes, .. }) = self.waiting.remove(&date) {
-            self.all.remove(rows.len(), bytes);
-            let bytes = ROW * rows.len() + bytes;
-            ready.push(Chunk { table: TableId::Records, date, inputs, rows: Box::new(rows), bytes });
-        }
+    fn end(&mut self, (date, waiting): (Date, Waiting<B>), ready: &mut Ready) {
+        let Waiting { rows, bytes, inputs, .. } = waiting;
+        self.waiting -= rows.len();
+        self.bytes -= bytes;
+        let bytes = ROW * rows.len() + bytes;
+        ready.push(Chunk { table: self.table, date, inputs, rows: Box::new(rows), bytes });
     }
 
     fn flush(&mut self, ready: &mut Ready) {
-        let dates: Vec<_> = self.waiting.keys().copied().collect();
-        dates.into_iter().for_each(|date| self.flush_date(date, ready));
+        self.put_back();
+        for of_date in std::mem::take(&mut self.others) {
+            self.end(of_date, ready);
+        }
+    }
+
+    fn earliest(&self) -> Option<Date> {
+        self.others.keys().next().into_iter().chain(self.current.as_ref().map(|(date, _)| date)).min().copied()
+    }
+}
+
+/// A table's rows, by date.
+pub struct ByDate<R: 'static> {
+    columns: &'static [Column<R>],
+    dates: Dates<RowsOf<R>>,
+}
+
+impl<R: Send + Sync + 'static> ByDate<R> {
+    fn new(table: TableId, columns: &'static [Column<R>]) -> Self {
+        ByDate { columns, dates: Dates::new(table) }
+    }
+
+    /// Takes a row of about `bytes` bytes.
+    pub fn push(&mut self, date: Date, input: u32, row: R, bytes: usize, ready: &mut Ready) {
+        let columns = self.columns;
+        self.dates.rows_of(date, input, || RowsOf { columns, rows: Vec::new() }).rows.push(row);
+        self.dates.added(bytes, ready);
+    }
+}
+
+/// The rows of `records`, by date.
+pub struct RecordsByDate {
+    dates: Dates<records::Batch>,
+    /// Batches begun so far.
+    batches: u64,
+    /// The date and shape of the last batch that was full: its next one will probably be alike.
+    full: Option<(Date, records::Shape)>,
+}
+
+impl RecordsByDate {
+    /// The batch that takes the next row of this date.
+    pub fn batch(&mut self, date: Date, input: u32) -> &mut records::Batch {
+        let RecordsByDate { dates, batches, full } = self;
+        dates.rows_of(date, input, || {
+            *batches += 1;
+            let like = full.filter(|(full, _)| *full == date).map_or_else(Default::default, |(_, shape)| shape);
+            records::Batch::new(*batches, &like)
+        })
+    }
+
+    /// Takes note that a row of about `bytes` bytes was added to the last batch, besides what entities take.
+    pub fn added(&mut self, bytes: usize, ready: &mut Ready) {
+        let Some((date, waiting)) = &mut self.dates.current else { return };
+        let entities = waiting.rows.new_entity_bytes();
+        if waiting.rows.len() == BATCH_ROWS {
+            self.full = Some((*date, waiting.rows.shape()));
+        }
+        self.dates.added(bytes + entities, ready);
     }
 }
 
@@ -239,7 +253,7 @@ impl Pending {
     /// too many.
     pub fn new(batch_bytes: usize, overflow: Option<Overflow>) -> Pending {
         Pending {
-            records: RecordsByDate::default(),
+            records: RecordsByDate { dates: Dates::new(TableId::Records), batches: 0, full: None },
             processes: ByDate::new(TableId::Processes, processes::COLUMNS),
             files: ByDate::new(TableId::Files, files::COLUMNS),
             containers: ByDate::new(TableId::Containers, containers::COLUMNS),
@@ -258,30 +272,30 @@ impl Pending {
     /// The earliest date of a waiting row.
     pub fn earliest_date(&self) -> Option<Date> {
         let dates = [
-            self.records.waiting.keys().next(),
-            self.processes.waiting.keys().next(),
-            self.files.waiting.keys().next(),
-            self.containers.waiting.keys().next(),
-            self.pods.waiting.keys().next(),
-            self.traces.waiting.keys().next(),
+            self.records.dates.earliest(),
+            self.processes.dates.earliest(),
+            self.files.dates.earliest(),
+            self.containers.dates.earliest(),
+            self.pods.dates.earliest(),
+            self.traces.dates.earliest(),
         ];
-        dates.into_iter().flatten().min().copied()
+        dates.into_iter().flatten().min()
     }
 
     /// Makes everything ready, full or not.
     pub fn flush(&mut self) {
         let ready = &mut self.ready;
-        self.records.flush(ready);
-        self.processes.flush(ready);
-        self.files.flush(ready);
-        self.containers.flush(ready);
-        self.pods.flush(ready);
-        self.pod_service_ports.flush(ready);
-        self.k8s_events.flush(ready);
-        self.k8s_items.flush(ready);
-        self.k8s_service_ports.flush(ready);
-        self.experiment_events.flush(ready);
-        self.traces.flush(ready);
-        self.rejects.flush(ready);
+        self.records.dates.flush(ready);
+        self.processes.dates.flush(ready);
+        self.files.dates.flush(ready);
+        self.containers.dates.flush(ready);
+        self.pods.dates.flush(ready);
+        self.pod_service_ports.dates.flush(ready);
+        self.k8s_events.dates.flush(ready);
+        self.k8s_items.dates.flush(ready);
+        self.k8s_service_ports.dates.flush(ready);
+        self.experiment_events.dates.flush(ready);
+        self.traces.dates.flush(ready);
+        self.rejects.dates.flush(ready);
     }
 }

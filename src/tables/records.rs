@@ -33,13 +33,11 @@ pub struct Role<E> {
     bytes: usize,
 }
 
-impl<E> Default for Role<E> {
-    fn default() -> Self {
-        Role { values: Vec::new(), keys: Vec::new(), shared: OnceLock::new(), bytes: 0 }
-    }
-}
-
 impl<E> Role<E> {
+    fn new(rows: usize) -> Self {
+        Role { values: Vec::new(), keys: Vec::with_capacity(rows), shared: OnceLock::new(), bytes: 0 }
+    }
+
     /// Appends a value that no row has yet; the result is its key.
     pub fn add(&mut self, value: E) -> i32 {
         self.values.push(value);
@@ -92,13 +90,11 @@ pub struct Distinct<E> {
     last: Option<(E, i32)>,
 }
 
-impl<E> Default for Distinct<E> {
-    fn default() -> Self {
-        Distinct { role: Role::default(), known: HashMap::default(), last: None }
-    }
-}
-
 impl<E: Hash + Eq + Copy> Distinct<E> {
+    fn new(rows: usize) -> Self {
+        Distinct { role: Role::new(rows), known: HashMap::default(), last: None }
+    }
+
     pub fn push(&mut self, value: Option<E>) {
         let key = value.map(|value| match self.last {
             Some((last, key)) if last == value => key,
@@ -111,14 +107,24 @@ impl<E: Hash + Eq + Copy> Distinct<E> {
     }
 }
 
+/// How large a batch is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Shape {
+    rows: usize,
+    /// Rows that have each number.
+    numbers: [usize; Number::COUNT],
+}
+
 /// A batch of rows.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Batch {
     /// Distinguishes batches, so that entities know whether they are in this one. Starts at 1.
     pub number: u64,
     record_nos: Vec<i64>,
     /// Which numbers each row has, see [`Number::bit`].
     present: Vec<u32>,
+    /// Bytes of entities that were told.
+    entity_bytes: usize,
     /// Those that the rows have, one behind the other.
     numbers: [Vec<i64>; Number::COUNT],
     pub traces: Role<Arc<Trace>>,
@@ -271,9 +277,33 @@ pub fn columns() -> Vec<ColumnInfo> {
 }
 
 impl Batch {
-    /// A batch that will probably have this many rows.
-    pub fn new(number: u64, rows: usize) -> Batch {
-        Batch { number, record_nos: Vec::with_capacity(rows), present: Vec::with_capacity(rows), ..Batch::default() }
+    /// A batch that will probably have as many rows as one of this shape, and of each kind.
+    pub fn new(number: u64, like: &Shape) -> Batch {
+        Batch {
+            number,
+            entity_bytes: 0,
+            record_nos: Vec::with_capacity(like.rows),
+            present: Vec::with_capacity(like.rows),
+            // Kinds of records come in waves.
+            numbers: like.numbers.map(|len| Vec::with_capacity((len + len / 8).min(like.rows))),
+            traces: Role::new(like.rows),
+            processes: Role::new(like.rows),
+            parents: Role::new(like.rows),
+            files: Role::new(like.rows),
+            new_files: Role::new(like.rows),
+            containers: Role::new(like.rows),
+            pods: Role::new(like.rows),
+            k8s: Role::new(like.rows),
+            kinds: Distinct::new(like.rows),
+            ops: Distinct::new(like.rows),
+            sips: Distinct::new(like.rows),
+            dips: Distinct::new(like.rows),
+        }
+    }
+
+    /// How large it has become.
+    pub fn shape(&self) -> Shape {
+        Shape { rows: self.len(), numbers: self.numbers.each_ref().map(Vec::len) }
     }
 
     /// Rows so far.
@@ -297,10 +327,12 @@ impl Batch {
         }
     }
 
-    /// Bytes that the entities take: nothing else keeps them in memory when the trace has many.
-    pub fn entity_bytes(&self) -> usize {
+    /// Bytes of the entities that have come since this was asked: nothing else keeps them in memory when the trace has
+    /// many.
+    pub fn new_entity_bytes(&mut self) -> usize {
         let Batch { processes, parents, files, new_files, containers, pods, .. } = self;
-        processes.bytes + parents.bytes + files.bytes + new_files.bytes + containers.bytes + pods.bytes
+        let bytes = processes.bytes + parents.bytes + files.bytes + new_files.bytes + containers.bytes + pods.bytes;
+        bytes - std::mem::replace(&mut self.entity_bytes, bytes)
     }
 
     /// The values of the column at `index`.

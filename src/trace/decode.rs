@@ -10,7 +10,8 @@ use super::schema::{NO_SLOT, Schema, Type, TypeId};
 
 /// Nested values deeper than this are an attack (SysFlow needs five levels).
 const MAX_DEPTH: u8 = 32;
-/// Entries of a record's lists and maps, or of an object of JSON: each may have a byte and take a hundred in memory.
+/// Entries of a record's lists and maps that are kept, or that an object of JSON may have: each may have a byte and take a
+/// hundred in memory.
 pub const MAX_ENTRIES: usize = 1 << 18;
 
 /// Why bytes are no value of the schema. The position is in [`Cursor::pos`].
@@ -28,14 +29,19 @@ pub enum DecodeError {
     TooDeep,
     #[error("more values without bytes than the data has bytes")]
     TooEmpty,
-    #[error("the lists of the record have more than {MAX_ENTRIES} entries")]
-    TooMany,
 }
 
 type Result<T> = std::result::Result<T, DecodeError>;
 
 fn unzigzag(value: u64) -> i64 {
     (value >> 1) as i64 ^ -((value & 1) as i64)
+}
+
+/// The lower seven bits of each byte, one behind the other.
+fn sevens(bytes: u64) -> u64 {
+    let pairs = bytes & 0x007f_007f_007f_007f | (bytes & 0x7f00_7f00_7f00_7f00) >> 1;
+    let fours = pairs & 0x0000_3fff_0000_3fff | (pairs & 0x3fff_0000_3fff_0000) >> 2;
+    fours & 0x0000_0000_0fff_ffff | (fours & 0x0fff_ffff_0000_0000) >> 4
 }
 
 /// A position in an inflated block.
@@ -46,15 +52,17 @@ pub struct Cursor<'a> {
     depth: u8,
     /// Values so far that have no bytes.
     empty: usize,
-    /// Entries that the lists of the record may still have.
-    entries_left: usize,
+    /// Entries of the record's lists that may still be kept.
+    room: usize,
+    /// Entries of lists so far that were left out, see [`MAX_ENTRIES`].
+    pub left_out: u64,
     /// Strings that held invalid UTF-8 so far.
     pub repaired: u64,
 }
 
 impl<'a> Cursor<'a> {
     pub fn new(data: &'a [u8]) -> Self {
-        Cursor { data, pos: 0, depth: 0, empty: 0, entries_left: MAX_ENTRIES, repaired: 0 }
+        Cursor { data, pos: 0, depth: 0, empty: 0, room: MAX_ENTRIES, left_out: 0, repaired: 0 }
     }
 
     /// Byte offset in the inflated block.
@@ -90,16 +98,35 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The same, of several bytes.
+    /// The same, of several bytes: times have nine.
+    #[inline(never)]
     fn longer(&mut self) -> Result<i64> {
-        let rest = self.rest();
+        /// The bits that say that a byte is not the last.
+        const MORE: u64 = 0x8080_8080_8080_8080;
+        let Some((eight, &[ninth, tenth, ..])) = self.rest().split_first_chunk() else {
+            return self.longer_at_the_end();
+        };
+        let eight = u64::from_le_bytes(*eight);
+        let ends = !eight & MORE;
+        let (value, len) = if ends != 0 {
+            // The bits up to the first that is not set.
+            (sevens(eight & (ends ^ (ends - 1)) & !MORE), ends.trailing_zeros() / 8 + 1)
+        } else if ninth < 0x80 {
+            (sevens(eight & !MORE) | u64::from(ninth) << 56, 9)
+        } else if tenth <= 1 {
+            (sevens(eight & !MORE) | u64::from(ninth & 0x7f) << 56 | u64::from(tenth) << 63, 10)
+        } else {
+            return Err(DecodeError::BadVarint);
+        };
+        self.pos += len as usize;
+        Ok(unzigzag(value))
+    }
+
+    /// The same, of less than ten bytes that are left.
+    #[cold]
+    fn longer_at_the_end(&mut self) -> Result<i64> {
         let mut value = 0;
-        // Ten bytes at hand need no check of each.
-        let bytes = rest.first_chunk().map_or(rest, |ten: &[u8; 10]| ten);
-        for (i, &byte) in bytes.iter().enumerate() {
-            if i == 9 && byte > 1 {
-                return Err(DecodeError::BadVarint);
-            }
+        for (i, &byte) in self.rest().iter().enumerate() {
             value |= u64::from(byte & 0x7f) << (7 * i);
             if byte < 0x80 {
                 self.pos += i + 1;
@@ -161,13 +188,15 @@ impl<'a> Cursor<'a> {
 
     /// A new record begins.
     pub(super) fn begin_record(&mut self) {
-        self.entries_left = MAX_ENTRIES;
+        self.room = MAX_ENTRIES;
     }
 
-    /// Takes note of an entry that is kept.
-    fn keep_entry(&mut self) -> Result<()> {
-        self.entries_left = self.entries_left.checked_sub(1).ok_or(DecodeError::TooMany)?;
-        Ok(())
+    /// Whether there is room for one more entry of the record's lists; if not, it is left out.
+    fn has_room(&mut self) -> bool {
+        let room = self.room.checked_sub(1);
+        self.room = room.unwrap_or(0);
+        self.left_out += u64::from(room.is_none());
+        room.is_some()
     }
 
     pub(super) fn nested<T>(&mut self, inner: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
@@ -316,14 +345,16 @@ impl<'a, const N: usize> Decode<'a> for [u8; N] {
     }
 }
 
-/// An array; entries that do not fit are left out.
+/// An array; entries that do not fit, or for which there is no room, are left out.
 impl<'a, T: Decode<'a>> Decode<'a> for Vec<T> {
     fn decode(cur: &mut Cursor<'a>, schema: &'a Schema, ty: TypeId) -> Result<Option<Self>> {
         match schema.get(ty) {
             Type::Array(items) => cur.nested(|cur| {
                 let mut list = Vec::new();
                 cur.entries(|cur| {
-                    cur.keep_entry()?;
+                    if !cur.has_room() {
+                        return cur.skip(schema, *items);
+                    }
                     list.extend(T::decode(cur, schema, *items)?);
                     Ok(())
                 })?;
@@ -344,7 +375,10 @@ impl<'a> Decode<'a> for Entries<'a> {
             Type::Map(values) => cur.nested(|cur| {
                 let mut all = Vec::new();
                 cur.entries(|cur| {
-                    cur.keep_entry()?;
+                    if !cur.has_room() {
+                        cur.bytes()?;
+                        return cur.skip(schema, *values);
+                    }
                     let key = cur.text()?;
                     if let Some(value) = Cow::decode(cur, schema, *values)? {
                         all.push((key, value));
@@ -395,11 +429,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn longs_come_back(value: i64) {
-            let bytes = zigzag(value);
+        fn longs_come_back(value: i64, shift in 0u32..64, mut more in prop::collection::vec(any::<u8>(), 0..12)) {
+            let mut bytes = zigzag(value >> shift);
+            let len = bytes.len();
+            bytes.append(&mut more);
             let mut cur = Cursor::new(&bytes);
-            prop_assert_eq!(cur.long(), Ok(value));
-            prop_assert!(cur.is_at_end());
+            prop_assert_eq!(cur.long(), Ok(value >> shift));
+            prop_assert_eq!(cur.pos(), len);
         }
 
         #[test]

@@ -5,7 +5,7 @@
 
 use super::decode::{Cursor, Decode, DecodeError};
 use super::records::{Oid, Text};
-use super::schema::{Field, Schema, Type, TypeId};
+use super::schema::{Reads, Schema, Step, Type, TypeId};
 
 /// Declares the fields once: what they are called in Avro, and whether they are numbers.
 macro_rules! fields {
@@ -172,7 +172,7 @@ impl<'a> Event<'a> {
             *text = None;
         }
         let Type::Record(record) = schema.get(ty) else { return cur.skip(schema, ty) };
-        record.fields.iter().try_for_each(|&Field { slot, is_number, ty, .. }| {
+        record.steps.iter().try_for_each(|&Step { slot, reads, ty }| {
             const PROCESS: u8 = Slot::Process as u8;
             const FILE: u8 = Slot::File as u8;
             const NEW_FILE: u8 = Slot::NewFile as u8;
@@ -182,8 +182,13 @@ impl<'a> Event<'a> {
             const MESSAGE: u8 = Slot::Message as u8;
             match slot {
                 slot if usize::from(slot) < Number::COUNT => {
-                    let value = if is_number { Some(cur.long()?) } else { Decode::decode(cur, schema, ty)? };
+                    let value =
+                        if reads == Reads::Number { Some(cur.long()?) } else { Decode::decode(cur, schema, ty)? };
                     numbers.set(slot, value);
+                }
+                PROCESS if reads == Reads::TwoNumbers => {
+                    let (create_ts, hpid) = (Some(cur.long()?), Some(cur.long()?));
+                    *process = Some(Oid { create_ts, hpid, ..Oid::default() });
                 }
                 PROCESS => *process = Decode::decode(cur, schema, ty)?,
                 FILE => *file = Decode::decode(cur, schema, ty)?,

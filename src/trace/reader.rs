@@ -1,11 +1,14 @@
 //! A trace file as inflated blocks and the records in them, with everything that had to be left out.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use rayon::FnContext;
 use serde::Serialize;
 
 use super::codec::{InflateError, Inflater};
@@ -88,6 +91,8 @@ pub struct Place<'a> {
     pub size: usize,
     /// Strings of the record in which invalid UTF-8 was replaced.
     pub repaired: u64,
+    /// Entries of the record's lists that were left out, because they are more than [`super::decode::MAX_ENTRIES`].
+    pub left_out: u64,
     /// The inflated block from behind the record on.
     pub rest: &'a [u8],
 }
@@ -113,41 +118,78 @@ pub struct Blocks {
     ahead: Ahead,
 }
 
-/// The next step of the walk, found while the records of a block were read.
+/// The next steps of the walk, found while the records of a block were read.
 struct Ahead {
-    found: Option<io::Result<Option<Found>>>,
+    /// In order; nothing comes behind an error or the end.
+    found: VecDeque<io::Result<Option<Found>>>,
+    /// Bytes of the inflated blocks among them.
+    bytes: usize,
     /// For blocks of at most [`KEPT_BUFFER`] bytes.
     inflater: Inflater,
     compressed: Vec<u8>,
-    inflated: Vec<u8>,
+    spare: Vec<Vec<u8>>,
 }
 
 struct Found {
     step: Step,
     /// Where the walk goes on.
     pos: u64,
-    /// How inflating it went, if it was tried.
-    inflated: Option<Result<(), InflateError>>,
+    /// The inflated block, or why it is none, if that was tried.
+    inflated: Option<Result<Vec<u8>, InflateError>>,
 }
 
 impl Ahead {
+    /// Steps that are found before anybody asks for them.
+    const MOST: usize = 64;
+
+    fn is_full(&self) -> bool {
+        self.found.len() >= Ahead::MOST
+            || self.bytes >= KEPT_BUFFER
+            || !self.found.back().is_none_or(|found| matches!(found, Ok(Some(_))))
+    }
+
     fn look(&mut self, walk: &mut Walk, file: &File) {
-        self.found = Some(self.find(walk, file));
+        let found = self.find(walk, file);
+        self.found.push_back(found);
     }
 
     fn find(&mut self, walk: &mut Walk, file: &File) -> io::Result<Option<Found>> {
         let Some(step) = walk.step()? else { return Ok(None) };
-        let inflated = match step {
-            Step::Block(frame) if frame.data_len <= KEPT_BUFFER as u64 => {
-                self.compressed.resize(frame.data_len as usize, 0);
-                file.read_exact_at(&mut self.compressed, frame.data_offset)?;
+        let mut inflated = None;
+        if let Step::Block(frame) = step
+            && frame.data_len <= KEPT_BUFFER as u64
+        {
+            self.compressed.resize(frame.data_len as usize, 0);
+            file.read_exact_at(&mut self.compressed, frame.data_offset)?;
+            let mut buffer = self.spare.pop().unwrap_or_default();
+            inflated = match self.inflater.inflate(&self.compressed, &mut buffer) {
                 // One that is larger is left to those who know the limit.
-                let inflated = self.inflater.inflate(&self.compressed, &mut self.inflated);
-                Some(inflated).filter(|inflated| !matches!(inflated, Err(InflateError::TooLarge(_))))
-            }
-            _ => None,
-        };
+                Err(InflateError::TooLarge(_)) => None,
+                inflated => Some(inflated.map(|()| buffer)),
+            };
+        }
+        self.bytes += Ahead::bytes(&inflated);
         Ok(Some(Found { step, pos: walk.pos(), inflated }))
+    }
+
+    fn take(&mut self) -> Option<io::Result<Option<Found>>> {
+        let found = self.found.pop_front()?;
+        if let Ok(Some(Found { inflated, .. })) = &found {
+            self.bytes -= Ahead::bytes(inflated);
+        }
+        Some(found)
+    }
+
+    /// Keeps a buffer that was read, unless there are enough.
+    fn keep(&mut self, buffer: Vec<u8>) {
+        let bytes: usize = self.spare.iter().map(Vec::capacity).sum();
+        if bytes + buffer.capacity() <= KEPT_BUFFER {
+            self.spare.push(buffer);
+        }
+    }
+
+    fn bytes(inflated: &Option<Result<Vec<u8>, InflateError>>) -> usize {
+        inflated.as_ref().and_then(|inflated| inflated.as_ref().ok()).map_or(0, Vec::len)
     }
 }
 
@@ -168,10 +210,11 @@ impl Blocks {
             next_record: record,
             limit,
             ahead: Ahead {
-                found: None,
+                found: VecDeque::new(),
+                bytes: 0,
                 inflater: Inflater::new(header.codec, limit.min(KEPT_BUFFER)),
                 compressed: Vec::new(),
-                inflated: Vec::new(),
+                spare: Vec::new(),
             },
         }
     }
@@ -196,7 +239,7 @@ impl Blocks {
     /// # Errors
     /// The file cannot be read.
     pub fn next(&mut self, buffer: &mut Vec<u8>) -> io::Result<Option<Item>> {
-        let found = match self.ahead.found.take() {
+        let found = match self.ahead.take() {
             Some(found) => found?,
             None => self.walk.step()?.map(|step| Found { step, pos: self.walk.pos(), inflated: None }),
         };
@@ -235,10 +278,7 @@ impl Blocks {
             }
         }
         let inflated = match inflated {
-            Some(inflated) => {
-                std::mem::swap(buffer, &mut self.ahead.inflated);
-                inflated
-            }
+            Some(inflated) => inflated.map(|inflated| self.ahead.keep(std::mem::replace(buffer, inflated))),
             None => {
                 self.compressed.resize(frame.data_len as usize, 0);
                 self.file.read_exact_at(&mut self.compressed, frame.data_offset)?;
@@ -304,7 +344,7 @@ impl Blocks {
         block.records(header, data, &mut self.next_record, each)
     }
 
-    /// The same, while the next block is inflated by another thread, if one has time.
+    /// The same, while the next blocks are inflated by another thread, if one has time.
     ///
     /// # Errors
     /// Whatever `each` returns.
@@ -316,7 +356,19 @@ impl Blocks {
         each: impl for<'r> FnMut(Place<'r>, Record<'r>) -> Result<(), E> + Send,
     ) -> Result<Option<Damage>, E> {
         let Blocks { walk, file, next_record, ahead, .. } = self;
-        rayon::join(|| block.records(header, data, next_record, each), || ahead.look(walk, file)).0
+        let waiting = AtomicBool::new(false);
+        let read = |_| {
+            let damage = block.records(header, data, next_record, each);
+            waiting.store(true, Relaxed);
+            damage
+        };
+        // This thread itself only does what it needs next.
+        let look = |thread: FnContext| {
+            while !ahead.is_full() && (ahead.found.is_empty() || thread.migrated() && !waiting.load(Relaxed)) {
+                ahead.look(walk, file);
+            }
+        };
+        rayon::join_context(read, look).0
     }
 }
 
@@ -346,13 +398,14 @@ impl Block {
         let mut event = Event::default();
         let mut records = 0;
         while !cur.is_at_end() {
-            let (start, repaired) = (cur.pos(), cur.repaired);
+            let (start, repaired, left_out) = (cur.pos(), cur.repaired, cur.left_out);
             match Record::decode(&mut cur, &header.schema, &header.branches, &mut event) {
                 Ok(record) => {
                     let place = Place {
                         record_no: block.first_record + records,
                         size: cur.pos() - start,
                         repaired: cur.repaired - repaired,
+                        left_out: cur.left_out - left_out,
                         rest: &data[cur.pos()..],
                     };
                     each(place, record)?;

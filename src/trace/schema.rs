@@ -46,6 +46,27 @@ pub struct RecordType {
     /// Name without namespace.
     pub name: String,
     pub fields: Vec<Field>,
+    /// How each field is read.
+    pub steps: Vec<Step>,
+}
+
+/// How a field is read: what records that come by the million must know of it, side by side.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Step {
+    /// See [`Field::slot`].
+    pub slot: u8,
+    pub reads: Reads,
+    pub ty: TypeId,
+}
+
+/// Types that need no look at the schema.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Reads {
+    /// An `int` or `long`.
+    Number,
+    /// A record of two numbers in the order of their slots: an `OID`.
+    TwoNumbers,
+    Other,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -53,8 +74,6 @@ pub struct Field {
     pub name: String,
     /// Index into the field list of the SysFlow record of that name, or [`NO_SLOT`].
     pub slot: u8,
-    /// Whether its type is `int` or `long`, as that of most.
-    pub is_number: bool,
     pub ty: TypeId,
     /// The default, as the schema's JSON has it.
     pub default: Option<Box<Value>>,
@@ -214,7 +233,7 @@ impl Compiler {
         let name = json["name"].as_str().unwrap_or_default();
         let name = name.rsplit('.').next().unwrap_or(name).to_owned();
         // Registered before its fields are compiled, since they may refer to it.
-        let empty = Type::Record(RecordType { name: name.clone(), fields: Vec::new() });
+        let empty = Type::Record(RecordType { name: name.clone(), fields: Vec::new(), steps: Vec::new() });
         let (id, namespace) = self.named(json, enclosing, empty)?;
         let known = records::slots(&name).unwrap_or_default();
         let mut fields: Vec<Field> = Vec::new();
@@ -224,11 +243,24 @@ impl Compiler {
             let ty = self.compile(&field["type"], &namespace)?;
             let slot = known.iter().find(|(known, _)| *known == name).map_or(NO_SLOT, |(_, slot)| *slot);
             let default = field.get("default").cloned().map(Box::new);
-            let is_number = matches!(self.types[ty as usize], Type::Int | Type::Long);
-            fields.push(Field { name, slot, is_number, ty, default });
+            fields.push(Field { name, slot, ty, default });
         }
-        self.types[id as usize] = Type::Record(RecordType { name, fields });
+        let steps = fields.iter().map(|&Field { slot, ty, .. }| Step { slot, reads: self.reads(ty), ty }).collect();
+        self.types[id as usize] = Type::Record(RecordType { name, fields, steps });
         Ok(id)
+    }
+
+    fn reads(&self, ty: TypeId) -> Reads {
+        match &self.types[ty as usize] {
+            Type::Int | Type::Long => Reads::Number,
+            Type::Record(record) => match record.steps[..] {
+                [Step { slot: 0, reads: Reads::Number, .. }, Step { slot: 1, reads: Reads::Number, .. }] => {
+                    Reads::TwoNumbers
+                }
+                _ => Reads::Other,
+            },
+            _ => Reads::Other,
+        }
     }
 }
 

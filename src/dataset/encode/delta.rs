@@ -21,13 +21,14 @@ pub fn encode(values: &[i64], out: &mut Vec<u8>) {
             *delta = value.wrapping_sub(last);
             last = *value;
         }
-        let least = deltas.iter().copied().min().unwrap_or(0);
+        let least = deltas.iter().fold(i64::MAX, |least, delta| least.min(*delta));
         varint(zigzag(least), out);
         let widths = out.len();
         out.extend_from_slice(&[0; BLOCK / MINIBLOCK]);
         for (i, miniblock) in deltas.chunks(MINIBLOCK).enumerate() {
-            let greatest = miniblock.iter().map(|delta| delta.wrapping_sub(least) as u64).max().unwrap_or(0);
-            let width = u64::BITS - greatest.leading_zeros();
+            // All bits that any of them has: as wide as the greatest.
+            let bits = miniblock.iter().fold(0, |bits, delta| bits | delta.wrapping_sub(least) as u64);
+            let width = u64::BITS - bits.leading_zeros();
             out[widths + i] = width as u8;
             pack(miniblock, least, width, out);
         }
@@ -36,19 +37,27 @@ pub fn encode(values: &[i64], out: &mut Vec<u8>) {
 
 /// Packs what the deltas of a miniblock exceed the least by; a miniblock that is not full is filled up with zeros.
 fn pack(deltas: &[i64], least: i64, width: u32, out: &mut Vec<u8>) {
-    let end = out.len() + MINIBLOCK / 8 * width as usize;
-    let (mut bits, mut filled) = (0u128, 0);
+    if width == 0 {
+        return;
+    }
+    let start = out.len();
+    out.resize(start + MINIBLOCK / 8 * width as usize, 0);
+    let (words, _) = out[start..].as_chunks_mut::<8>();
+    let mut words = words.iter_mut();
+    let mut put = |bits: u64| words.next().map(|word| *word = bits.to_le_bytes());
+    let (mut bits, mut filled) = (0u64, 0);
     for delta in deltas {
-        bits |= u128::from(delta.wrapping_sub(least) as u64) << filled;
+        let value = delta.wrapping_sub(least) as u64;
+        bits |= value << filled;
         filled += width;
         if filled >= u64::BITS {
-            out.extend_from_slice(&(bits as u64).to_le_bytes());
-            bits >>= u64::BITS;
+            put(bits);
             filled -= u64::BITS;
+            // Those of its bits that had no place; all had if nothing is left over.
+            bits = if filled == 0 { 0 } else { value >> (width - filled) };
         }
     }
-    out.extend_from_slice(&bits.to_le_bytes());
-    out.resize(end, 0);
+    put(bits);
 }
 
 fn zigzag(value: i64) -> u64 {

@@ -77,20 +77,24 @@ fn pack(values: &[i32], width: u32, out: &mut Vec<u8>) {
     }
     let groups = values.len().div_ceil(GROUP);
     varint((groups as u64) << 1 | 1, out);
-    let end = out.len() + groups * width as usize;
-    out.reserve(groups * width as usize + 8);
+    let (start, len) = (out.len(), groups * width as usize);
+    // A group may end in the middle of a word.
+    out.resize(start + len + 8, 0);
+    let (words, _) = out[start..].as_chunks_mut::<4>();
+    let mut words = words.iter_mut();
+    let mut put = |bits: u32| words.next().map(|word| *word = bits.to_le_bytes());
     let (mut bits, mut filled) = (0u64, 0);
     for value in values {
         bits |= u64::from(*value as u32) << filled;
         filled += width;
         if filled >= 32 {
-            out.extend_from_slice(&(bits as u32).to_le_bytes());
+            put(bits as u32);
             bits >>= 32;
             filled -= 32;
         }
     }
-    out.extend_from_slice(&bits.to_le_bytes());
-    out.resize(end, 0);
+    put(bits as u32);
+    out.truncate(start + len);
 }
 
 /// A number in groups of seven bits, the lowest first (ULEB128).
