@@ -15,7 +15,7 @@ trace=${1:-${SF_PARQUET_TRACES:-../shared/traces}/v4_k8s.sf}
 work=target/bench/$times-$(sha256sum "$trace" | cut -c1-8)
 python=target/python/bin/python
 mkdir -p "$work"
-rm -f "$work"/*.json "$work/facts"
+rm -rf "$work"/*.json "$work/facts" "$work/out" "$work"/old*
 
 cargo build --release --quiet --bin sf-parquet --example tracegen --example floor
 cargo bench --quiet --bench convert | tee "$work/criterion.txt"
@@ -54,7 +54,9 @@ size() { find "$@" -type f -printf '%s\n' | awk '{ sum += $1 } END { print sum }
 
 floor=target/release/examples/floor
 convert="target/release/sf-parquet convert -q --out $work/out"
-fresh=(--prepare "rm -rf $work/out")
+# Moved aside, not removed: for minutes after many files were removed, ext4 takes longer to make new ones.
+aside() { mv --backup=numbered -T "$work/out" "$work/old"; }
+fresh=(--conclude "sh -c '[ ! -e $work/out ] || mv --backup=numbered -T $work/out $work/old'")
 fact trace "$(basename "$trace")"
 fact times "$times"
 for input in tenth large tenfold thirty; do
@@ -73,25 +75,25 @@ measure linear --runs 2 "${fresh[@]}" \
 
 for jobs in 1 2; do
   for input in large tenfold; do
-    rm -rf "$work/out"
     fact "peak.$input.$jobs" "$(peak $convert --jobs $jobs "$work/$input.sf")"
     if [[ $input == large ]]; then
       fact bytes.input "$(size "$work/large.sf")"
       fact bytes.records "$(size "$work/out/records")"
       fact bytes.dataset "$(size "$work/out" -name '*.parquet')"
     fi
+    aside
   done
 done
 
 fact inputs "$inputs"
 find "$work/small" -type f | sort >"$work/list"
-rm -rf "$work/out"
 $convert "$work/small"
 measure start --warmup 3 --runs 30 \
   --command-name nothing "target/release/sf-parquet --version" \
   --command-name find "find $work/small -newermt 2100-01-01" \
   --command-name folder "$convert $work/small" \
   --command-name list "$convert --files-from $work/list"
+aside
 
 if [[ -x $python ]]; then
   reference="from sysflow.reader import FlattenedSFReader as R; from sysflow.formatter import SFFormatter as F"
@@ -101,6 +103,6 @@ if [[ -x $python ]]; then
 else
   echo "SKIPPED: sysflow-tools is not installed (scripts/test.sh installs it)"
 fi
-rm -rf "$work/out"
+rm -rf "$work"/old*
 
 python3 scripts/bench_report.py "$work" $page

@@ -327,10 +327,12 @@ pub struct Entities {
     spilled: bool,
     /// The process that was asked for last: most events come from the same as the one before.
     last: Option<(ProcessId, Actor)>,
+    /// Exports so far, but for those of files.
+    exports: u64,
 }
 
 /// What the process of an event leads to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Actor {
     pub process: Ref,
     pub parent: Ref,
@@ -355,6 +357,7 @@ impl Entities {
             room,
             spilled: false,
             last: None,
+            exports: 0,
         }
     }
 
@@ -392,8 +395,19 @@ impl Entities {
         failure.map_or(Ok(()), Err)
     }
 
-    pub fn add_process(&mut self, process: Arc<Process>) -> Index {
+    /// What an actor is may have changed.
+    fn exported(&mut self) {
         self.last = None;
+        self.exports += 1;
+    }
+
+    /// Exports so far of processes, containers and pods: while there are no more, an actor has the same entities.
+    pub fn exports(&self) -> u64 {
+        self.exports
+    }
+
+    pub fn add_process(&mut self, process: Arc<Process>) -> Index {
+        self.exported();
         self.processes.insert(process.id.map(ProcessId::key), process)
     }
 
@@ -402,12 +416,12 @@ impl Entities {
     }
 
     pub fn add_container(&mut self, container: Arc<Container>) -> Index {
-        self.last = None;
+        self.exported();
         self.containers.insert(container.id.as_deref().map(name), container)
     }
 
     pub fn add_pod(&mut self, pod: Arc<Pod>) -> Index {
-        self.last = None;
+        self.exported();
         self.pods.insert(pod.id.as_deref().map(name), pod)
     }
 

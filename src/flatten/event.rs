@@ -7,6 +7,7 @@ use super::opflags;
 use super::time::Date;
 use crate::k8s::expand::{self, ItemRow, KubernetesEvent, PortRow, Warning};
 use crate::tables::pending::Pending;
+use crate::tables::records::OfRow;
 use crate::tables::schema::TableId;
 use crate::trace::reader::Place;
 use crate::trace::records::{Event, EventKind, Number};
@@ -72,7 +73,8 @@ impl Target<'_> {
         k8s: Option<Arc<KubernetesEvent>>,
     ) -> i64 {
         self.rows[TableId::Records as usize] += 1;
-        let Actor { process, parent, container, pod } = entities.actor(event.process.as_ref());
+        let actor = entities.actor(event.process.as_ref());
+        let Actor { process, parent, container, pod } = actor;
         let file = entities.file(event.file.as_ref());
         let new_file = entities.file(event.new_file.as_ref());
         let all = [process, parent, container, pod, file, new_file];
@@ -81,20 +83,25 @@ impl Target<'_> {
         let pending = &mut *self.pending;
         let batch = pending.records.batch(self.date, self.input);
         let number = batch.number;
-        batch.traces.push_trace(self.trace);
-        let latest = process.index().map(|i| entities.processes.get_mut(i));
-        batch.processes.push_entity(latest, number, 0);
-        let latest = parent.index().map(|i| entities.processes.get_mut(i));
-        batch.parents.push_entity(latest, number, 1);
+        let trace = batch.traces.push_trace(self.trace);
+        let of_row = OfRow { trace, exports: entities.exports(), actor };
+        let lists = batch.repeat(&of_row).unwrap_or_else(|| {
+            let latest = process.index().map(|i| entities.processes.get_mut(i));
+            batch.processes.push_entity(latest, number, 0);
+            let latest = parent.index().map(|i| entities.processes.get_mut(i));
+            batch.parents.push_entity(latest, number, 1);
+            let latest = container.index().map(|i| entities.containers.get_mut(i));
+            batch.containers.push_entity(latest, number, 0);
+            let latest = pod.index().map(|i| entities.pods.get_mut(i));
+            let lists = latest.as_ref().map_or(0, |pod| pod.entity.list_bytes());
+            batch.pods.push_entity(latest, number, 0);
+            batch.last = Some((of_row, lists));
+            lists
+        });
         let latest = file.index().map(|i| entities.files.get_mut(i));
         batch.files.push_entity(latest, number, 0);
         let latest = new_file.index().map(|i| entities.files.get_mut(i));
         batch.new_files.push_entity(latest, number, 1);
-        let latest = container.index().map(|i| entities.containers.get_mut(i));
-        batch.containers.push_entity(latest, number, 0);
-        let latest = pod.index().map(|i| entities.pods.get_mut(i));
-        let lists = latest.as_ref().map_or(0, |pod| pod.entity.list_bytes());
-        batch.pods.push_entity(latest, number, 0);
         let k8s = k8s.map(|k8s| batch.k8s.add(k8s));
         batch.k8s.push(k8s);
         batch.kinds.push(Some(kind));

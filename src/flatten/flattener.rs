@@ -363,8 +363,10 @@ impl Flattener {
                 drop(ports);
                 rows[TableId::Pods as usize] += 1;
                 let base = EntityRow { trace: trace.info.clone(), entity: pod, container_no: None, pod_no: None };
+                let entries = [&labels, &selectors].into_iter().flatten().map(Vec::len).sum::<usize>();
+                let bytes = place.size + size_of::<(Str, Str)>() * entries;
                 let row = pods::Row { base, labels, selectors };
-                pending.pods.push(date, index, row, place.size, &mut pending.ready);
+                pending.pods.push(date, index, row, bytes, &mut pending.ready);
                 if more {
                     let message = format!("the pod has more than {MAX_POD_PORTS} ports times cluster addresses");
                     self.reject(Severity::Error, "too_many_ports", message, Some(record_no), None, Some(0));

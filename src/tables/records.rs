@@ -44,6 +44,11 @@ impl<E> Role<E> {
         (self.values.len() - 1) as i32
     }
 
+    /// The next row has what the last one has.
+    fn repeat(&mut self) {
+        self.keys.extend_from_within(self.keys.len().saturating_sub(1)..);
+    }
+
     /// The next row has the value with this key, or none.
     pub fn push(&mut self, key: Option<i32>) {
         self.keys.push(key.unwrap_or(-1));
@@ -71,14 +76,25 @@ impl<E> Role<Arc<E>> {
 }
 
 impl Role<Arc<Trace>> {
-    /// The next row belongs to this trace. Rows of a trace follow each other.
-    pub fn push_trace(&mut self, trace: &Arc<Trace>) {
+    /// The next row belongs to this trace; the result is its key. Rows of a trace follow each other.
+    pub fn push_trace(&mut self, trace: &Arc<Trace>) -> i32 {
         let key = match self.values.last() {
             Some(last) if Arc::ptr_eq(last, trace) => (self.values.len() - 1) as i32,
             _ => self.add(trace.clone()),
         };
         self.push(Some(key));
+        key
     }
+}
+
+/// Decides which process, parent, container and pod a row has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OfRow {
+    /// The trace's key in the batch.
+    pub trace: i32,
+    /// [`entities::Entities::exports`] of the trace.
+    pub exports: u64,
+    pub actor: entities::Actor,
 }
 
 /// A role of small values that are found by their content.
@@ -125,6 +141,8 @@ pub struct Batch {
     present: Vec<u32>,
     /// Bytes of entities that were told.
     entity_bytes: usize,
+    /// The last row's, and the bytes that the lists of its pod take.
+    pub last: Option<(OfRow, usize)>,
     /// Those that the rows have, one behind the other.
     numbers: [Vec<i64>; Number::COUNT],
     pub traces: Role<Arc<Trace>>,
@@ -282,6 +300,7 @@ impl Batch {
         Batch {
             number,
             entity_bytes: 0,
+            last: None,
             record_nos: Vec::with_capacity(like.rows),
             present: Vec::with_capacity(like.rows),
             // Kinds of records come in waves.
@@ -325,6 +344,17 @@ impl Batch {
             self.numbers[number].push(numbers.values()[number]);
             left &= left - 1;
         }
+    }
+
+    /// If the next row has the same process, parent, container and pod as the last one, takes them over. The result is the
+    /// bytes that the lists of the pod take.
+    pub fn repeat(&mut self, of_row: &OfRow) -> Option<usize> {
+        let (_, lists) = self.last.as_ref().filter(|(last, _)| last == of_row)?;
+        self.processes.repeat();
+        self.parents.repeat();
+        self.containers.repeat();
+        self.pods.repeat();
+        Some(*lists)
     }
 
     /// Bytes of the entities that have come since this was asked: nothing else keeps them in memory when the trace has
