@@ -106,7 +106,7 @@ fn convert(path: &Path, read: &Option<Read>) {
     let (records, lost) = (counts.records as u64, counts.lost as u64);
     let damaged = counts.damaged;
     assert_eq!(read.as_ref().map_or((0, 0, false), |r| (r.records, r.lost, r.damaged)), (records, lost, damaged));
-    assert!(!(damaged || counts.rejected) || counts.rows[TableId::Rejects as usize] > 0 || !last.problems.is_empty());
+    assert!(!(damaged || counts.rejected) || counts.rows[TableId::Rejects] > 0 || !last.problems.is_empty());
 }
 
 /// What is kept of a file is whole, and together all that could be read of it.

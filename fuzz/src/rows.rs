@@ -44,7 +44,7 @@ pub fn balance(counts: &InputCounts, chunks: &[Chunk], columns: bool) {
     use TableId::{Containers, Files, Pods, Processes, Records};
     let rows = |table: TableId| chunks.iter().filter(|c| c.table == table).map(|c| c.rows.len() as i64).sum::<i64>();
     for table in TableId::ALL {
-        assert_eq!(counts.rows[table as usize], rows(table), "{}", table.name());
+        assert_eq!(counts.rows[table], rows(table), "{}", table.name());
     }
     let of_records: i64 = [Records, Processes, Files, Containers, Pods].map(rows).into_iter().sum();
     assert_eq!(counts.records, of_records + counts.headers + counts.unknown);

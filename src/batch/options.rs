@@ -40,7 +40,7 @@ impl Options {
 
     /// Bytes of records whose rows are encoded together.
     pub fn batch_bytes(&self) -> usize {
-        (16 << 20).min(self.memory / 32)
+        (16 << 20).min(self.memory / 64)
     }
 
     /// Bytes of the exports of a trace's entities that stay in memory.

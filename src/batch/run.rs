@@ -1,6 +1,5 @@
 //! A whole run: lock, recover, plan, convert, publish.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,6 +22,7 @@ use crate::fault;
 use crate::flatten::flattener::InputCounts;
 use crate::input::Found;
 use crate::tables::pending::Overflow;
+use crate::tables::row_counts::RowCounts;
 use crate::tables::schema::TableId;
 use crate::text::Escaped;
 
@@ -240,8 +240,10 @@ fn entries(plan: &Plan, counts: &[InputCounts]) -> Vec<InputEntry> {
         filtered: counts.filtered,
         dangling: counts.dangling,
         repaired: counts.repaired,
-        rows: rows(counts),
+        rows: counts.rows.clone(),
     });
+    let mut rejected = RowCounts::default();
+    rejected[TableId::Rejects] = 1;
     let unread = plan.unreadable.iter().map(|unreadable| InputEntry {
         path: unreadable.name.clone(),
         size: 0,
@@ -257,14 +259,9 @@ fn entries(plan: &Plan, counts: &[InputCounts]) -> Vec<InputEntry> {
         filtered: 0,
         dangling: 0,
         repaired: 0,
-        rows: BTreeMap::from([(TableId::Rejects.name().to_owned(), 1)]),
+        rows: rejected.clone(),
     });
     read.chain(unread).collect()
-}
-
-fn rows(counts: &InputCounts) -> BTreeMap<String, i64> {
-    let all = TableId::ALL.into_iter().zip(counts.rows);
-    all.filter(|(_, rows)| *rows > 0).map(|(table, rows)| (table.name().to_owned(), rows)).collect()
 }
 
 fn describe_result(plan: &Plan, manifest: &Manifest, problems: Vec<String>, summary: &mut Summary) {
@@ -290,8 +287,8 @@ fn describe_result(plan: &Plan, manifest: &Manifest, problems: Vec<String>, summ
         summary.rows.insert(table.clone(), 0);
     }
     for input in &manifest.inputs {
-        for (table, rows) in &input.rows {
-            if let Some(sum) = summary.rows.get_mut(table) {
+        for (table, rows) in input.rows.iter() {
+            if let Some(sum) = summary.rows.get_mut(table.name()) {
                 *sum += rows;
             }
         }

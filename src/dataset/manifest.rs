@@ -1,7 +1,7 @@
 //! What each run read and wrote. The manifests together say what the dataset holds: every part file that some run
 //! wrote and none removed, of every input that some run read and none superseded.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::layout::Layout;
 use super::part::{Encodings, PartFile};
 use crate::error::{Error, IoContext, Result};
+use crate::tables::row_counts::RowCounts;
 
 /// Version of the manifest's form.
 pub const FORMAT: u32 = 1;
@@ -98,7 +99,7 @@ pub struct InputEntry {
     /// Strings in which invalid UTF-8 was replaced.
     pub repaired: i64,
     /// Rows by table, without the tables that have none.
-    pub rows: BTreeMap<String, i64>,
+    pub rows: RowCounts,
 }
 
 impl InputEntry {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -201,27 +202,29 @@ impl OpenPart {
     }
 
     fn start_group(&mut self) -> Result<()> {
-        let factory = ArrowRowGroupWriterFactory::new(&self.file, self.encoder.schema.clone());
-        let writers = factory
-            .create_column_writers(self.groups)
-            .map_err(|cause| Error::of_parquet("write", &self.path, cause))?;
-        let mut writers = writers.into_iter();
+        let Encoder { schema, parquet, columns, compression, encodings, .. } = &*self.encoder;
         let mut leaf = 0;
-        self.columns = self
-            .encoder
-            .columns
+        let own: Vec<(Option<ChunkWriter>, Range<usize>)> = columns
             .iter()
             .map(|column| {
-                let leaves = if column.column_type == ColumnType::MapStringString { 2 } else { 1 };
-                let arrow = writers.by_ref().take(leaves).collect();
-                let descriptor = self.encoder.parquet.column(leaf);
-                leaf += leaves;
-                match ChunkWriter::new(descriptor, column, self.encoder.compression, self.encoder.encodings) {
-                    Some(own) => Column::Own(Box::new(own)),
-                    None => Column::Arrow(arrow),
-                }
+                let leaves = leaf..leaf + if column.column_type == ColumnType::MapStringString { 2 } else { 1 };
+                leaf = leaves.end;
+                (ChunkWriter::new(parquet.column(leaves.start), column, *compression, *encodings), leaves)
             })
             .collect();
+        // They come all at once, with buffers; most tables need none.
+        let mut arrow = Vec::new();
+        if own.iter().any(|(own, _)| own.is_none()) {
+            let factory = ArrowRowGroupWriterFactory::new(&self.file, schema.clone());
+            let writers = factory.create_column_writers(self.groups);
+            arrow = writers.map_err(|cause| Error::of_parquet("write", &self.path, cause))?;
+        }
+        let mut arrow: Vec<_> = arrow.into_iter().map(Some).collect();
+        let column = |(own, leaves): (Option<ChunkWriter>, Range<usize>)| match own {
+            Some(own) => Column::Own(Box::new(own)),
+            None => Column::Arrow(arrow[leaves].iter_mut().filter_map(Option::take).collect()),
+        };
+        self.columns = own.into_iter().map(column).collect();
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use super::time::Date;
 use crate::k8s::expand::{self, ItemRow, KubernetesEvent, PortRow, Warning};
 use crate::tables::pending::Pending;
 use crate::tables::records::OfRow;
+use crate::tables::row_counts::RowCounts;
 use crate::tables::schema::TableId;
 use crate::trace::reader::Place;
 use crate::trace::records::{Event, EventKind, Number};
@@ -16,7 +17,7 @@ use crate::trace::records::{Event, EventKind, Number};
 pub struct Target<'t> {
     pub trace: &'t Arc<Trace>,
     /// Counts of rows by table.
-    pub rows: &'t mut [i64; TableId::COUNT],
+    pub rows: &'t mut RowCounts,
     pub pending: &'t mut Pending,
     /// Ordinal of the input.
     pub input: u32,
@@ -33,14 +34,14 @@ struct KubernetesRows<'r, 't> {
 impl expand::Rows for KubernetesRows<'_, '_> {
     fn item(&mut self, row: ItemRow) {
         let Target { rows, pending, input, date, .. } = &mut *self.target;
-        rows[TableId::K8sItems as usize] += 1;
+        rows[TableId::K8sItems] += 1;
         let bytes = 256 + 2 * row.json.len();
         pending.k8s_items.push(*date, *input, row, bytes, &mut pending.ready);
     }
 
     fn port(&mut self, row: PortRow) {
         let Target { rows, pending, input, date, .. } = &mut *self.target;
-        rows[TableId::K8sServicePorts as usize] += 1;
+        rows[TableId::K8sServicePorts] += 1;
         pending.k8s_service_ports.push(*date, *input, row, 256, &mut pending.ready);
     }
 
@@ -56,7 +57,7 @@ impl Target<'_> {
         let mut rows = KubernetesRows { target: self, warnings: Vec::new() };
         let k8s = expand::expand(trace, record_no, event, &mut rows);
         let warnings = rows.warnings;
-        self.rows[TableId::K8sEvents as usize] += 1;
+        self.rows[TableId::K8sEvents] += 1;
         let bytes = event.message.as_ref().map_or(0, |m| m.len());
         let pending = &mut *self.pending;
         pending.k8s_events.push(self.date, self.input, k8s.clone(), bytes, &mut pending.ready);
@@ -72,7 +73,7 @@ impl Target<'_> {
         event: &Event,
         k8s: Option<Arc<KubernetesEvent>>,
     ) -> i64 {
-        self.rows[TableId::Records as usize] += 1;
+        self.rows[TableId::Records] += 1;
         let actor = entities.actor(event.process.as_ref());
         let Actor { process, parent, container, pod } = actor;
         let file = entities.file(event.file.as_ref());

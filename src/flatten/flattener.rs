@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::experiment;
 use crate::tables::entity_row::EntityRow;
 use crate::tables::pending::Pending;
+use crate::tables::row_counts::RowCounts;
 use crate::tables::schema::TableId;
 use crate::tables::traces::RecordCounts;
 use crate::tables::{experiment_events, pod_service_ports, pods, processes, rejects, traces};
@@ -73,7 +74,7 @@ pub struct InputCounts {
     pub rejected: bool,
     pub truncated: bool,
     /// Rows by [`TableId`].
-    pub rows: [i64; TableId::COUNT],
+    pub rows: RowCounts,
 }
 
 struct CurrentTrace {
@@ -184,7 +185,7 @@ impl Flattener {
             dangling: 0,
             repaired: 0,
             truncated: false,
-            rows: [0; TableId::COUNT],
+            rows: RowCounts::default(),
         };
         self.trace = Some(CurrentTrace {
             info,
@@ -212,7 +213,7 @@ impl Flattener {
             self.reject(Severity::Notice, "unknown_record", message, None, None, Some(count));
         }
         let Some(CurrentTrace { mut row, date, .. }) = self.trace.take() else { return };
-        row.rows[TableId::Traces as usize] += 1;
+        row.rows[TableId::Traces] += 1;
         self.counts.traces += 1;
         self.counts.records += row.records.total();
         self.counts.headers += row.records.headers;
@@ -220,9 +221,7 @@ impl Flattener {
         self.counts.filtered += row.filtered;
         self.counts.dangling += row.dangling;
         self.counts.repaired += row.repaired;
-        for (sum, rows) in self.counts.rows.iter_mut().zip(row.rows) {
-            *sum += rows;
-        }
+        self.counts.rows.add(&row.rows);
         self.pending.traces.push(date, self.input.index, row, 256, &mut self.pending.ready);
     }
 
@@ -239,7 +238,7 @@ impl Flattener {
             let date = step.ts.map(Date::of).unwrap_or_default();
             let bytes = 64 + 2 * step.line.len();
             let row = experiment_events::Row { log_id: log_id.to_owned(), step };
-            self.counts.rows[TableId::ExperimentEvents as usize] += 1;
+            self.counts.rows[TableId::ExperimentEvents] += 1;
             self.pending.experiment_events.push(date, self.input.index, row, bytes, &mut self.pending.ready);
         }
     }
@@ -288,11 +287,11 @@ impl Flattener {
         };
         match &mut self.trace {
             Some(trace) => {
-                trace.row.rows[TableId::Rejects as usize] += 1;
+                trace.row.rows[TableId::Rejects] += 1;
                 self.pending.rejects.push(trace.date, self.input.index, row, bytes, &mut self.pending.ready);
             }
             None => {
-                self.counts.rows[TableId::Rejects as usize] += 1;
+                self.counts.rows[TableId::Rejects] += 1;
                 self.dateless.push((self.input.index, row));
             }
         }
@@ -356,12 +355,12 @@ impl Flattener {
                 entities.add_pod(pod.clone());
                 let mut ports = pod_service_ports::rows(&trace.info, &pod, &services);
                 for row in ports.by_ref().take(MAX_POD_PORTS) {
-                    rows[TableId::PodServicePorts as usize] += 1;
+                    rows[TableId::PodServicePorts] += 1;
                     pending.pod_service_ports.push(date, index, row, 128, &mut pending.ready);
                 }
                 let more = ports.next().is_some();
                 drop(ports);
-                rows[TableId::Pods as usize] += 1;
+                rows[TableId::Pods] += 1;
                 let base = EntityRow { trace: trace.info.clone(), entity: pod, container_no: None, pod_no: None };
                 let entries = [&labels, &selectors].into_iter().flatten().map(Vec::len).sum::<usize>();
                 let bytes = place.size + size_of::<(Str, Str)>() * entries;
@@ -381,7 +380,7 @@ impl Flattener {
                 let container = Arc::new(Container::new(record_no, *container));
                 let at = entities.add_container(container.clone());
                 let pod_no = pod_no(entities, at);
-                rows[TableId::Containers as usize] += 1;
+                rows[TableId::Containers] += 1;
                 let row = EntityRow { trace: trace.info.clone(), entity: container, container_no: None, pod_no };
                 pending.containers.push(date, index, row, place.size, &mut pending.ready);
             }
@@ -395,7 +394,7 @@ impl Flattener {
                 let pod_no = container.and_then(|c| pod_no(entities, c));
                 let container = container.map(|c| &entities.containers.get_mut(c).entity);
                 let (container_no, pod_id) = container.map(|c| (c.record_no, c.pod_id.clone())).unzip();
-                rows[TableId::Processes as usize] += 1;
+                rows[TableId::Processes] += 1;
                 let entries = size_of::<Str>() * env.as_ref().map_or(0, Vec::len);
                 let bytes = place.size + entries + lineage.ancestors.iter().map(Ancestor::bytes).sum::<usize>();
                 let base = EntityRow { trace: trace.info.clone(), entity: process, container_no, pod_no };
@@ -408,7 +407,7 @@ impl Flattener {
                 entities.add_file(file.clone());
                 let container = entities.container(file.container_id.as_ref()).index();
                 let container_no = container.map(|c| entities.containers.get_mut(c).entity.record_no);
-                rows[TableId::Files as usize] += 1;
+                rows[TableId::Files] += 1;
                 let row = EntityRow { trace: trace.info.clone(), entity: file, container_no, pod_no: None };
                 pending.files.push(date, index, row, place.size, &mut pending.ready);
             }

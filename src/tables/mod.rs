@@ -15,5 +15,6 @@ pub mod pods;
 pub mod processes;
 pub mod records;
 pub mod rejects;
+pub mod row_counts;
 pub mod schema;
 pub mod traces;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::column::Get::{Bool, I64, Seq, Str, Time};
 use super::column::{Column, column};
 use super::entity_row::text;
+use super::row_counts::RowCounts;
 use super::schema::TableId;
 use crate::flatten::entities::Trace;
 use crate::trace::records::EventKind;
@@ -56,7 +57,7 @@ pub struct Row {
     pub repaired: i64,
     pub truncated: bool,
     /// By [`TableId`].
-    pub rows: [i64; TableId::COUNT],
+    pub rows: RowCounts,
 }
 
 macro_rules! events {
@@ -67,7 +68,7 @@ macro_rules! events {
 
 macro_rules! rows {
     ($row:ident, $table:ident) => {
-        I64(|r: &$row| Some(r.rows[TableId::$table as usize]))
+        I64(|r: &$row| Some(r.rows[TableId::$table]))
     };
 }
 

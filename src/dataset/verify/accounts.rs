@@ -66,7 +66,7 @@ fn trace_back<'s>(
 pub fn check(layout: &Layout, state: &State, live: &[Live]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (manifest, input) in live {
-        let rows: i64 = ROW_PER_RECORD.iter().map(|t| input.rows.get(t.name()).copied().unwrap_or(0)).sum();
+        let rows: i64 = ROW_PER_RECORD.iter().map(|table| input.rows[*table]).sum();
         let accounted = rows + input.headers + input.unknown + input.filtered;
         if accounted != input.records {
             let message = format!("{} records were read and {accounted} are accounted for", input.records);
@@ -76,8 +76,10 @@ pub fn check(layout: &Layout, state: &State, live: &[Live]) -> Vec<Finding> {
     }
     let mut expected: BTreeMap<&str, i64> = BTreeMap::new();
     for (manifest, input) in live {
-        for (table, rows) in input.rows.iter().filter(|(table, _)| manifest.content.tables.contains(table)) {
-            *expected.entry(table).or_default() += rows;
+        for (table, rows) in input.rows.iter().map(|(table, rows)| (table.name(), rows)) {
+            if manifest.content.tables.iter().any(|wanted| wanted == table) {
+                *expected.entry(table).or_default() += rows;
+            }
         }
     }
     let mut found: BTreeMap<&str, i64> = BTreeMap::new();

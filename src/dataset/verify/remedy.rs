@@ -82,7 +82,7 @@ fn command(root: &Path, flag: &str, content: &Content, inputs: &[&InputEntry]) -
         }
     }
     let (logs, traces): (Vec<&InputEntry>, Vec<&InputEntry>) =
-        inputs.iter().partition(|input| input.rows.contains_key(TableId::ExperimentEvents.name()));
+        inputs.iter().partition(|input| input.rows[TableId::ExperimentEvents] != 0);
     if let Some(log) = logs.first() {
         let _ = write!(line, " --experiment-log {}", quoted(Path::new(&log.path)));
         if traces.is_empty() {
