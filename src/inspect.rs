@@ -49,6 +49,9 @@ pub struct Inspection {
     /// Names, or ids of those that have none, each once.
     pub containers: BTreeSet<String>,
     pub damage: Vec<Damage>,
+    /// How often there was one more for a list or set (`headers`, `pods`, `containers`, `damage`) that had no room left.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub more: BTreeMap<&'static str, u64>,
     /// The first events and flows, as many as were asked for.
     pub events: Vec<FlatEvent>,
 }
@@ -85,13 +88,10 @@ pub fn inspect(path: &Path, events: usize, meter: &Meter) -> Result<Inspection> 
             inspection.bytes = size;
             match FileHeader::read(&file, size) {
                 Err(e) => inspection.error = Some(e.to_string()),
-                Ok(header) => Inspector { inspection: &mut inspection, wanted: events, flat: Flat::default() }.read(
-                    path,
-                    file.into(),
-                    size,
-                    &header,
-                    meter,
-                )?,
+                Ok(header) => {
+                    Inspector { inspection: &mut inspection, room: MAX_KEPT, wanted: events, flat: Flat::default() }
+                        .read(path, file.into(), size, &header, meter)?
+                }
             }
         }
     }
@@ -99,8 +99,13 @@ pub fn inspect(path: &Path, events: usize, meter: &Meter) -> Result<Inspection> 
     Ok(inspection)
 }
 
+/// Bytes of all headers, names and damage that are kept: a trace can have one of them in each twenty of its bytes.
+const MAX_KEPT: usize = 32 << 20;
+
 struct Inspector<'i> {
     inspection: &'i mut Inspection,
+    /// Bytes that may still be kept.
+    room: usize,
     /// Events to flatten.
     wanted: usize,
     flat: Flat,
@@ -120,7 +125,7 @@ impl Inspector<'_> {
             let block = match item {
                 None => break,
                 Some(Item::Damage(damage)) => {
-                    self.inspection.damage.push(damage);
+                    self.damage(damage);
                     continue;
                 }
                 Some(Item::Block(block)) => block,
@@ -131,14 +136,56 @@ impl Inspector<'_> {
                 self.record(place.record_no, record);
                 Ok::<_, Infallible>(())
             });
-            self.inspection.damage.extend(damage);
+            damage.into_iter().for_each(|damage| self.damage(damage));
         }
         self.inspection.first_ts = self.inspection.first_ts_uts.map(iso);
         self.inspection.last_ts = self.inspection.last_ts_uts.map(iso);
         Ok(())
     }
 
+    /// Whether there is room for another entry of a list, with so many bytes of text.
+    fn has_room(&mut self, list: &'static str, text: usize) -> bool {
+        let room = self.room.checked_sub(size_of::<HeaderInfo>() + text);
+        match room {
+            Some(room) => self.room = room,
+            None => *self.inspection.more.entry(list).or_default() += 1,
+        }
+        room.is_some()
+    }
+
+    fn damage(&mut self, damage: Damage) {
+        // The first is kept in any case, so that damage is not taken for none.
+        if self.has_room("damage", damage.message.len()) || self.inspection.damage.is_empty() {
+            self.inspection.damage.push(damage);
+        }
+    }
+
     fn record(&mut self, record_no: u64, record: Record) {
+        match &record {
+            Record::Header(header) => {
+                let text = [&header.exporter, &header.ip, &header.filename].into_iter().flatten();
+                if self.has_room("headers", text.map(|text| text.len()).sum()) {
+                    self.inspection.begin_trace(header);
+                }
+            }
+            Record::Pod(pod) => {
+                let name = pod.name.as_ref().or(pod.id.as_ref()).map_or("?", |n| n);
+                let name = format!("{}/{name}", pod.namespace.as_deref().unwrap_or_default());
+                if !self.inspection.pods.contains(&name) && self.has_room("pods", name.len()) {
+                    self.inspection.pods.insert(name);
+                }
+            }
+            Record::Container(container) => {
+                let name = container.name.as_ref().filter(|n| !n.is_empty()).or(container.id.as_ref());
+                if let Some(name) = name.filter(|name| !self.inspection.containers.contains(&***name))
+                    && self.has_room("containers", name.len())
+                {
+                    self.inspection.containers.insert(name.to_string());
+                }
+            }
+            Record::Event(_, event) => self.inspection.time(event),
+            Record::Process(_) | Record::File(_) | Record::Unknown(_) => {}
+        }
         let inspection = &mut *self.inspection;
         inspection.records += 1;
         // Without allocating a name for every record.
@@ -146,21 +193,8 @@ impl Inspector<'_> {
             Some(count) => *count += 1,
             None => drop(inspection.records_by_type.insert(type_name(&record).to_owned(), 1)),
         }
-        match &record {
-            Record::Header(header) => inspection.begin_trace(header),
-            Record::Pod(pod) => {
-                let name = pod.name.as_ref().or(pod.id.as_ref()).map_or("?", |n| n);
-                let name = format!("{}/{name}", pod.namespace.as_deref().unwrap_or_default());
-                inspection.pods.insert(name);
-            }
-            Record::Container(container) => {
-                let name = container.name.as_ref().filter(|n| !n.is_empty()).or(container.id.as_ref());
-                inspection.containers.extend(name.map(|n| n.to_string()));
-            }
-            Record::Event(_, event) => inspection.time(event),
-            Record::Process(_) | Record::File(_) | Record::Unknown(_) => {}
-        }
-        if let Some(trace) = inspection.headers.last_mut() {
+        // Behind a header without room there is none to count for.
+        if let Some(trace) = inspection.headers.last_mut().filter(|_| !inspection.more.contains_key("headers")) {
             trace.records += 1;
         }
         // Entities are only needed as long as events that may refer to them are flattened.

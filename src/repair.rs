@@ -47,7 +47,12 @@ pub struct Report {
     /// Bytes written, or that would be.
     pub bytes_out: u64,
     pub damage: Vec<Damage>,
+    /// Places of damage beyond the [`MAX_DAMAGE`] above.
+    pub more_damage: u64,
 }
+
+/// Places of damage that are told: a trace can have one in each twenty of its bytes.
+const MAX_DAMAGE: usize = 100_000;
 
 /// Reads the trace at `path` and writes what is whole to `out`. The name is for errors.
 ///
@@ -121,6 +126,10 @@ impl Report {
     fn found(&mut self, damage: Damage) {
         self.records_lost += damage.records_lost.unwrap_or(0);
         self.more_lost |= damage.records_lost.is_none();
-        self.damage.push(damage);
+        if self.damage.len() < MAX_DAMAGE {
+            self.damage.push(damage);
+        } else {
+            self.more_damage += 1;
+        }
     }
 }

@@ -121,6 +121,9 @@ impl Display for Table<'_> {
         for damage in &i.damage {
             line(damage.severity.name(), damage)?;
         }
+        for (list, count) in &i.more {
+            line("", &format!("{} {list} have no room here", grouped(*count)))?;
+        }
         for event in &i.events {
             writeln!(f, "  {event}")?;
         }

@@ -95,7 +95,7 @@ struct Table<'r>(&'r Report);
 impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let Report { input: _, bytes, whole_blocks, partial_blocks, records, .. } = self.0;
-        let Report { records_left_out, records_lost, more_lost, bytes_out, damage, .. } = self.0;
+        let Report { records_left_out, records_lost, more_lost, bytes_out, damage, more_damage, .. } = self.0;
         writeln!(f, "blocks   {} whole, {} in part", grouped(*whole_blocks), grouped(*partial_blocks))?;
         write!(f, "records  {} kept", grouped(*records))?;
         if *records_left_out > 0 {
@@ -104,10 +104,10 @@ impl fmt::Display for Table<'_> {
         let more = if *more_lost { " and nobody knows how many more" } else { "" };
         writeln!(f, ", {} lost{more}", grouped(*records_lost))?;
         writeln!(f, "bytes    {} in, {} out", grouped(*bytes), grouped(*bytes_out))?;
-        match damage.len() {
+        match damage.len() as u64 + more_damage {
             0 => writeln!(f, "result   the trace was whole"),
             1 => writeln!(f, "result   damaged at 1 place"),
-            n => writeln!(f, "result   damaged at {} places", grouped(n as u64)),
+            n => writeln!(f, "result   damaged at {} places", grouped(n)),
         }
     }
 }

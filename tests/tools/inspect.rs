@@ -50,6 +50,30 @@ fn counts_are_those_of_the_conversion() {
 }
 
 #[test]
+fn lists_without_end_are_counted_and_not_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("many");
+    // Headers with long names, and behind them blocks that are none.
+    let name = "n".repeat(10_000);
+    let trace = (0..5_000).fold(Trace::new(), |trace, _| trace.header(&name)).exec(1, T0);
+    let mut bytes = trace.bytes().0;
+    for _ in 0..3 {
+        bytes.extend([&[2, 2, 0xff][..], &trace.sync].concat());
+    }
+    fs::write(&path, bytes).unwrap();
+    let output = inspect(&[&path], &["--json"]);
+    expect_status(&output, 3);
+    let inspection = &objects(&output)[0];
+    let kept = inspection["headers"].as_array().unwrap().len() as u64;
+    assert!(3_000 < kept && kept + inspection["more"]["headers"].as_u64().unwrap() == 5_000, "{kept}");
+    assert_eq!(inspection["records"], 5_001);
+    assert_eq!(inspection["headers"].as_array().unwrap().last().unwrap()["records"], 1);
+    let damage = inspection["damage"].as_array().unwrap().len() as u64;
+    assert_eq!(damage + inspection["more"]["damage"].as_u64().unwrap_or(0), 3);
+    assert!(stdout(&inspect(&[&path], &[])).contains(" headers have no room here"));
+}
+
+#[test]
 fn damage_and_unreadable_files_are_shown_and_exit_with_3() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
