@@ -38,9 +38,9 @@ impl Options {
         self.memory / 8
     }
 
-    /// Bytes of records whose rows are encoded together.
+    /// Bytes of memory of rows that are encoded together.
     pub fn batch_bytes(&self) -> usize {
-        (16 << 20).min(self.memory / 64)
+        (16 << 20).min(self.memory / 32)
     }
 
     /// Bytes of the exports of a trace's entities that stay in memory.

@@ -145,7 +145,7 @@ impl OpenPart {
         let path = staging.join(staged_name(&relative));
         let file = File::create_new(&path).during("create", &path)?;
         fault::point("part created");
-        let file = HashingFile { file: BufWriter::with_capacity(64 << 10, file), hash: Sha256::new(), bytes: 0 };
+        let file = HashingFile { file: BufWriter::with_capacity(16 << 10, file), hash: Sha256::new(), bytes: 0 };
         let file = SerializedFileWriter::new(file, encoder.parquet.root_schema_ptr(), encoder.properties.clone())
             .map_err(|cause| Error::of_parquet("write", &path, cause))?;
         Ok(OpenPart {

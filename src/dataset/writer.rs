@@ -55,8 +55,8 @@ impl Limits {
     pub fn within(memory: usize) -> Limits {
         Limits {
             group_rows: 500_000,
-            group_bytes: (64 << 20).min(memory / 16),
-            open_bytes: memory / 16,
+            group_bytes: (64 << 20).min(memory / 24),
+            open_bytes: memory / 24,
             file_bytes: 256 << 20,
             open_files: 500.min(memory / OPEN_FILE).min(open_files_allowed() / 2).max(8),
         }
@@ -71,7 +71,7 @@ pub struct DatasetWriter {
     staging: PathBuf,
     run: String,
     limits: Limits,
-    encoders: BTreeMap<TableId, Arc<Encoder>>,
+    tables: BTreeMap<TableId, Table>,
     open: BTreeMap<Place, Open>,
     /// Part files so far of each table and date.
     numbers: BTreeMap<Place, usize>,
@@ -80,9 +80,18 @@ pub struct DatasetWriter {
     parts: Vec<PartFile>,
 }
 
+/// A table that is wanted.
+struct Table {
+    encoder: Arc<Encoder>,
+    /// Writes to it so far.
+    writes: u64,
+}
+
 struct Open {
     part: OpenPart,
     used: u64,
+    /// [`Table::writes`] when it was used.
+    turn: u64,
     memory: usize,
 }
 
@@ -96,15 +105,16 @@ impl DatasetWriter {
         encodings: Encodings,
         limits: Limits,
     ) -> Result<DatasetWriter> {
-        let encoders = tables
-            .iter()
-            .map(|&table| Ok((table, Arc::new(Encoder::new(&table.info(), compression, encodings)?))))
-            .collect::<Result<_>>()?;
+        let table = |id: &TableId| {
+            let encoder = Arc::new(Encoder::new(&id.info(), compression, encodings)?);
+            Ok((*id, Table { encoder, writes: 0 }))
+        };
+        let tables = tables.iter().map(table).collect::<Result<_>>()?;
         Ok(DatasetWriter {
             staging,
             run: run.to_owned(),
             limits,
-            encoders,
+            tables,
             open: BTreeMap::new(),
             numbers: BTreeMap::new(),
             clock: 0,
@@ -115,16 +125,19 @@ impl DatasetWriter {
     /// Writes rows to the part file of their table and date. Tables that are not wanted are passed over.
     pub fn write(&mut self, chunk: &Chunk) -> Result<()> {
         let place = (chunk.table, chunk.date);
-        let Some(encoder) = self.encoders.get(&chunk.table).cloned() else { return Ok(()) };
+        let Some(table) = self.tables.get_mut(&chunk.table) else { return Ok(()) };
+        table.writes += 1;
+        let (encoder, turn) = (table.encoder.clone(), table.writes);
         if !self.open.contains_key(&place) {
+            self.close_passed(chunk.table, turn)?;
             self.make_room()?;
             let part = self.create(place, encoder)?;
-            self.open.insert(place, Open { part, used: 0, memory: 0 });
+            self.open.insert(place, Open { part, used: 0, turn, memory: 0 });
         }
         let limits = self.limits;
         self.clock += 1;
         let Some(open) = self.open.get_mut(&place) else { unreachable!("it was just opened") };
-        open.used = self.clock;
+        (open.used, open.turn) = (self.clock, turn);
         open.part.write(&*chunk.rows, &chunk.inputs)?;
         fault::point("chunk written");
         open.memory = open.part.memory();
@@ -154,7 +167,7 @@ impl DatasetWriter {
         for (place, open) in std::mem::take(&mut self.open) {
             last.insert(place, (Some(open.part), Vec::new()));
         }
-        for chunk in chunks.into_iter().filter(|chunk| self.encoders.contains_key(&chunk.table)) {
+        for chunk in chunks.into_iter().filter(|chunk| self.tables.contains_key(&chunk.table)) {
             last.entry((chunk.table, chunk.date)).or_default().1.push(chunk);
         }
         // The names do not depend on the order in which files are made.
@@ -162,14 +175,14 @@ impl DatasetWriter {
             .into_iter()
             .map(|(place, (part, chunks))| (place, part.ok_or_else(|| self.next_path(place)), chunks))
             .collect();
-        let DatasetWriter { staging, encoders, .. } = self;
+        let DatasetWriter { staging, tables, .. } = self;
         let closed: Vec<PartFile> = work
             .into_par_iter()
             .with_max_len(1)
             .map(|((table, _), part, chunks)| {
                 let mut part = match part {
                     Ok(part) => part,
-                    Err(path) => OpenPart::create(staging, path, table.name(), encoders[&table].clone())?,
+                    Err(path) => OpenPart::create(staging, path, table.name(), tables[&table].encoder.clone())?,
                 };
                 for chunk in &chunks {
                     part.write(&*chunk.rows, &chunk.inputs)?;
@@ -192,6 +205,14 @@ impl DatasetWriter {
     fn create(&mut self, place: Place, encoder: Arc<Encoder>) -> Result<OpenPart> {
         let path = self.next_path(place);
         OpenPart::create(&self.staging, path, place.0.name(), encoder)
+    }
+
+    /// Ends files of dates that the input has left behind. Where rows jump between dates, all come in turn.
+    fn close_passed(&mut self, table: TableId, turn: u64) -> Result<()> {
+        let open: Vec<_> = self.open.iter().filter(|((of, _), _)| *of == table).collect();
+        let passed = (open.len() + open.len() / 2 + 16) as u64;
+        let passed = open.into_iter().filter(|(_, open)| open.turn + passed < turn).map(|(place, _)| *place);
+        passed.collect::<Vec<_>>().into_iter().try_for_each(|place| self.close(place))
     }
 
     fn make_room(&mut self) -> Result<()> {
@@ -227,8 +248,8 @@ impl DatasetWriter {
 
     /// Writes a file without rows.
     pub fn write_empty(&mut self, table: TableId, date: Date) -> Result<()> {
-        if let Some(encoder) = self.encoders.get(&table).cloned() {
-            let part = self.create((table, date), encoder)?.close()?;
+        if let Some(Table { encoder, .. }) = self.tables.get(&table) {
+            let part = self.create((table, date), encoder.clone())?.close()?;
             self.parts.push(part);
         }
         Ok(())

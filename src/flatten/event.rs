@@ -35,7 +35,7 @@ impl expand::Rows for KubernetesRows<'_, '_> {
     fn item(&mut self, row: ItemRow) {
         let Target { rows, pending, input, date, .. } = &mut *self.target;
         rows[TableId::K8sItems] += 1;
-        let bytes = 256 + 2 * row.json.len();
+        let bytes = row.json.len();
         pending.k8s_items.push(*date, *input, row, bytes, &mut pending.ready);
     }
 

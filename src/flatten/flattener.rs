@@ -236,7 +236,7 @@ impl Flattener {
         let log_id = &self.input.sha256[..16];
         for step in experiment::steps(log) {
             let date = step.ts.map(Date::of).unwrap_or_default();
-            let bytes = 64 + 2 * step.line.len();
+            let bytes = step.line.len();
             let row = experiment_events::Row { log_id: log_id.to_owned(), step };
             self.counts.rows[TableId::ExperimentEvents] += 1;
             self.pending.experiment_events.push(date, self.input.index, row, bytes, &mut self.pending.ready);

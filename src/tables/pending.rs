@@ -15,8 +15,6 @@ use crate::flatten::time::Date;
 
 /// Rows of a batch, which are those of a page: parquet's customary limit (docs/performance.md).
 const BATCH_ROWS: usize = 20_000;
-/// Rows of one table that may wait at a time, of all dates together, if there is memory.
-const MAX_WAITING: usize = 8 * BATCH_ROWS;
 /// Rows of other dates after which a date has passed, if one more begins: its rows need not wait for the end.
 const PASSED: usize = 2 * BATCH_ROWS;
 
@@ -49,6 +47,7 @@ impl Rows for records::Batch {
 /// The rows of one date.
 struct Waiting<B> {
     rows: B,
+    /// Bytes of memory, roughly.
     bytes: usize,
     inputs: BTreeSet<u32>,
     /// Rows that the table had when the last of these came.
@@ -61,8 +60,7 @@ struct Dates<B> {
     /// The date of the last row, which mostly is the next one's, too.
     current: Option<(Date, Waiting<B>)>,
     others: BTreeMap<Date, Waiting<B>>,
-    /// Rows that wait, of all dates, and their bytes.
-    waiting: usize,
+    /// Bytes of memory that the rows of all dates take, roughly.
     bytes: usize,
     /// Rows so far, whether they wait or not.
     rows: usize,
@@ -72,6 +70,8 @@ struct Dates<B> {
 
 /// Bytes of memory that a row takes, roughly, besides its strings and lists.
 const ROW: usize = 256;
+/// A short string of a record takes about so many times its bytes.
+const TEXT: usize = 2;
 
 /// Takes chunks when too many wait.
 pub type Overflow = Box<dyn FnMut(Vec<Chunk>) + Send>;
@@ -81,7 +81,7 @@ pub struct Ready {
     pub chunks: Vec<Chunk>,
     /// Bytes of memory that the chunks take, roughly.
     bytes: usize,
-    /// Bytes of source records at which a batch is full, however few its rows.
+    /// Bytes of memory at which a batch is full, however few its rows.
     batch_bytes: usize,
     overflow: Option<Overflow>,
 }
@@ -103,18 +103,12 @@ impl Ready {
         self.bytes = 0;
         std::mem::take(&mut self.chunks)
     }
-
-    /// Rows of one table that may wait at a time. Batches of many dates are smaller than others, but a trace whose rows
-    /// jump between hundreds of days must not come to a batch each.
-    fn most_waiting(&self) -> usize {
-        (4 * self.batch_bytes / ROW).clamp(BATCH_ROWS, MAX_WAITING)
-    }
 }
 
 impl<B: Rows + 'static> Dates<B> {
     fn new(table: TableId) -> Self {
         let others = BTreeMap::new();
-        Dates { table, current: None, others, waiting: 0, bytes: 0, rows: 0, began: false }
+        Dates { table, current: None, others, bytes: 0, rows: 0, began: false }
     }
 
     /// Where the next row goes.
@@ -139,17 +133,16 @@ impl<B: Rows + 'static> Dates<B> {
         }
     }
 
-    /// Takes note that a row of about `bytes` bytes was added where the last one goes.
+    /// Takes note that a row was added where the last one goes, with about `bytes` bytes of strings and lists.
     fn added(&mut self, bytes: usize, ready: &mut Ready) {
         let Some((_, waiting)) = &mut self.current else { return };
-        waiting.bytes += bytes;
-        self.bytes += bytes;
-        self.waiting += 1;
+        waiting.bytes += ROW + bytes;
+        self.bytes += ROW + bytes;
         self.rows += 1;
         if waiting.rows.len() >= BATCH_ROWS || waiting.bytes >= ready.batch_bytes {
             let full = self.current.take();
             full.into_iter().for_each(|full| self.end(full, ready));
-        } else if self.waiting >= ready.most_waiting() || self.bytes >= 2 * ready.batch_bytes {
+        } else if self.bytes >= self.room(ready) {
             self.flush(ready);
         }
         if std::mem::take(&mut self.began) {
@@ -161,11 +154,15 @@ impl<B: Rows + 'static> Dates<B> {
         }
     }
 
+    /// Bytes that the rows of all dates may take. `records` has the most: where they jump between days, the batch of each
+    /// must not be small.
+    fn room(&self, ready: &Ready) -> usize {
+        if self.table == TableId::Records { 2 * ready.batch_bytes } else { ready.batch_bytes }
+    }
+
     fn end(&mut self, (date, waiting): (Date, Waiting<B>), ready: &mut Ready) {
         let Waiting { rows, bytes, inputs, .. } = waiting;
-        self.waiting -= rows.len();
         self.bytes -= bytes;
-        let bytes = ROW * rows.len() + bytes;
         ready.push(Chunk { table: self.table, date, inputs, rows: Box::new(rows), bytes });
     }
 
@@ -192,11 +189,11 @@ impl<R: Send + Sync + 'static> ByDate<R> {
         ByDate { columns, dates: Dates::new(table) }
     }
 
-    /// Takes a row of about `bytes` bytes.
+    /// Takes a row from a record, or part of one, of `bytes` bytes.
     pub fn push(&mut self, date: Date, input: u32, row: R, bytes: usize, ready: &mut Ready) {
         let columns = self.columns;
         self.dates.rows_of(date, input, || RowsOf { columns, rows: Vec::new() }).rows.push(row);
-        self.dates.added(bytes, ready);
+        self.dates.added(TEXT * bytes, ready);
     }
 }
 
@@ -249,7 +246,7 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// Rows wait until they are a batch or come from `batch_bytes` bytes of records; chunks wait until they are taken, or
+    /// Rows wait until they are a batch or take `batch_bytes` bytes of memory; chunks wait until they are taken, or
     /// too many.
     pub fn new(batch_bytes: usize, overflow: Option<Overflow>) -> Pending {
         Pending {
