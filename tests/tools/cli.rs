@@ -53,7 +53,9 @@ fn sigint_ends_every_command_that_takes_long() {
     File::options().write(true).open(&part).unwrap().set_len(60 << 30).unwrap();
     let manifest = fs::read_dir(path("dataset/_sf_parquet/manifest")).unwrap().next().unwrap().unwrap().path();
     let text = fs::read_to_string(&manifest).unwrap();
-    fs::write(&manifest, text.replace(&format!("\"bytes\": {size}"), &format!("\"bytes\": {}", 60u64 << 30))).unwrap();
+    let long = text.replace(&format!("\"bytes\":{size}"), &format!("\"bytes\":{}", 60u64 << 30));
+    assert_ne!(text, long);
+    fs::write(&manifest, long).unwrap();
     let before = files(folder.path());
     let commands: [&[&str]; 5] = [
         &["inspect", "long"],
