@@ -99,7 +99,7 @@ pub fn inspect(path: &Path, events: usize, meter: &Meter) -> Result<Inspection> 
     Ok(inspection)
 }
 
-/// Bytes of all headers, names and damage that are kept: a trace can have one of them in each twenty of its bytes.
+/// Bytes of all headers, names and damage that are kept: a trace can have one of them in a few of its bytes.
 const MAX_KEPT: usize = 32 << 20;
 
 struct Inspector<'i> {
@@ -148,14 +148,18 @@ impl Inspector<'_> {
         let room = self.room.checked_sub(size_of::<HeaderInfo>() + text);
         match room {
             Some(room) => self.room = room,
-            None => *self.inspection.more.entry(list).or_default() += 1,
+            None => {
+                // What is full stays full, so that of each list the beginning is there.
+                self.room = 0;
+                *self.inspection.more.entry(list).or_default() += 1;
+            }
         }
         room.is_some()
     }
 
     fn damage(&mut self, damage: Damage) {
         // The first is kept in any case, so that damage is not taken for none.
-        if self.has_room("damage", damage.message.len()) || self.inspection.damage.is_empty() {
+        if self.inspection.damage.is_empty() || self.has_room("damage", damage.message.len()) {
             self.inspection.damage.push(damage);
         }
     }

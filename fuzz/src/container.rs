@@ -105,7 +105,9 @@ fn convert(path: &Path, read: &Option<Read>) {
     assert_eq!(counts.rejected, read.is_none());
     let (records, lost) = (counts.records as u64, counts.lost as u64);
     let damaged = counts.damaged;
-    assert_eq!(read.as_ref().map_or((0, 0, false), |r| (r.records, r.lost, r.damaged)), (records, lost, damaged));
+    assert_eq!(read.as_ref().map_or((0, 0), |r| (r.records, r.lost)), (records, lost));
+    // A record may also be too large in some respect.
+    assert!(damaged || !read.as_ref().is_some_and(|read| read.damaged));
     assert!(!(damaged || counts.rejected) || counts.rows[TableId::Rejects] > 0 || !last.problems.is_empty());
 }
 

@@ -111,6 +111,7 @@ pub fn rewrite(
     let file = Part::open(&path).during("open", &path)?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(error)?;
     let reader = reader.with_batch_size(16 << 10).build().map_err(error)?;
+    let first = writer.ended();
     for batch in reader {
         let batch = batch.map_err(|e| error(e.into()))?;
         let text = |name: &str| batch.column_by_name(name).and_then(|c| c.as_string_opt::<i32>());
@@ -130,5 +131,5 @@ pub fn rewrite(
             writer.write(&Chunk { table, date, inputs: BTreeSet::new(), rows, bytes })?;
         }
     }
-    writer.cut_kept(&kept)
+    writer.cut_kept(first, &kept)
 }

@@ -169,9 +169,7 @@ fn convert_inputs(
     meter: &Meter,
     writer: DatasetWriter,
 ) -> Result<(Vec<InputCounts>, Vec<String>, DatasetWriter)> {
-    // One thread writes what it has just read, while it is in the caches.
-    let room = if rayon::current_num_threads() == 1 { 0 } else { 2 * options.batch_bytes() };
-    let pipe = Arc::new(Pipe::new(writer, room));
+    let pipe = Arc::new(Pipe::new(writer, 2 * options.batch_bytes()));
     let full = pipe.clone();
     let overflow: Overflow = Box::new(move |chunks| {
         full.push(chunks.into_iter().map(Item::Rows));

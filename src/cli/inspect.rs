@@ -43,7 +43,7 @@ Examples:
 The line of an event: time, type, operations, process, container, pod, resource.
 Exit status: 0 all traces are whole; 3 one is damaged or cannot be read.";
 
-/// Names that are shown of a list; JSON has them all.
+/// Names that are shown of a list; JSON has more.
 const SHOWN: usize = 20;
 
 pub fn run(args: InspectArgs, output: &Output, log: &Log) -> anyhow::Result<Outcome> {

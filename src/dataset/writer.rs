@@ -71,7 +71,7 @@ pub struct DatasetWriter {
     staging: PathBuf,
     run: String,
     limits: Limits,
-    tables: BTreeMap<TableId, Table>,
+    encoders: BTreeMap<TableId, Arc<Encoder>>,
     open: BTreeMap<Place, Open>,
     /// Part files so far of each table and date.
     numbers: BTreeMap<Place, usize>,
@@ -80,18 +80,9 @@ pub struct DatasetWriter {
     parts: Vec<PartFile>,
 }
 
-/// A table that is wanted.
-struct Table {
-    encoder: Arc<Encoder>,
-    /// Writes to it so far.
-    writes: u64,
-}
-
 struct Open {
     part: OpenPart,
     used: u64,
-    /// [`Table::writes`] when it was used.
-    turn: u64,
     memory: usize,
 }
 
@@ -105,16 +96,15 @@ impl DatasetWriter {
         encodings: Encodings,
         limits: Limits,
     ) -> Result<DatasetWriter> {
-        let table = |id: &TableId| {
-            let encoder = Arc::new(Encoder::new(&id.info(), compression, encodings)?);
-            Ok((*id, Table { encoder, writes: 0 }))
-        };
-        let tables = tables.iter().map(table).collect::<Result<_>>()?;
+        let encoders = tables
+            .iter()
+            .map(|&table| Ok((table, Arc::new(Encoder::new(&table.info(), compression, encodings)?))))
+            .collect::<Result<_>>()?;
         Ok(DatasetWriter {
             staging,
             run: run.to_owned(),
             limits,
-            tables,
+            encoders,
             open: BTreeMap::new(),
             numbers: BTreeMap::new(),
             clock: 0,
@@ -125,19 +115,16 @@ impl DatasetWriter {
     /// Writes rows to the part file of their table and date. Tables that are not wanted are passed over.
     pub fn write(&mut self, chunk: &Chunk) -> Result<()> {
         let place = (chunk.table, chunk.date);
-        let Some(table) = self.tables.get_mut(&chunk.table) else { return Ok(()) };
-        table.writes += 1;
-        let (encoder, turn) = (table.encoder.clone(), table.writes);
+        let Some(encoder) = self.encoders.get(&chunk.table).cloned() else { return Ok(()) };
         if !self.open.contains_key(&place) {
-            self.close_passed(chunk.table, turn)?;
             self.make_room()?;
             let part = self.create(place, encoder)?;
-            self.open.insert(place, Open { part, used: 0, turn, memory: 0 });
+            self.open.insert(place, Open { part, used: 0, memory: 0 });
         }
         let limits = self.limits;
         self.clock += 1;
         let Some(open) = self.open.get_mut(&place) else { unreachable!("it was just opened") };
-        (open.used, open.turn) = (self.clock, turn);
+        open.used = self.clock;
         open.part.write(&*chunk.rows, &chunk.inputs)?;
         fault::point("chunk written");
         open.memory = open.part.memory();
@@ -167,7 +154,7 @@ impl DatasetWriter {
         for (place, open) in std::mem::take(&mut self.open) {
             last.insert(place, (Some(open.part), Vec::new()));
         }
-        for chunk in chunks.into_iter().filter(|chunk| self.tables.contains_key(&chunk.table)) {
+        for chunk in chunks.into_iter().filter(|chunk| self.encoders.contains_key(&chunk.table)) {
             last.entry((chunk.table, chunk.date)).or_default().1.push(chunk);
         }
         // The names do not depend on the order in which files are made.
@@ -175,14 +162,14 @@ impl DatasetWriter {
             .into_iter()
             .map(|(place, (part, chunks))| (place, part.ok_or_else(|| self.next_path(place)), chunks))
             .collect();
-        let DatasetWriter { staging, tables, .. } = self;
+        let DatasetWriter { staging, encoders, .. } = self;
         let closed: Vec<PartFile> = work
             .into_par_iter()
             .with_max_len(1)
             .map(|((table, _), part, chunks)| {
                 let mut part = match part {
                     Ok(part) => part,
-                    Err(path) => OpenPart::create(staging, path, table.name(), tables[&table].encoder.clone())?,
+                    Err(path) => OpenPart::create(staging, path, table.name(), encoders[&table].clone())?,
                 };
                 for chunk in &chunks {
                     part.write(&*chunk.rows, &chunk.inputs)?;
@@ -207,14 +194,6 @@ impl DatasetWriter {
         OpenPart::create(&self.staging, path, place.0.name(), encoder)
     }
 
-    /// Ends files of dates that the input has left behind. Where rows jump between dates, all come in turn.
-    fn close_passed(&mut self, table: TableId, turn: u64) -> Result<()> {
-        let open: Vec<_> = self.open.iter().filter(|((of, _), _)| *of == table).collect();
-        let passed = (open.len() + open.len() / 2 + 16) as u64;
-        let passed = open.into_iter().filter(|(_, open)| open.turn + passed < turn).map(|(place, _)| *place);
-        passed.collect::<Vec<_>>().into_iter().try_for_each(|place| self.close(place))
-    }
-
     fn make_room(&mut self) -> Result<()> {
         while self.open.len() >= self.limits.open_files {
             let oldest = self.open.iter().min_by_key(|(_, o)| o.used).map(|(place, _)| *place);
@@ -236,9 +215,14 @@ impl DatasetWriter {
         self.write_last(Vec::new())
     }
 
-    /// Ends all open files, which hold rows that earlier runs took from the inputs with these keys.
-    pub fn cut_kept(&mut self, kept: &BTreeSet<String>) -> Result<()> {
-        let first = self.parts.len();
+    /// Files ended so far.
+    pub fn ended(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Ends all open files. They, and those that were ended since there were `first` of them, hold rows that earlier runs
+    /// took from the inputs with these keys.
+    pub fn cut_kept(&mut self, first: usize, kept: &BTreeSet<String>) -> Result<()> {
         self.cut()?;
         for part in &mut self.parts[first..] {
             part.kept.clone_from(kept);
@@ -248,8 +232,8 @@ impl DatasetWriter {
 
     /// Writes a file without rows.
     pub fn write_empty(&mut self, table: TableId, date: Date) -> Result<()> {
-        if let Some(Table { encoder, .. }) = self.tables.get(&table) {
-            let part = self.create((table, date), encoder.clone())?.close()?;
+        if let Some(encoder) = self.encoders.get(&table).cloned() {
+            let part = self.create((table, date), encoder)?.close()?;
             self.parts.push(part);
         }
         Ok(())
@@ -270,5 +254,42 @@ impl DatasetWriter {
         self.cut()?;
         self.parts.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(self.parts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tables::pending::Pending;
+    use crate::tables::rejects::Row;
+    use crate::trace::reader::Severity;
+
+    fn chunk() -> Chunk {
+        let mut pending = Pending::new(1 << 20, None);
+        let (input, code, message) = ("input".into(), "code", "message".to_owned());
+        let (record_no, byte_offset, records_lost) = (None, None, None);
+        let severity = Severity::Notice;
+        let row = Row { trace_id: None, input, record_no, byte_offset, severity, code, message, records_lost };
+        pending.rejects.push(Date::default(), 0, row, 0, &mut pending.ready);
+        pending.flush();
+        pending.ready.take().remove(0)
+    }
+
+    #[test]
+    fn all_files_of_kept_rows_say_so_also_those_that_were_full() {
+        let folder = tempfile::tempdir().unwrap();
+        let limits = Limits { group_rows: 1, file_bytes: 0, ..Limits::within(1 << 30) };
+        let tables = BTreeSet::from([TableId::Rejects]);
+        let (staging, compression) = (folder.path().to_owned(), Compression::UNCOMPRESSED);
+        let mut writer = DatasetWriter::new(staging, "run", &tables, compression, Encodings::Default, limits).unwrap();
+        writer.write(&chunk()).unwrap();
+        let first = writer.ended();
+        assert_eq!(first, 1);
+        writer.write(&chunk()).unwrap();
+        writer.write(&chunk()).unwrap();
+        let kept = BTreeSet::from(["key".to_owned()]);
+        writer.cut_kept(first, &kept).unwrap();
+        let of_parts: Vec<usize> = writer.finish().unwrap().iter().map(|part| part.kept.len()).collect();
+        assert_eq!(of_parts, [0, 1, 1]);
     }
 }

@@ -6,7 +6,7 @@ use super::entities::{Actor, Entities, Ref, Trace};
 use super::opflags;
 use super::time::Date;
 use crate::k8s::expand::{self, ItemRow, KubernetesEvent, PortRow, Warning};
-use crate::tables::pending::Pending;
+use crate::tables::pending::{Pending, TEXT};
 use crate::tables::records::OfRow;
 use crate::tables::row_counts::RowCounts;
 use crate::tables::schema::TableId;
@@ -35,7 +35,7 @@ impl expand::Rows for KubernetesRows<'_, '_> {
     fn item(&mut self, row: ItemRow) {
         let Target { rows, pending, input, date, .. } = &mut *self.target;
         rows[TableId::K8sItems] += 1;
-        let bytes = row.json.len();
+        let bytes = TEXT * row.json.len();
         pending.k8s_items.push(*date, *input, row, bytes, &mut pending.ready);
     }
 
@@ -58,7 +58,7 @@ impl Target<'_> {
         let k8s = expand::expand(trace, record_no, event, &mut rows);
         let warnings = rows.warnings;
         self.rows[TableId::K8sEvents] += 1;
-        let bytes = event.message.as_ref().map_or(0, |m| m.len());
+        let bytes = TEXT * event.message.as_ref().map_or(0, |m| m.len());
         let pending = &mut *self.pending;
         pending.k8s_events.push(self.date, self.input, k8s.clone(), bytes, &mut pending.ready);
         (Some(k8s), warnings)

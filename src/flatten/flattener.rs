@@ -9,7 +9,7 @@ use super::time::Date;
 use crate::error::Result;
 use crate::experiment;
 use crate::tables::entity_row::EntityRow;
-use crate::tables::pending::Pending;
+use crate::tables::pending::{Pending, TEXT};
 use crate::tables::row_counts::RowCounts;
 use crate::tables::schema::TableId;
 use crate::tables::traces::RecordCounts;
@@ -236,7 +236,7 @@ impl Flattener {
         let log_id = &self.input.sha256[..16];
         for step in experiment::steps(log) {
             let date = step.ts.map(Date::of).unwrap_or_default();
-            let bytes = step.line.len();
+            let bytes = TEXT * step.line.len();
             let row = experiment_events::Row { log_id: log_id.to_owned(), step };
             self.counts.rows[TableId::ExperimentEvents] += 1;
             self.pending.experiment_events.push(date, self.input.index, row, bytes, &mut self.pending.ready);
@@ -271,7 +271,9 @@ impl Flattener {
         byte_offset: Option<i64>,
         records_lost: Option<i64>,
     ) {
-        let bytes = 128 + message.len();
+        // Something is lost, be it but a part of a row.
+        self.counts.damaged |= severity == Severity::Error;
+        let bytes = TEXT * message.len();
         if severity > Severity::Notice || code == "truncated" {
             self.problem(severity, &message, byte_offset, records_lost);
         }
@@ -363,7 +365,7 @@ impl Flattener {
                 rows[TableId::Pods] += 1;
                 let base = EntityRow { trace: trace.info.clone(), entity: pod, container_no: None, pod_no: None };
                 let entries = [&labels, &selectors].into_iter().flatten().map(Vec::len).sum::<usize>();
-                let bytes = place.size + size_of::<(Str, Str)>() * entries;
+                let bytes = TEXT * place.size + size_of::<(Str, Str)>() * entries;
                 let row = pods::Row { base, labels, selectors };
                 pending.pods.push(date, index, row, bytes, &mut pending.ready);
                 if more {
@@ -382,7 +384,7 @@ impl Flattener {
                 let pod_no = pod_no(entities, at);
                 rows[TableId::Containers] += 1;
                 let row = EntityRow { trace: trace.info.clone(), entity: container, container_no: None, pod_no };
-                pending.containers.push(date, index, row, place.size, &mut pending.ready);
+                pending.containers.push(date, index, row, TEXT * place.size, &mut pending.ready);
             }
             Record::Process(mut process) => {
                 counts.processes += 1;
@@ -396,7 +398,7 @@ impl Flattener {
                 let (container_no, pod_id) = container.map(|c| (c.record_no, c.pod_id.clone())).unzip();
                 rows[TableId::Processes] += 1;
                 let entries = size_of::<Str>() * env.as_ref().map_or(0, Vec::len);
-                let bytes = place.size + entries + lineage.ancestors.iter().map(Ancestor::bytes).sum::<usize>();
+                let bytes = TEXT * place.size + entries + lineage.ancestors.iter().map(Ancestor::bytes).sum::<usize>();
                 let base = EntityRow { trace: trace.info.clone(), entity: process, container_no, pod_no };
                 let row = processes::Row { base, env, lineage, pod_id: pod_id.flatten() };
                 pending.processes.push(date, index, row, bytes, &mut pending.ready);
@@ -409,7 +411,7 @@ impl Flattener {
                 let container_no = container.map(|c| entities.containers.get_mut(c).entity.record_no);
                 rows[TableId::Files] += 1;
                 let row = EntityRow { trace: trace.info.clone(), entity: file, container_no, pod_no: None };
-                pending.files.push(date, index, row, place.size, &mut pending.ready);
+                pending.files.push(date, index, row, TEXT * place.size, &mut pending.ready);
             }
             Record::Event(kind, event) => {
                 *counts.event(kind) += 1;

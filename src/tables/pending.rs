@@ -70,8 +70,10 @@ struct Dates<B> {
 
 /// Bytes of memory that a row takes, roughly, besides its strings and lists.
 const ROW: usize = 256;
-/// A short string of a record takes about so many times its bytes.
-const TEXT: usize = 2;
+/// How many times their bytes the strings of a record take about, most of which are short.
+pub const TEXT: usize = 2;
+/// Bytes of memory that a date takes before it has any rows, roughly: a batch of `records` has vectors by the dozen.
+const DATE: usize = 4096;
 
 /// Takes chunks when too many wait.
 pub type Overflow = Box<dyn FnMut(Vec<Chunk>) + Send>;
@@ -136,8 +138,9 @@ impl<B: Rows + 'static> Dates<B> {
     /// Takes note that a row was added where the last one goes, with about `bytes` bytes of strings and lists.
     fn added(&mut self, bytes: usize, ready: &mut Ready) {
         let Some((_, waiting)) = &mut self.current else { return };
-        waiting.bytes += ROW + bytes;
-        self.bytes += ROW + bytes;
+        let bytes = bytes + ROW + if self.began { DATE } else { 0 };
+        waiting.bytes += bytes;
+        self.bytes += bytes;
         self.rows += 1;
         if waiting.rows.len() >= BATCH_ROWS || waiting.bytes >= ready.batch_bytes {
             let full = self.current.take();
@@ -189,11 +192,11 @@ impl<R: Send + Sync + 'static> ByDate<R> {
         ByDate { columns, dates: Dates::new(table) }
     }
 
-    /// Takes a row from a record, or part of one, of `bytes` bytes.
+    /// Takes a row with about `bytes` bytes of memory behind it.
     pub fn push(&mut self, date: Date, input: u32, row: R, bytes: usize, ready: &mut Ready) {
         let columns = self.columns;
         self.dates.rows_of(date, input, || RowsOf { columns, rows: Vec::new() }).rows.push(row);
-        self.dates.added(TEXT * bytes, ready);
+        self.dates.added(bytes, ready);
     }
 }
 

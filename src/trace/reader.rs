@@ -362,7 +362,7 @@ impl Blocks {
             waiting.store(true, Relaxed);
             damage
         };
-        // This thread itself only does what it needs next.
+        // Who does it for this thread goes on until it waits; alone it does only what it needs next.
         let look = |thread: FnContext| {
             while !ahead.is_full() && (ahead.found.is_empty() || thread.migrated() && !waiting.load(Relaxed)) {
                 ahead.look(walk, file);
