@@ -2,9 +2,11 @@
 //!
 //! [`container`] knows the file (header, blocks, sync markers, damage), [`codec`] the compression of a block,
 //! [`schema`] the writer's schema, [`decode`] how one value of it becomes a Rust value, [`records`] the SysFlow
-//! records ([`event`] those that happen), and [`reader`] strings these together. The other way go [`compress`] and [`mod@write`]; [`transcode`] brings
-//! records from one schema into another.
+//! records ([`event`] those that happen), and [`reader`] strings these together, with blocks that `ahead` inflates while
+//! others are read. The other way go [`compress`] and [`mod@write`]; [`transcode`] brings records from one schema into
+//! another.
 
+mod ahead;
 pub mod codec;
 pub mod compress;
 pub mod container;

@@ -1,16 +1,14 @@
 //! A trace file as inflated blocks and the records in them, with everything that had to be left out.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use rayon::FnContext;
 use serde::Serialize;
 
+use super::ahead::{Ahead, Found};
 use super::codec::{InflateError, Inflater};
 use super::container::{FileHeader, Gap, GapCause, Step, Walk};
 use super::decode::{Cursor, DecodeError};
@@ -21,7 +19,7 @@ use crate::text::Escaped;
 pub const BLOCK_LIMIT: usize = 256 << 20;
 
 /// Bytes of a buffer that is used again.
-const KEPT_BUFFER: usize = 4 << 20;
+pub(super) const KEPT_BUFFER: usize = 4 << 20;
 
 /// How bad something is: WARN means that nothing was lost, ERROR that something was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -118,81 +116,6 @@ pub struct Blocks {
     ahead: Ahead,
 }
 
-/// The next steps of the walk, found while the records of a block were read.
-struct Ahead {
-    /// In order; nothing comes behind an error or the end.
-    found: VecDeque<io::Result<Option<Found>>>,
-    /// Bytes of the inflated blocks among them.
-    bytes: usize,
-    /// For blocks of at most [`KEPT_BUFFER`] bytes.
-    inflater: Inflater,
-    compressed: Vec<u8>,
-    spare: Vec<Vec<u8>>,
-}
-
-struct Found {
-    step: Step,
-    /// Where the walk goes on.
-    pos: u64,
-    /// The inflated block, or why it is none, if that was tried.
-    inflated: Option<Result<Vec<u8>, InflateError>>,
-}
-
-impl Ahead {
-    /// Steps that are found before anybody asks for them.
-    const MOST: usize = 64;
-
-    fn is_full(&self) -> bool {
-        self.found.len() >= Ahead::MOST
-            || self.bytes >= KEPT_BUFFER
-            || !self.found.back().is_none_or(|found| matches!(found, Ok(Some(_))))
-    }
-
-    fn look(&mut self, walk: &mut Walk, file: &File) {
-        let found = self.find(walk, file);
-        self.found.push_back(found);
-    }
-
-    fn find(&mut self, walk: &mut Walk, file: &File) -> io::Result<Option<Found>> {
-        let Some(step) = walk.step()? else { return Ok(None) };
-        let mut inflated = None;
-        if let Step::Block(frame) = step
-            && frame.data_len <= KEPT_BUFFER as u64
-        {
-            self.compressed.resize(frame.data_len as usize, 0);
-            file.read_exact_at(&mut self.compressed, frame.data_offset)?;
-            let mut buffer = self.spare.pop().unwrap_or_default();
-            inflated = match self.inflater.inflate(&self.compressed, &mut buffer) {
-                // One that is larger is left to those who know the limit.
-                Err(InflateError::TooLarge(_)) => None,
-                inflated => Some(inflated.map(|()| buffer)),
-            };
-        }
-        self.bytes += Ahead::bytes(&inflated);
-        Ok(Some(Found { step, pos: walk.pos(), inflated }))
-    }
-
-    fn take(&mut self) -> Option<io::Result<Option<Found>>> {
-        let found = self.found.pop_front()?;
-        if let Ok(Some(Found { inflated, .. })) = &found {
-            self.bytes -= Ahead::bytes(inflated);
-        }
-        Some(found)
-    }
-
-    /// Keeps a buffer that was read, unless there are enough.
-    fn keep(&mut self, buffer: Vec<u8>) {
-        let bytes: usize = self.spare.iter().map(Vec::capacity).sum();
-        if bytes + buffer.capacity() <= KEPT_BUFFER {
-            self.spare.push(buffer);
-        }
-    }
-
-    fn bytes(inflated: &Option<Result<Vec<u8>, InflateError>>) -> usize {
-        inflated.as_ref().and_then(|inflated| inflated.as_ref().ok()).map_or(0, Vec::len)
-    }
-}
-
 impl Blocks {
     /// All blocks of the first `size` bytes of `file`; none may be larger than `limit` bytes.
     pub fn new(file: Arc<File>, header: &FileHeader, size: u64, limit: usize) -> Self {
@@ -209,13 +132,7 @@ impl Blocks {
             pos,
             next_record: record,
             limit,
-            ahead: Ahead {
-                found: VecDeque::new(),
-                bytes: 0,
-                inflater: Inflater::new(header.codec, limit.min(KEPT_BUFFER)),
-                compressed: Vec::new(),
-                spare: Vec::new(),
-            },
+            ahead: Ahead::new(header.codec, limit),
         }
     }
 
@@ -356,19 +273,7 @@ impl Blocks {
         each: impl for<'r> FnMut(Place<'r>, Record<'r>) -> Result<(), E> + Send,
     ) -> Result<Option<Damage>, E> {
         let Blocks { walk, file, next_record, ahead, .. } = self;
-        let waiting = AtomicBool::new(false);
-        let read = |_| {
-            let damage = block.records(header, data, next_record, each);
-            waiting.store(true, Relaxed);
-            damage
-        };
-        // Who does it for this thread goes on until it waits; alone it does only what it needs next.
-        let look = |thread: FnContext| {
-            while !ahead.is_full() && (ahead.found.is_empty() || thread.migrated() && !waiting.load(Relaxed)) {
-                ahead.look(walk, file);
-            }
-        };
-        rayon::join_context(read, look).0
+        ahead.while_reading(walk, file, || block.records(header, data, next_record, each))
     }
 }
 
