@@ -7,7 +7,7 @@ use super::opflags;
 use super::time::Date;
 use crate::k8s::expand::{self, ItemRow, KubernetesEvent, PortRow, Warning};
 use crate::tables::pending::{Pending, TEXT};
-use crate::tables::records::OfRow;
+use crate::tables::records::ActorKey;
 use crate::tables::row_counts::RowCounts;
 use crate::tables::schema::TableId;
 use crate::trace::reader::Place;
@@ -85,8 +85,8 @@ impl Target<'_> {
         let batch = pending.records.batch(self.date, self.input);
         let number = batch.number;
         let trace = batch.traces.push_trace(self.trace);
-        let of_row = OfRow { trace, exports: entities.exports(), actor };
-        let lists = batch.repeat(&of_row).unwrap_or_else(|| {
+        let key = ActorKey { trace, exports: entities.exports(), actor };
+        let lists = batch.repeat_actor(&key).unwrap_or_else(|| {
             let latest = process.index().map(|i| entities.processes.get_mut(i));
             batch.processes.push_entity(latest, number, 0);
             let latest = parent.index().map(|i| entities.processes.get_mut(i));
@@ -96,7 +96,7 @@ impl Target<'_> {
             let latest = pod.index().map(|i| entities.pods.get_mut(i));
             let lists = latest.as_ref().map_or(0, |pod| pod.entity.list_bytes());
             batch.pods.push_entity(latest, number, 0);
-            batch.last = Some((of_row, lists));
+            batch.last_actor = Some((key, lists));
             lists
         });
         let latest = file.index().map(|i| entities.files.get_mut(i));

@@ -87,9 +87,9 @@ impl Role<Arc<Trace>> {
     }
 }
 
-/// Decides which process, parent, container and pod a row has.
+/// Rows of a batch with the same of it have the same process, parent, container and pod.
 #[derive(Debug, Clone, PartialEq)]
-pub struct OfRow {
+pub struct ActorKey {
     /// The trace's key in the batch.
     pub trace: i32,
     /// [`entities::Entities::exports`] of the trace.
@@ -142,7 +142,7 @@ pub struct Batch {
     /// Bytes of entities that were told.
     entity_bytes: usize,
     /// The last row's, and the bytes that the lists of its pod take.
-    pub last: Option<(OfRow, usize)>,
+    pub last_actor: Option<(ActorKey, usize)>,
     /// Those that the rows have, one behind the other.
     numbers: [Vec<i64>; Number::COUNT],
     pub traces: Role<Arc<Trace>>,
@@ -300,7 +300,7 @@ impl Batch {
         Batch {
             number,
             entity_bytes: 0,
-            last: None,
+            last_actor: None,
             record_nos: Vec::with_capacity(like.rows),
             present: Vec::with_capacity(like.rows),
             // Kinds of records come in waves.
@@ -348,8 +348,8 @@ impl Batch {
 
     /// If the next row has the same process, parent, container and pod as the last one, takes them over. The result is the
     /// bytes that the lists of the pod take.
-    pub fn repeat(&mut self, of_row: &OfRow) -> Option<usize> {
-        let (_, lists) = self.last.as_ref().filter(|(last, _)| last == of_row)?;
+    pub fn repeat_actor(&mut self, key: &ActorKey) -> Option<usize> {
+        let (_, lists) = self.last_actor.as_ref().filter(|(last, _)| last == key)?;
         self.processes.repeat();
         self.parents.repeat();
         self.containers.repeat();
