@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use sf_parquet::flatten::entities::Trace as Header;
+use sf_parquet::flatten::entity::Trace as Header;
 use sf_parquet::k8s::expand::expand;
 use sf_parquet::trace::records::Event;
 use support::collected::Collected;

@@ -1,239 +1,20 @@
-//! The entities of a trace as owned values, and which of them is in force when a record refers to it.
+//! The entities of a trace, and which of them is in force when a record refers to it.
 //!
 //! Semantics of the reference (`sysflow.reader.FlattenedSFReader`): all state resets at a header, the latest export of
 //! an entity counts, and a process is found by its creation time and process id, each clamped at 0. An entity keeps
 //! its index when it is exported again, so that references are resolved once and stay right.
-//!
-//! What only the row of an export needs (a process's environment, a pod's labels) is not kept.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::entity::{Container, File, Pod, Process, ProcessId};
 pub use super::kind::{Index, Latest, Stamp};
-use super::kind::{Kind, Link, Payload};
+use super::kind::{Kind, Link};
 use super::spill::Spill;
 use crate::error::{Error, Result};
 use crate::trace::records;
-
-pub type Str = Box<str>;
-
-/// A header and its place, as all rows of the trace refer to it.
-#[derive(Debug, Default, PartialEq)]
-pub struct Trace {
-    /// First 16 hex digits of the input's SHA-256, `-`, the header's ordinal in the file.
-    pub id: String,
-    pub node_id: Option<Str>,
-    pub node_ip: Option<Str>,
-    pub filename: Option<Str>,
-    pub schema: Option<i64>,
-}
-
-/// Creation time in nanoseconds and process id as the host sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProcessId {
-    pub create_ts: i64,
-    pub pid: i64,
-}
-
-impl ProcessId {
-    fn of(oid: &records::Oid) -> Option<ProcessId> {
-        Some(ProcessId { create_ts: oid.create_ts?, pid: oid.hpid? })
-    }
-
-    fn key(self) -> (i64, i64) {
-        (self.create_ts.max(0), self.pid.max(0))
-    }
-}
-
-#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Process {
-    pub record_no: i64,
-    pub state: Option<Str>,
-    pub ts: Option<i64>,
-    pub id: Option<ProcessId>,
-    pub parent: Option<ProcessId>,
-    /// Shared with the rows of descendants.
-    pub exe: Option<Arc<str>>,
-    pub args: Option<Str>,
-    pub uid: Option<i32>,
-    pub user: Option<Str>,
-    pub gid: Option<i32>,
-    pub group: Option<Str>,
-    pub tty: Option<bool>,
-    pub entry: Option<bool>,
-    pub cwd: Option<Str>,
-    pub container_id: Option<Str>,
-}
-
-#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct File {
-    pub record_no: i64,
-    pub state: Option<Str>,
-    pub ts: Option<i64>,
-    pub oid: Option<[u8; 20]>,
-    pub restype: Option<i32>,
-    pub path: Option<Str>,
-    pub container_id: Option<Str>,
-}
-
-#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Container {
-    pub record_no: i64,
-    pub id: Option<Str>,
-    pub name: Option<Str>,
-    pub image: Option<Str>,
-    pub image_id: Option<Str>,
-    pub kind: Option<Str>,
-    pub privileged: Option<bool>,
-    /// Shared with the rows of processes.
-    pub pod_id: Option<Arc<str>>,
-}
-
-#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Pod {
-    pub record_no: i64,
-    pub ts: Option<i64>,
-    pub id: Option<Str>,
-    pub name: Option<Str>,
-    pub node_name: Option<Str>,
-    pub namespace: Option<Str>,
-    /// Dotted IPv4 addresses.
-    pub host_ip: Option<Vec<Str>>,
-    pub internal_ip: Option<Vec<Str>>,
-    pub restart_count: Option<i64>,
-}
-
-fn owned(text: Option<records::Text>) -> Option<Str> {
-    text.map(|t| t.into_owned().into_boxed_str())
-}
-
-fn shared(text: Option<records::Text>) -> Option<Arc<str>> {
-    text.map(|t| Arc::from(&*t))
-}
-
-fn addresses(ips: Option<&Vec<i64>>) -> Option<Vec<Str>> {
-    ips.map(|ips| ips.iter().map(|&ip| super::net::dotted(ip).into()).collect())
-}
-
-impl Process {
-    pub fn new(record_no: i64, p: records::Process) -> Process {
-        Process {
-            record_no,
-            state: owned(p.state),
-            ts: p.ts,
-            id: p.oid.as_ref().and_then(ProcessId::of),
-            parent: p.poid.as_ref().and_then(ProcessId::of),
-            exe: shared(p.exe),
-            args: owned(p.exe_args),
-            uid: p.uid,
-            user: owned(p.user_name),
-            gid: p.gid,
-            group: owned(p.group_name),
-            tty: p.tty,
-            entry: p.entry,
-            cwd: owned(p.cwd),
-            container_id: owned(p.container_id),
-        }
-    }
-}
-
-impl File {
-    pub fn new(record_no: i64, f: records::File) -> File {
-        File {
-            record_no,
-            state: owned(f.state),
-            ts: f.ts,
-            oid: f.oid,
-            restype: f.restype,
-            path: owned(f.path),
-            container_id: owned(f.container_id),
-        }
-    }
-
-    /// The resource type, which the trace gives as the code of one character.
-    pub fn kind(&self) -> Option<char> {
-        self.restype.and_then(|code| u32::try_from(code).ok()).and_then(char::from_u32)
-    }
-}
-
-impl Container {
-    pub fn new(record_no: i64, c: records::Container) -> Container {
-        Container {
-            record_no,
-            id: owned(c.id),
-            name: owned(c.name),
-            image: owned(c.image),
-            image_id: owned(c.image_id),
-            kind: owned(c.kind),
-            privileged: c.privileged,
-            pod_id: shared(c.pod_id),
-        }
-    }
-}
-
-impl Pod {
-    /// Bytes that the addresses of the pod take in each row of it while the row is encoded.
-    pub fn list_bytes(&self) -> usize {
-        let lists = [&self.host_ip, &self.internal_ip].into_iter().flatten();
-        2 * size_of::<usize>() * lists.map(Vec::len).sum::<usize>()
-    }
-
-    pub fn new(record_no: i64, p: records::Pod) -> Pod {
-        Pod {
-            record_no,
-            ts: p.ts,
-            host_ip: addresses(p.host_ip.as_ref()),
-            internal_ip: addresses(p.internal_ip.as_ref()),
-            id: owned(p.id),
-            name: owned(p.name),
-            node_name: owned(p.node_name),
-            namespace: owned(p.namespace),
-            restart_count: p.restart_count,
-        }
-    }
-}
-
-/// Bytes of strings in memory.
-fn text_bytes<const N: usize>(texts: [Option<&str>; N]) -> usize {
-    texts.into_iter().flatten().map(|text| text.len() + 8).sum()
-}
-
-fn list_bytes(list: &Option<Vec<Str>>) -> usize {
-    list.iter().flatten().map(|text| size_of::<Str>() + text.len() + 8).sum()
-}
-
-impl Payload for Process {
-    fn heap(&self) -> usize {
-        let Process { state, exe, args, user, group, cwd, container_id, .. } = self;
-        let all = [state, args, user, group, cwd, container_id].map(Option::as_deref);
-        text_bytes(all) + text_bytes([exe.as_deref()])
-    }
-}
-
-impl Payload for File {
-    fn heap(&self) -> usize {
-        let File { state, path, container_id, .. } = self;
-        text_bytes([state, path, container_id].map(Option::as_deref))
-    }
-}
-
-impl Payload for Container {
-    fn heap(&self) -> usize {
-        let Container { id, name, image, image_id, kind, pod_id, .. } = self;
-        text_bytes([id, name, image, image_id, kind].map(Option::as_deref)) + text_bytes([pod_id.as_deref()])
-    }
-}
-
-impl Payload for Pod {
-    fn heap(&self) -> usize {
-        let Pod { id, name, node_name, namespace, host_ip, internal_ip, .. } = self;
-        let texts = text_bytes([id, name, node_name, namespace].map(Option::as_deref));
-        texts + list_bytes(host_ip) + list_bytes(internal_ip)
-    }
-}
 
 /// What a reference leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -417,12 +198,12 @@ impl Entities {
 
     pub fn add_container(&mut self, container: Arc<Container>) -> Index {
         self.exported();
-        self.containers.insert(container.id.as_deref().map(name), container)
+        self.containers.insert(container.id().map(name), container)
     }
 
     pub fn add_pod(&mut self, pod: Arc<Pod>) -> Index {
         self.exported();
-        self.pods.insert(pod.id.as_deref().map(name), pod)
+        self.pods.insert(pod.id().map(name), pod)
     }
 
     /// The process with this id, and what it leads to.
@@ -462,13 +243,13 @@ impl Entities {
     /// The container of the process at `index`.
     pub fn process_container(&mut self, index: Index) -> Ref {
         let process = self.processes.get_mut(index);
-        let Some(id) = &process.entity.container_id else { return Ref::Absent };
+        let Some(id) = process.entity.container_id() else { return Ref::Absent };
         process.owner = self.containers.follow(process.owner, |all| all.find(&name(id)));
         Ref::of(process.owner.found())
     }
 
     /// The container with this id.
-    pub fn container(&self, id: Option<&Str>) -> Ref {
+    pub fn container(&self, id: Option<&str>) -> Ref {
         id.map_or(Ref::Absent, |id| Ref::of(self.containers.find(&name(id))))
     }
 

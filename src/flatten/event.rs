@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::entities::{Actor, Entities, Ref, Trace};
+use super::entities::{Actor, Entities, Ref};
+use super::entity::Trace;
 use super::opflags;
 use super::time::Date;
 use crate::k8s::expand::{self, ItemRow, KubernetesEvent, PortRow, Warning};

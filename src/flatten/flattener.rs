@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::entities::{Ancestor, Container, Entities, File, Index, Pod, Process, Room, Str, Trace};
+use super::entities::{Ancestor, Entities, Index, Room};
+use super::entity::{Container, File, Pod, Process, Str, Trace};
 use super::event::Target;
 use super::time::Date;
 use crate::error::Result;
@@ -407,7 +408,7 @@ impl Flattener {
                 counts.files += 1;
                 let file = Arc::new(File::new(record_no, *file));
                 entities.add_file(file.clone());
-                let container = entities.container(file.container_id.as_ref()).index();
+                let container = entities.container(file.container_id()).index();
                 let container_no = container.map(|c| entities.containers.get_mut(c).entity.record_no);
                 rows[TableId::Files] += 1;
                 let row = EntityRow { trace: trace.info.clone(), entity: file, container_no, pod_no: None };

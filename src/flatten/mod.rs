@@ -1,6 +1,7 @@
 //! From records to flat rows: entities in force, references, operation flags, addresses, times.
 
 pub mod entities;
+pub mod entity;
 pub mod event;
 pub mod flattener;
 pub mod kind;
@@ -10,4 +11,5 @@ pub mod net;
 pub mod opflags;
 mod pieces;
 mod spill;
+pub mod texts;
 pub mod time;

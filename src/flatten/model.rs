@@ -6,6 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::entities::*;
+use super::entity::{Container, Process};
 use crate::trace::records;
 
 /// A step: an export of a process, or a reference to one.
@@ -26,14 +27,19 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn id(pid: i64) -> ProcessId {
-    ProcessId { create_ts: 7, pid }
+fn oid(pid: i64) -> records::Oid<'static> {
+    records::Oid { create_ts: Some(7), hpid: Some(pid), ..records::Oid::default() }
 }
 
 fn process(record_no: i64, pid: i64, parent: Option<i64>, container: Option<u8>) -> Arc<Process> {
-    let exe = Some(format!("/bin/{record_no}").repeat(1 + record_no as usize % 5).into());
-    let container_id = container.map(|c| container_id(c).into());
-    Arc::new(Process { record_no, id: Some(id(pid)), parent: parent.map(id), exe, container_id, ..Process::default() })
+    let exported = records::Process {
+        oid: Some(oid(pid)),
+        poid: parent.map(oid),
+        exe: Some(format!("/bin/{record_no}").repeat(1 + record_no as usize % 5).into()),
+        container_id: container.map(|c| container_id(c).into()),
+        ..records::Process::default()
+    };
+    Arc::new(Process::new(record_no, exported))
 }
 
 /// Short ids, and long ones with the same beginning.
@@ -64,12 +70,13 @@ proptest! {
                 Step::Container { id } => {
                     let id = container_id(id);
                     containers.insert(id.clone(), record_no);
-                    entities.add_container(Arc::new(Container { record_no, id: Some(id.into()), ..Container::default() }));
+                    let exported = records::Container { id: Some(id.into()), ..records::Container::default() };
+                    entities.add_container(Arc::new(Container::new(record_no, exported)));
                     continue;
                 }
                 Step::Refer { pid } => pid,
             };
-            let oid = records::Oid { create_ts: Some(7), hpid: Some(pid), ..records::Oid::default() };
+            let oid = oid(pid);
             let Some(expected) = processes.get(&pid.max(0)) else {
                 prop_assert_eq!(entities.actor(Some(&oid)).process, Ref::Dangling);
                 continue;
@@ -81,7 +88,7 @@ proptest! {
             prop_assert_eq!(found == Ref::Absent, parent.is_none());
             let found = found.index().map(|i| entities.processes.get_mut(i).entity.clone());
             prop_assert_eq!(found.as_ref(), parent.flatten());
-            let container = expected.container_id.as_ref().map(|id| containers.get(&**id));
+            let container = expected.container_id().map(|id| containers.get(id));
             let found = entities.process_container(index);
             prop_assert_eq!(found == Ref::Absent, container.is_none());
             let found = found.index().map(|i| entities.containers.get_mut(i).entity.record_no);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::flatten::entities::{Actor, Container, Entities, File, Pod, Process, Str};
+use crate::flatten::entities::{Actor, Entities};
+use crate::flatten::entity::{Container, File, Pod, Process};
 use crate::flatten::time::iso;
 use crate::flatten::{net, opflags};
 use crate::text::Escaped;
@@ -59,7 +60,7 @@ impl Flat {
         let pod = pod.index().map(|p| entities.pods.get_mut(p).entity.clone());
         let container = container.index().map(|c| entities.containers.get_mut(c).entity.clone());
         let process = process.index().map(|p| entities.processes.get_mut(p).entity.clone());
-        let own = |text: Option<&Str>| text.map(|t| t.to_string());
+        let own = |text: Option<&str>| text.map(str::to_owned);
         let flags = event.int(Number::OpFlags).or_else(|| opflags::flag(event.op_name.as_deref()?));
         FlatEvent {
             record_no,
@@ -70,13 +71,10 @@ impl Flat {
                 _ => opflags::names(flags.unwrap_or(0)).into_iter().map(String::from).collect(),
             },
             pid: event.process.as_ref().and_then(|oid| oid.hpid),
-            exe: process.as_ref().and_then(|p| p.exe.as_ref().map(|exe| exe.to_string())),
-            args: process.as_ref().and_then(|p| own(p.args.as_ref())).filter(|a| !a.is_empty()),
-            container: container.and_then(|c| own(c.name.as_ref().or(c.id.as_ref()))),
-            pod: pod.map(|p| {
-                let text = |text: Option<&Str>| own(text).unwrap_or_default();
-                format!("{}/{}", text(p.namespace.as_ref()), text(p.name.as_ref()))
-            }),
+            exe: process.as_ref().and_then(|p| own(p.exe.as_deref())),
+            args: process.as_ref().and_then(|p| own(p.args())).filter(|a| !a.is_empty()),
+            container: container.and_then(|c| own(c.name().or(c.id()))),
+            pod: pod.map(|p| format!("{}/{}", p.namespace().unwrap_or_default(), p.name().unwrap_or_default())),
             resource: resource(entities, kind, event),
             ret: event.int(Number::Ret),
         }
@@ -103,7 +101,7 @@ fn resource(entities: &mut Entities, kind: EventKind, event: &Event) -> Option<S
     }
     let mut path = |oid: Option<&[u8; 20]>| {
         let file = entities.file(oid).index()?;
-        entities.files.get_mut(file).entity.path.as_ref().map(|p| p.to_string())
+        entities.files.get_mut(file).entity.path().map(str::to_owned)
     };
     match (path(event.file.as_ref()), path(event.new_file.as_ref())) {
         (Some(old), Some(new)) => Some(format!("{old} -> {new}")),

@@ -9,7 +9,7 @@ use super::items::Item;
 use super::json::Odd;
 use super::message::{Message, fix, hash};
 use super::service_ports::ServicePort;
-use crate::flatten::entities::{Str, Trace};
+use crate::flatten::entity::{Str, Trace};
 use crate::trace::records::Event;
 
 /// A KE record, as all rows of it refer to it.

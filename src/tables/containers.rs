@@ -2,8 +2,8 @@
 
 use super::column::Get::{Bool, Seq, Str};
 use super::column::{Column, column};
-use super::entity_row::{EntityRow, text};
-use crate::flatten::entities::Container;
+use super::entity_row::{EntityRow, given, text};
+use crate::flatten::entity::Container;
 
 pub const DOC: &str = "an exported Container";
 
@@ -12,11 +12,11 @@ pub type Row = EntityRow<Container>;
 pub const COLUMNS: &[Column<Row>] = &[
     column("trace_id", "", Str(Row::trace_id), "the trace: input hash and header ordinal"),
     column("record_no", "", Seq(|r| Some(r.entity.record_no)), "ordinal of the record in its file"),
-    column("id", "container.id", Str(|r| text(&r.entity.id)), "container id"),
-    column("name", "container.name", Str(|r| text(&r.entity.name)), "container name"),
-    column("image", "container.image", Str(|r| text(&r.entity.image)), "image name"),
-    column("imageid", "container.imageid", Str(|r| text(&r.entity.image_id)), "image id"),
-    column("type", "container.type", Str(|r| text(&r.entity.kind)), "CT_DOCKER, CT_CRIO, …"),
+    column("id", "container.id", Str(|r| given(r.entity.id())), "container id"),
+    column("name", "container.name", Str(|r| given(r.entity.name())), "container name"),
+    column("image", "container.image", Str(|r| given(r.entity.image())), "image name"),
+    column("imageid", "container.imageid", Str(|r| given(r.entity.image_id())), "image id"),
+    column("type", "container.type", Str(|r| given(r.entity.kind())), "CT_DOCKER, CT_CRIO, …"),
     column("privileged", "container.privileged", Bool(|r| r.entity.privileged), "runs privileged"),
     column("pod_id", "podId", Str(|r| text(&r.entity.pod_id)), "pod id"),
     column("pod_no", "", Seq(|r| r.pod_no), "record_no of the pod's row in pods"),

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::flatten::entities::{Str, Trace};
+use crate::flatten::entity::{Str, Trace};
 
 /// An exported entity.
 #[derive(Debug)]
@@ -28,7 +28,12 @@ impl<E> EntityRow<E> {
 
 /// An attribute as a column value.
 pub fn text<S: AsRef<str>>(attribute: &Option<S>) -> Option<Cow<'_, str>> {
-    attribute.as_ref().map(|text| Cow::Borrowed(text.as_ref()))
+    given(attribute.as_ref().map(AsRef::as_ref))
+}
+
+/// The same of one of an entity's [`crate::flatten::texts::Texts`].
+pub fn given(attribute: Option<&str>) -> Option<Cow<'_, str>> {
+    attribute.map(Cow::Borrowed)
 }
 
 /// A list attribute as a column value.

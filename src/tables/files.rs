@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use super::column::Get::{Seq, Str, Time};
 use super::column::{Column, column};
-use super::entity_row::{EntityRow, text};
-use crate::flatten::entities::File;
+use super::entity_row::{EntityRow, given};
+use crate::flatten::entity::File;
 
 pub const DOC: &str = "an exported File";
 
@@ -14,7 +14,7 @@ pub type Row = EntityRow<File>;
 pub const COLUMNS: &[Column<Row>] = &[
     column("trace_id", "", Str(Row::trace_id), "the trace: input hash and header ordinal"),
     column("record_no", "", Seq(|r| Some(r.entity.record_no)), "ordinal of the record in its file"),
-    column("state", "state", Str(|r| text(&r.entity.state)), "CREATED, MODIFIED or REUP (exported again)"),
+    column("state", "state", Str(|r| given(r.entity.state())), "CREATED, MODIFIED or REUP (exported again)"),
     column("ts", "ts", Time(|r| r.entity.ts), "time of the export, floored to microseconds"),
     column("ts_uts", "ts", Seq(|r| r.entity.ts), "the same in nanoseconds"),
     column("oid", "oid", Str(|r| r.entity.oid.as_ref().map(|oid| Cow::Owned(hex(oid)))), "identity, 40 hex digits"),
@@ -24,8 +24,8 @@ pub const COLUMNS: &[Column<Row>] = &[
         Str(|r| r.entity.kind().map(|c| Cow::Owned(c.to_string()))),
         "one letter: f file, d directory, p pipe, u unix socket, …",
     ),
-    column("path", "path", Str(|r| text(&r.entity.path)), "path, or what stands for it"),
-    column("container_id", "containerId", Str(|r| text(&r.entity.container_id)), "container id"),
+    column("path", "path", Str(|r| given(r.entity.path())), "path, or what stands for it"),
+    column("container_id", "containerId", Str(|r| given(r.entity.container_id())), "container id"),
     column("container_no", "", Seq(|r| r.container_no), "record_no of the container's row in containers"),
     column("node_id", "exporter", Str(Row::node_id), "node that exported the trace"),
 ];

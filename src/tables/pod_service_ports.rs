@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::column::Get::{I32, Seq, Str};
 use super::column::{Column, column};
-use super::entity_row::text;
-use crate::flatten::entities::{self, Pod, Trace};
+use super::entity_row::{given, text};
+use crate::flatten::entity::{self, Pod, Trace};
 use crate::flatten::net;
 use crate::trace::records::{Port, Service};
 
@@ -19,8 +19,8 @@ pub struct Row {
     port: Option<i32>,
     target_port: Option<i32>,
     node_port: Option<i32>,
-    proto: Option<entities::Str>,
-    cluster_ip: Option<entities::Str>,
+    proto: Option<entity::Str>,
+    cluster_ip: Option<entity::Str>,
     service_no: usize,
     port_no: Option<usize>,
     cluster_ip_no: Option<usize>,
@@ -28,17 +28,17 @@ pub struct Row {
 
 #[derive(Debug)]
 struct Identity {
-    name: Option<entities::Str>,
-    id: Option<entities::Str>,
-    namespace: Option<entities::Str>,
+    name: Option<entity::Str>,
+    id: Option<entity::Str>,
+    namespace: Option<entity::Str>,
 }
 
 pub const COLUMNS: &[Column<Row>] = &[
     column("trace_id", "", Str(|r| Some((&*r.trace.id).into())), "the trace: input hash and header ordinal"),
     column("record_no", "", Seq(|r| Some(r.pod.record_no)), "record_no of the pod's row in pods"),
-    column("pod_id", "pod.id", Str(|r| text(&r.pod.id)), "pod id"),
-    column("pod_name", "pod.name", Str(|r| text(&r.pod.name)), "pod name"),
-    column("pod_ns", "pod.ns", Str(|r| text(&r.pod.namespace)), "pod namespace"),
+    column("pod_id", "pod.id", Str(|r| given(r.pod.id())), "pod id"),
+    column("pod_name", "pod.name", Str(|r| given(r.pod.name())), "pod name"),
+    column("pod_ns", "pod.ns", Str(|r| given(r.pod.namespace())), "pod namespace"),
     column("service_name", "pod.services.name", Str(|r| text(&r.service.name)), "service name"),
     column("service_id", "pod.services.id", Str(|r| text(&r.service.id)), "service id"),
     column("service_ns", "pod.services.namespace", Str(|r| text(&r.service.namespace)), "service namespace"),
@@ -60,7 +60,7 @@ pub const COLUMNS: &[Column<Row>] = &[
 /// The rows of a pod's services, in their order: ports within a service, cluster IPs within a port.
 pub fn rows<'r>(trace: &'r Arc<Trace>, pod: &'r Arc<Pod>, services: &'r [Service]) -> impl Iterator<Item = Row> + 'r {
     services.iter().enumerate().flat_map(move |(service_no, service)| {
-        let copy = |text: &Option<crate::trace::records::Text>| text.as_deref().map(entities::Str::from);
+        let copy = |text: &Option<crate::trace::records::Text>| text.as_deref().map(entity::Str::from);
         let identity = Arc::new(Identity {
             name: copy(&service.name),
             id: copy(&service.id),

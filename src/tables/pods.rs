@@ -2,8 +2,8 @@
 
 use super::column::Get::{I64, Map, Seq, Str, StrList, Time};
 use super::column::{Column, column};
-use super::entity_row::{EntityRow, list, text};
-use crate::flatten::entities::{Pod, Str as Text};
+use super::entity_row::{EntityRow, given, list};
+use crate::flatten::entity::{Pod, Str as Text};
 
 pub const DOC: &str = "an exported Pod";
 
@@ -19,10 +19,10 @@ pub const COLUMNS: &[Column<Row>] = &[
     column("record_no", "", Seq(|r| Some(r.base.entity.record_no)), "ordinal of the record in its file"),
     column("ts", "ts", Time(|r| r.base.entity.ts), "time of the export, floored to microseconds"),
     column("ts_uts", "ts", Seq(|r| r.base.entity.ts), "the same in nanoseconds"),
-    column("id", "pod.id", Str(|r| text(&r.base.entity.id)), "pod id"),
-    column("name", "pod.name", Str(|r| text(&r.base.entity.name)), "pod name"),
-    column("nname", "pod.nname", Str(|r| text(&r.base.entity.node_name)), "name of its node"),
-    column("ns", "pod.ns", Str(|r| text(&r.base.entity.namespace)), "namespace"),
+    column("id", "pod.id", Str(|r| given(r.base.entity.id())), "pod id"),
+    column("name", "pod.name", Str(|r| given(r.base.entity.name())), "pod name"),
+    column("nname", "pod.nname", Str(|r| given(r.base.entity.node_name())), "name of its node"),
+    column("ns", "pod.ns", Str(|r| given(r.base.entity.namespace())), "namespace"),
     column("hostip", "pod.hostip", StrList(|r| list(&r.base.entity.host_ip)), "addresses of its host"),
     column(
         "internalip",

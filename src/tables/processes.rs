@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use super::column::Get::{Bool, I32, I64, I64List, Seq, Str, StrList, Time};
 use super::column::{Column, column};
-use super::entity_row::{EntityRow, list, text};
-use crate::flatten::entities::{self, Lineage, Process};
+use super::entity_row::{EntityRow, given, list, text};
+use crate::flatten::entities::Lineage;
+use crate::flatten::entity::{self, Process};
 
 pub const DOC: &str = "an exported Process";
 
 #[derive(Debug)]
 pub struct Row {
     pub base: EntityRow<Process>,
-    pub env: Option<Vec<entities::Str>>,
+    pub env: Option<Vec<entity::Str>>,
     pub lineage: Lineage,
     /// The container's pod.
     pub pod_id: Option<Arc<str>>,
@@ -22,7 +23,7 @@ pub struct Row {
 pub const COLUMNS: &[Column<Row>] = &[
     column("trace_id", "", Str(|r| r.base.trace_id()), "the trace: input hash and header ordinal"),
     column("record_no", "", Seq(|r| Some(r.base.entity.record_no)), "ordinal of the record in its file"),
-    column("state", "state", Str(|r| text(&r.base.entity.state)), "CREATED, MODIFIED or REUP (exported again)"),
+    column("state", "state", Str(|r| given(r.base.entity.state())), "CREATED, MODIFIED or REUP (exported again)"),
     column("ts", "ts", Time(|r| r.base.entity.ts), "time of the export, floored to microseconds"),
     column("ts_uts", "ts", Seq(|r| r.base.entity.ts), "the same in nanoseconds"),
     column("pid", "oid.hpid", I64(|r| r.base.entity.id.map(|id| id.pid)), "process id as the host sees it"),
@@ -36,14 +37,14 @@ pub const COLUMNS: &[Column<Row>] = &[
     ),
     column("pproc_no", "", Seq(|r| r.lineage.parent_no), "record_no of the parent's row in processes"),
     column("exe", "exe", Str(|r| text(&r.base.entity.exe)), "executable"),
-    column("args", "exeArgs", Str(|r| text(&r.base.entity.args)), "arguments, joined by blanks"),
+    column("args", "exeArgs", Str(|r| given(r.base.entity.args())), "arguments, joined by blanks"),
     column("uid", "uid", I32(|r| r.base.entity.uid), "user id"),
-    column("user", "userName", Str(|r| text(&r.base.entity.user)), "user name"),
+    column("user", "userName", Str(|r| given(r.base.entity.user())), "user name"),
     column("gid", "gid", I32(|r| r.base.entity.gid), "group id"),
-    column("group", "groupName", Str(|r| text(&r.base.entity.group)), "group name"),
+    column("group", "groupName", Str(|r| given(r.base.entity.group())), "group name"),
     column("tty", "tty", Bool(|r| r.base.entity.tty), "has a terminal"),
     column("entry", "entry", Bool(|r| r.base.entity.entry), "is the entry point of its container"),
-    column("cwd", "cwd", Str(|r| text(&r.base.entity.cwd)), "working directory (schema 5 on)"),
+    column("cwd", "cwd", Str(|r| given(r.base.entity.cwd())), "working directory (schema 5 on)"),
     column("env", "env", StrList(|r| list(&r.env)), "environment as NAME=value (schema 5 on)"),
     column(
         "ancestor_pids",
@@ -59,7 +60,7 @@ pub const COLUMNS: &[Column<Row>] = &[
         }),
         "executables of the ancestors, in the same order",
     ),
-    column("container_id", "containerId", Str(|r| text(&r.base.entity.container_id)), "container id"),
+    column("container_id", "containerId", Str(|r| given(r.base.entity.container_id())), "container id"),
     column("container_no", "", Seq(|r| r.base.container_no), "record_no of the container's row in containers"),
     column("pod_id", "podId", Str(|r| text(&r.pod_id)), "the container's pod"),
     column("pod_no", "", Seq(|r| r.base.pod_no), "record_no of the pod's row in pods"),

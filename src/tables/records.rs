@@ -12,9 +12,10 @@ use hashbrown::HashMap;
 
 use super::column::Get::{Bool, I32, I64, Seq, Str, StrList, Time};
 use super::column::{Column, ColumnData, Keys, Numbers, Values, column};
-use super::entity_row::{list, text};
+use super::entity_row::{given, list, text};
 use super::schema::ColumnInfo;
-use crate::flatten::entities::{self, Container, File, Latest, Pod, Process, Trace};
+use crate::flatten::entities::{self, Latest};
+use crate::flatten::entity::{Container, File, Pod, Process, Trace};
 use crate::flatten::{net, opflags};
 use crate::k8s::expand::KubernetesEvent;
 use crate::trace::event::{self, Number};
@@ -165,7 +166,7 @@ enum Source {
     /// A number of the event itself.
     Number(Number, Column<i64>),
     /// The state of the process, or of the file where there is no process (as in the reference).
-    State(Column<Option<entities::Str>>),
+    State(Column<Arc<Process>>),
     Trace(Column<Arc<Trace>>),
     Process(Column<Arc<Process>>),
     Parent(Column<Arc<Process>>),
@@ -195,7 +196,12 @@ const COLUMNS: &[Source] = &[
     S::Trace(column("trace_id", "", Str(|t| Some((&*t.id).into())), "the trace: input hash and header ordinal")),
     S::RecordNo(column("record_no", "", Seq(some), "ordinal of the record in its file")),
     S::Kind(column("type", "type", Str(|k| Some(k.code().into())), "PE, FE, NE, PF, FF, NF or KE")),
-    S::State(column("state", "state", Str(text), "state of the process, or of the file if there is no process")),
+    S::State(column(
+        "state",
+        "state",
+        Str(|p| given(p.state())),
+        "state of the process, or of the file if there is no process",
+    )),
     S::Ops(column("opflags", "opflags", Str(|o| Some(opflags::text(*o).into())), "operations, the reference's text")),
     S::Ops(column("opflags_bitmap", "opflags_bitmap", I32(|o| Some(*o)), "operations as bits")),
     S::Ops(column("ops", "", StrList(|o| Some(Cow::Owned(opflags::names(*o)))), "operations by name, in bit order")),
@@ -207,29 +213,29 @@ const COLUMNS: &[Source] = &[
     S::Process(column("proc_pid", "proc.pid", I64(|p| p.id.map(|i| i.pid)), "process id as the host sees it")),
     S::Number(Number::Tid, column("proc_tid", "proc.tid", I64(some), "thread id")),
     S::Process(column("proc_uid", "proc.uid", I32(|p| p.uid), "user id")),
-    S::Process(column("proc_user", "proc.user", Str(|p| text(&p.user)), "user name")),
+    S::Process(column("proc_user", "proc.user", Str(|p| given(p.user())), "user name")),
     S::Process(column("proc_gid", "proc.gid", I32(|p| p.gid), "group id")),
-    S::Process(column("proc_group", "proc.group", Str(|p| text(&p.group)), "group name")),
-    S::Process(column("proc_cwd", "proc.cwd", Str(|p| text(&p.cwd)), "working directory (schema 5 on)")),
+    S::Process(column("proc_group", "proc.group", Str(|p| given(p.group())), "group name")),
+    S::Process(column("proc_cwd", "proc.cwd", Str(|p| given(p.cwd())), "working directory (schema 5 on)")),
     S::Process(column("proc_exe", "proc.exe", Str(|p| text(&p.exe)), "executable")),
-    S::Process(column("proc_args", "proc.args", Str(|p| text(&p.args)), "arguments")),
+    S::Process(column("proc_args", "proc.args", Str(|p| given(p.args())), "arguments")),
     S::Process(column("proc_tty", "proc.tty", Bool(|p| p.tty), "has a terminal")),
     S::Process(column("proc_entry", "proc.entry", Bool(|p| p.entry), "is the entry point of its container")),
     S::Process(column("proc_createts", "proc.createts", I64(|p| p.id.map(|i| i.create_ts)), "creation, nanoseconds")),
     S::Parent(column("pproc_pid", "pproc.pid", I64(|p| p.id.map(|i| i.pid)), "parent: process id")),
     S::Parent(column("pproc_uid", "pproc.uid", I32(|p| p.uid), "parent: user id")),
-    S::Parent(column("pproc_user", "pproc.user", Str(|p| text(&p.user)), "parent: user name")),
+    S::Parent(column("pproc_user", "pproc.user", Str(|p| given(p.user())), "parent: user name")),
     S::Parent(column("pproc_gid", "pproc.gid", I32(|p| p.gid), "parent: group id")),
-    S::Parent(column("pproc_group", "pproc.group", Str(|p| text(&p.group)), "parent: group name")),
-    S::Parent(column("pproc_cwd", "pproc.cwd", Str(|p| text(&p.cwd)), "parent: working directory")),
+    S::Parent(column("pproc_group", "pproc.group", Str(|p| given(p.group())), "parent: group name")),
+    S::Parent(column("pproc_cwd", "pproc.cwd", Str(|p| given(p.cwd())), "parent: working directory")),
     S::Parent(column("pproc_exe", "pproc.exe", Str(|p| text(&p.exe)), "parent: executable")),
-    S::Parent(column("pproc_args", "pproc.args", Str(|p| text(&p.args)), "parent: arguments")),
+    S::Parent(column("pproc_args", "pproc.args", Str(|p| given(p.args())), "parent: arguments")),
     S::Parent(column("pproc_tty", "pproc.tty", Bool(|p| p.tty), "parent: has a terminal")),
     S::Parent(column("pproc_entry", "pproc.entry", Bool(|p| p.entry), "parent: is an entry point")),
     S::Parent(column("pproc_createts", "pproc.createts", I64(|p| p.id.map(|i| i.create_ts)), "parent: creation")),
     S::Number(Number::Fd, column("file_fd", "file.fd", I32(int), "descriptor of a file or network flow")),
-    S::File(column("file_path", "file.path", Str(|f| text(&f.path)), "path")),
-    S::NewFile(column("file_newpath", "file.newpath", Str(|f| text(&f.path)), "new path of a rename or link")),
+    S::File(column("file_path", "file.path", Str(|f| given(f.path())), "path")),
+    S::NewFile(column("file_newpath", "file.newpath", Str(|f| given(f.path())), "new path of a rename or link")),
     S::File(column("file_type", "file.type", Str(|f| f.kind().map(|c| c.to_string().into())), "f, d, p, u, …")),
     S::Number(Number::OpenFlags, column("file_openflags", "file.openflags", I32(int), "open flags as bits")),
     S::Number(Number::Proto, column("net_proto", "net.proto", I32(int), "IP protocol number: 6 TCP, 17 UDP")),
@@ -246,18 +252,18 @@ const COLUMNS: &[Source] = &[
     S::Number(Number::ThreadsCloned, column("pf_nthreads", "pf.nthreads", I64(some), "threads created")),
     S::Number(Number::ThreadsExited, column("pf_nexits", "pf.nexits", I64(some), "threads exited")),
     S::Number(Number::CloneErrors, column("pf_nerrors", "pf.nerrors", I64(some), "clone errors")),
-    S::Container(column("container_id", "container.id", Str(|c| text(&c.id)), "container id")),
-    S::Container(column("container_name", "container.name", Str(|c| text(&c.name)), "container name")),
-    S::Container(column("container_imageid", "container.imageid", Str(|c| text(&c.image_id)), "image id")),
-    S::Container(column("container_image", "container.image", Str(|c| text(&c.image)), "image name")),
-    S::Container(column("container_type", "container.type", Str(|c| text(&c.kind)), "CT_DOCKER, CT_CRIO, …")),
+    S::Container(column("container_id", "container.id", Str(|c| given(c.id())), "container id")),
+    S::Container(column("container_name", "container.name", Str(|c| given(c.name())), "container name")),
+    S::Container(column("container_imageid", "container.imageid", Str(|c| given(c.image_id())), "image id")),
+    S::Container(column("container_image", "container.image", Str(|c| given(c.image())), "image name")),
+    S::Container(column("container_type", "container.type", Str(|c| given(c.kind())), "CT_DOCKER, CT_CRIO, …")),
     S::Container(column("container_privileged", "container.privileged", Bool(|c| c.privileged), "runs privileged")),
-    S::Pod(column("pod_id", "pod.id", Str(|p| text(&p.id)), "pod id")),
-    S::Pod(column("pod_name", "pod.name", Str(|p| text(&p.name)), "pod name")),
-    S::Pod(column("pod_nname", "pod.nname", Str(|p| text(&p.node_name)), "name of the pod's node")),
+    S::Pod(column("pod_id", "pod.id", Str(|p| given(p.id())), "pod id")),
+    S::Pod(column("pod_name", "pod.name", Str(|p| given(p.name())), "pod name")),
+    S::Pod(column("pod_nname", "pod.nname", Str(|p| given(p.node_name())), "name of the pod's node")),
     S::Pod(column("pod_hostip", "pod.hostip", StrList(|p| list(&p.host_ip)), "addresses of the pod's host")),
     S::Pod(column("pod_internalip", "pod.internalip", StrList(|p| list(&p.internal_ip)), "the pod's addresses")),
-    S::Pod(column("pod_ns", "pod.ns", Str(|p| text(&p.namespace)), "pod namespace")),
+    S::Pod(column("pod_ns", "pod.ns", Str(|p| given(p.namespace())), "pod namespace")),
     S::Pod(column("pod_rstrtcnt", "pod.rstrtcnt", I64(|p| p.restart_count), "restarts of the pod")),
     S::Trace(column("node_id", "node.id", Str(|t| text(&t.node_id)), "node that exported the trace")),
     S::Trace(column("node_ip", "node.ip", Str(|t| text(&t.node_ip)), "its address")),
@@ -280,9 +286,8 @@ pub fn columns() -> Vec<ColumnInfo> {
         .iter()
         .map(|source| match source {
             S::RecordNo(c) | S::Number(_, c) => c.info(),
-            S::State(c) => c.info(),
             S::Trace(c) => c.info(),
-            S::Process(c) | S::Parent(c) => c.info(),
+            S::State(c) | S::Process(c) | S::Parent(c) => c.info(),
             S::File(c) | S::NewFile(c) => c.info(),
             S::Container(c) => c.info(),
             S::Pod(c) => c.info(),
@@ -392,19 +397,21 @@ impl Batch {
         }
     }
 
-    fn states<'r>(&'r self, column: &Column<Option<entities::Str>>) -> ColumnData<'r> {
-        let mut states: Vec<&Option<entities::Str>> = self.processes.values.iter().map(|p| &p.state).collect();
+    fn states<'r>(&'r self, column: &Column<Arc<Process>>) -> ColumnData<'r> {
+        let Values::Texts(mut states) = column.get.build(self.processes.values.iter()) else {
+            unreachable!("a state is a string")
+        };
         // Of the files only those of rows without a process.
         let mut places = vec![None; self.files.values.len()];
         let rows = self.processes.keys.iter().zip(&self.files.keys);
         let keys = rows.map(|(process, file)| match usize::try_from(*file) {
             Ok(file) if *process < 0 => *places[file].get_or_insert_with(|| {
-                states.push(&self.files.values[file].state);
+                states.push(given(self.files.values[file].state()));
                 (states.len() - 1) as i32
             }),
             _ => *process,
         });
         let keys = Keys::new(keys.collect());
-        ColumnData { keys: Some(keys.into()), values: column.get.build(states.into_iter()) }
+        ColumnData { keys: Some(keys.into()), values: Values::Texts(states) }
     }
 }

@@ -7,7 +7,7 @@ use super::column::{Column, column};
 use super::entity_row::text;
 use super::row_counts::RowCounts;
 use super::schema::TableId;
-use crate::flatten::entities::Trace;
+use crate::flatten::entity::Trace;
 use crate::trace::records::EventKind;
 
 pub const DOC: &str = "a header, and the counts of its trace";

@@ -1,0 +1,207 @@
+//! The entities of a trace as owned values: what is kept of each export.
+//!
+//! What only the row of an export needs (a process's environment, a pod's labels) is not kept.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::kind::Payload;
+use super::texts::Texts;
+use crate::trace::records;
+
+pub type Str = Box<str>;
+
+/// A header and its place, as all rows of the trace refer to it.
+#[derive(Debug, Default, PartialEq)]
+pub struct Trace {
+    /// First 16 hex digits of the input's SHA-256, `-`, the header's ordinal in the file.
+    pub id: String,
+    pub node_id: Option<Str>,
+    pub node_ip: Option<Str>,
+    pub filename: Option<Str>,
+    pub schema: Option<i64>,
+}
+
+/// Creation time in nanoseconds and process id as the host sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessId {
+    pub create_ts: i64,
+    pub pid: i64,
+}
+
+impl ProcessId {
+    pub fn of(oid: &records::Oid) -> Option<ProcessId> {
+        Some(ProcessId { create_ts: oid.create_ts?, pid: oid.hpid? })
+    }
+
+    pub fn key(self) -> (i64, i64) {
+        (self.create_ts.max(0), self.pid.max(0))
+    }
+}
+
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Process {
+    pub record_no: i64,
+    pub ts: Option<i64>,
+    pub id: Option<ProcessId>,
+    pub parent: Option<ProcessId>,
+    /// Shared with the rows of descendants.
+    pub exe: Option<Arc<str>>,
+    pub uid: Option<i32>,
+    pub gid: Option<i32>,
+    pub tty: Option<bool>,
+    pub entry: Option<bool>,
+    texts: Texts<6>,
+}
+
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct File {
+    pub record_no: i64,
+    pub ts: Option<i64>,
+    pub oid: Option<[u8; 20]>,
+    pub restype: Option<i32>,
+    texts: Texts<3>,
+}
+
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Container {
+    pub record_no: i64,
+    pub privileged: Option<bool>,
+    /// Shared with the rows of processes.
+    pub pod_id: Option<Arc<str>>,
+    texts: Texts<5>,
+}
+
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Pod {
+    pub record_no: i64,
+    pub ts: Option<i64>,
+    /// Dotted IPv4 addresses.
+    pub host_ip: Option<Vec<Str>>,
+    pub internal_ip: Option<Vec<Str>>,
+    pub restart_count: Option<i64>,
+    texts: Texts<4>,
+}
+
+/// Names the strings of an entity in their order in [`Texts`].
+macro_rules! texts {
+    ($entity:ident { $($name:ident),* }) => {
+        const _: () = {
+            #[allow(non_camel_case_types)]
+            enum At { $($name,)* }
+            impl $entity {
+                $(pub fn $name(&self) -> Option<&str> { self.texts.get(At::$name as usize) })*
+            }
+        };
+    };
+}
+
+texts!(Process { state, args, user, group, cwd, container_id });
+texts!(File { state, path, container_id });
+texts!(Container { id, name, image, image_id, kind });
+texts!(Pod { id, name, node_name, namespace });
+
+fn shared(text: Option<records::Text>) -> Option<Arc<str>> {
+    text.map(|t| Arc::from(&*t))
+}
+
+fn addresses(ips: Option<&Vec<i64>>) -> Option<Vec<Str>> {
+    ips.map(|ips| ips.iter().map(|&ip| super::net::dotted(ip).into()).collect())
+}
+
+impl Process {
+    pub fn new(record_no: i64, p: records::Process) -> Process {
+        Process {
+            record_no,
+            ts: p.ts,
+            id: p.oid.as_ref().and_then(ProcessId::of),
+            parent: p.poid.as_ref().and_then(ProcessId::of),
+            exe: shared(p.exe),
+            uid: p.uid,
+            gid: p.gid,
+            tty: p.tty,
+            entry: p.entry,
+            texts: Texts::new([p.state, p.exe_args, p.user_name, p.group_name, p.cwd, p.container_id]),
+        }
+    }
+}
+
+impl File {
+    pub fn new(record_no: i64, f: records::File) -> File {
+        File {
+            record_no,
+            ts: f.ts,
+            oid: f.oid,
+            restype: f.restype,
+            texts: Texts::new([f.state, f.path, f.container_id]),
+        }
+    }
+
+    /// The resource type, which the trace gives as the code of one character.
+    pub fn kind(&self) -> Option<char> {
+        self.restype.and_then(|code| u32::try_from(code).ok()).and_then(char::from_u32)
+    }
+}
+
+impl Container {
+    pub fn new(record_no: i64, c: records::Container) -> Container {
+        Container {
+            record_no,
+            privileged: c.privileged,
+            pod_id: shared(c.pod_id),
+            texts: Texts::new([c.id, c.name, c.image, c.image_id, c.kind]),
+        }
+    }
+}
+
+impl Pod {
+    /// Bytes that the addresses of the pod take in each row of it while the row is encoded.
+    pub fn list_bytes(&self) -> usize {
+        let lists = [&self.host_ip, &self.internal_ip].into_iter().flatten();
+        2 * size_of::<usize>() * lists.map(Vec::len).sum::<usize>()
+    }
+
+    pub fn new(record_no: i64, p: records::Pod) -> Pod {
+        Pod {
+            record_no,
+            ts: p.ts,
+            host_ip: addresses(p.host_ip.as_ref()),
+            internal_ip: addresses(p.internal_ip.as_ref()),
+            restart_count: p.restart_count,
+            texts: Texts::new([p.id, p.name, p.node_name, p.namespace]),
+        }
+    }
+}
+
+fn list_bytes(list: &Option<Vec<Str>>) -> usize {
+    list.iter().flatten().map(|text| size_of::<Str>() + text.len() + 8).sum()
+}
+
+fn shared_bytes(text: &Option<Arc<str>>) -> usize {
+    text.as_ref().map_or(0, |text| text.len() + 24)
+}
+
+impl Payload for Process {
+    fn heap(&self) -> usize {
+        self.texts.bytes() + shared_bytes(&self.exe)
+    }
+}
+
+impl Payload for File {
+    fn heap(&self) -> usize {
+        self.texts.bytes()
+    }
+}
+
+impl Payload for Container {
+    fn heap(&self) -> usize {
+        self.texts.bytes() + shared_bytes(&self.pod_id)
+    }
+}
+
+impl Payload for Pod {
+    fn heap(&self) -> usize {
+        self.texts.bytes() + list_bytes(&self.host_ip) + list_bytes(&self.internal_ip)
+    }
+}
