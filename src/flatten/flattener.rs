@@ -96,6 +96,8 @@ pub struct Flattener {
     input: InputInfo,
     headers: i64,
     trace: Option<CurrentTrace>,
+    /// Room for the entities of the next one.
+    entities: Option<Entities>,
     /// Losses before the first header.
     lost_before: i64,
     counts: InputCounts,
@@ -125,6 +127,7 @@ impl Flattener {
             input,
             headers: 0,
             trace: None,
+            entities: None,
             lost_before: 0,
             counts: InputCounts::default(),
             dateless: Vec::new(),
@@ -192,7 +195,7 @@ impl Flattener {
             info,
             date,
             row,
-            entities: Entities::new(self.room.clone()),
+            entities: self.entities.take().unwrap_or_else(|| Entities::new(self.room.clone())),
             unknown: BTreeMap::new(),
         });
         let more = unknown_fields.len().saturating_sub(MAX_UNKNOWN_FIELDS);
@@ -213,7 +216,8 @@ impl Flattener {
             let message = format!("{count} records of the type {name} are not known and were left out");
             self.reject(Severity::Notice, "unknown_record", message, None, None, Some(count));
         }
-        let Some(CurrentTrace { mut row, date, .. }) = self.trace.take() else { return };
+        let Some(CurrentTrace { mut row, date, entities, .. }) = self.trace.take() else { return };
+        self.entities = Some(entities.cleared());
         row.rows[TableId::Traces] += 1;
         self.counts.traces += 1;
         self.counts.records += row.records.total();

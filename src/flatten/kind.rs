@@ -84,6 +84,9 @@ struct Slot<E> {
 
 const NOBODY: Index = Index::MAX;
 
+/// Keys for which a table keeps its room from trace to trace.
+const KEPT: usize = 1 << 14;
+
 /// An entity that is known.
 #[derive(Debug)]
 struct Known<K> {
@@ -134,6 +137,17 @@ impl<K: Hash + Eq + Default, E: Payload> Kind<K, E> {
             spill,
             nothing: Arc::default(),
         }
+    }
+
+    /// Forgets all entities, of which the file must have none. Room for some stays.
+    pub fn clear(&mut self) {
+        match self.by_key.capacity() {
+            0..=KEPT => self.by_key.clear(),
+            _ => self.by_key = HashTable::new(),
+        }
+        self.known.clear();
+        self.slots.clear();
+        self.bytes = 0;
     }
 
     /// Entities so far.

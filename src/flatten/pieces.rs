@@ -17,6 +17,12 @@ impl<T> Pieces<T> {
         (self.0.len() - 1) * PIECE + self.0.last().map_or(0, Vec::len)
     }
 
+    /// Removes all entries. The room of the first piece stays.
+    pub fn clear(&mut self) {
+        self.0.truncate(1);
+        self.0[0].clear();
+    }
+
     pub fn push(&mut self, value: T) {
         match self.0.last_mut() {
             Some(last) if last.len() < PIECE => last.push(value),
@@ -53,5 +59,9 @@ mod tests {
         *list.get_mut(PIECE) += 1;
         let expected = |i| if i == PIECE { i + 1 } else { i };
         assert!((0..list.len()).all(|i| *list.get(i) == expected(i)));
+        list.clear();
+        assert_eq!(list.len(), 0);
+        list.push(7);
+        assert_eq!((list.len(), *list.get(0)), (1, 7));
     }
 }

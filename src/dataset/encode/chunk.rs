@@ -21,6 +21,7 @@ use super::compress::compress;
 use super::dictionary::{Dictionary, plain_text};
 use super::levels::{Lists, Presence, select};
 use super::range::Range;
+use super::scratch::{self, Scratch};
 use super::{delta, hybrid};
 use crate::dataset::part::Encodings;
 use crate::tables::column::{ColumnData, ColumnType, Keys, Numbers, Texts, Values};
@@ -45,7 +46,10 @@ pub struct ChunkWriter {
     column_type: ColumnType,
     codec: Compression,
     form: Form,
-    pages: TrackedWrite<Vec<u8>>,
+    /// In order, compressed and with their headers.
+    pages: Vec<Box<[u8]>>,
+    /// Bytes of all pages.
+    bytes: usize,
     offsets: OffsetIndexBuilder,
     index: Option<ColumnIndexBuilder>,
     /// Pages by the encoding of their values.
@@ -79,8 +83,8 @@ enum Bloom {
 }
 
 /// A page that is not yet compressed.
-struct RawPage {
-    bytes: Vec<u8>,
+struct RawPage<'s> {
+    bytes: &'s mut Vec<u8>,
     encoding: Encoding,
     rows: usize,
     /// Values and NULLs.
@@ -88,24 +92,26 @@ struct RawPage {
     nulls: usize,
 }
 
-impl RawPage {
-    fn new(presence: &Presence, encoding: Encoding, capacity: usize) -> RawPage {
-        let mut bytes = Vec::with_capacity(presence.levels.len() + capacity);
+impl<'s> RawPage<'s> {
+    /// A page that begins with its levels, in a buffer that holds something else.
+    fn new(presence: &Presence, encoding: Encoding, bytes: &'s mut Vec<u8>) -> RawPage<'s> {
+        bytes.clear();
         bytes.extend_from_slice(&presence.levels);
         let (rows, present) = (presence.rows, presence.present);
         RawPage { bytes, encoding, rows, values: rows, nulls: rows - present }
     }
 
-    fn of_lists(lists: &Lists, encoding: Encoding) -> RawPage {
-        let Lists { rows, levels, ref bytes, ref elements } = *lists;
-        RawPage { bytes: bytes.clone(), encoding, rows, values: levels, nulls: levels - elements.len() }
+    /// A page of lists whose levels are in the buffer.
+    fn of_lists(lists: &Lists, encoding: Encoding, bytes: &'s mut Vec<u8>) -> RawPage<'s> {
+        let Lists { rows, levels, ref elements } = *lists;
+        RawPage { bytes, encoding, rows, values: levels, nulls: levels - elements.len() }
     }
 
     /// Appends keys of a dictionary of so many values.
     fn put_keys(&mut self, keys: &[i32], dictionary: usize) {
         let width = hybrid::width((dictionary.max(1) - 1) as u32);
         self.bytes.push(width as u8);
-        hybrid::encode(keys, width, &mut self.bytes);
+        hybrid::encode(keys, width, self.bytes);
     }
 }
 
@@ -134,7 +140,8 @@ impl ChunkWriter {
             column_type: column.column_type,
             codec,
             form,
-            pages: TrackedWrite::new(Vec::new()),
+            pages: Vec::new(),
+            bytes: 0,
             offsets: OffsetIndexBuilder::new(),
             index,
             page_counts: BTreeMap::new(),
@@ -156,49 +163,50 @@ impl ChunkWriter {
 
     /// Bytes of memory.
     pub fn memory(&self) -> usize {
-        self.pages.inner().capacity() + self.dictionary().map_or(0, Dictionary::memory)
+        self.bytes + self.dictionary().map_or(0, Dictionary::memory)
     }
 
     /// Appends a batch.
     pub fn write(&mut self, data: &ColumnData) -> Result<()> {
         let keys = data.keys.as_deref();
-        match &data.values {
-            Values::Numbers(numbers) => self.write_numbers(keys, numbers),
-            Values::Texts(texts) => self.write_texts(keys, texts),
-            Values::Array(lists) => self.write_lists(keys, lists.as_list()),
-        }
+        scratch::with(|scratch| match &data.values {
+            Values::Numbers(numbers) => self.write_numbers(keys, numbers, scratch),
+            Values::Texts(texts) => self.write_texts(keys, texts, scratch),
+            Values::Array(lists) => self.write_lists(keys, lists.as_list(), scratch),
+        })
     }
 
-    fn write_numbers(&mut self, keys: Option<&Keys>, numbers: &Numbers) -> Result<()> {
+    fn write_numbers(&mut self, keys: Option<&Keys>, numbers: &Numbers, scratch: &mut Scratch) -> Result<()> {
         let range = Range::of_numbers(&numbers.values, self.column_type);
         self.range.include(&range);
         self.begin_batch(8 * numbers.values.len(), || false)?;
         let Numbers { values, present } = numbers;
+        let Scratch { page, compressed, keys: of_rows, numbers, .. } = scratch;
         let page = match &mut self.form {
             Form::Dictionary(dictionary) => {
                 let of_values = dictionary.number_keys(values);
-                let (presence, rows) = select(keys, &of_values, present);
-                let mut page = RawPage::new(&presence, Encoding::RLE_DICTIONARY, 2 * rows.len() + 64);
-                page.put_keys(&rows, dictionary.len());
+                let (presence, rows) = select(keys, &of_values, present, of_rows);
+                let mut page = RawPage::new(&presence, Encoding::RLE_DICTIONARY, page);
+                page.put_keys(rows, dictionary.len());
                 page
             }
             Form::Bits => {
-                let (presence, rows) = select(keys, values, present);
-                let mut page = RawPage::new(&presence, Encoding::PLAIN, rows.len() / 8 + 1);
+                let (presence, rows) = select(keys, values, present, numbers);
+                let page = RawPage::new(&presence, Encoding::PLAIN, page);
                 let byte = |bits: &[i64]| bits.iter().rev().fold(0, |byte, bit| byte << 1 | u8::from(*bit != 0));
                 page.bytes.extend(rows.chunks(8).map(byte));
                 page
             }
             Form::Delta => {
-                let (presence, rows) = select(keys, values, present);
-                let mut page = RawPage::new(&presence, Encoding::DELTA_BINARY_PACKED, 4 * rows.len() + 64);
-                delta::encode(&rows, &mut page.bytes);
+                let (presence, rows) = select(keys, values, present, numbers);
+                let page = RawPage::new(&presence, Encoding::DELTA_BINARY_PACKED, page);
+                delta::encode(rows, page.bytes);
                 page
             }
             Form::Plain | Form::Full(_) => {
-                let (presence, rows) = select(keys, values, present);
+                let (presence, rows) = select(keys, values, present, numbers);
                 let width = if self.column_type == ColumnType::Int32 { 4 } else { 8 };
-                let mut page = RawPage::new(&presence, Encoding::PLAIN, width * rows.len());
+                let page = RawPage::new(&presence, Encoding::PLAIN, page);
                 rows.iter().for_each(|value| page.bytes.extend_from_slice(&value.to_le_bytes()[..width]));
                 if let Some(Bloom::Filter(filter)) = &mut self.bloom {
                     values.iter().for_each(|value| filter.insert(&value.to_le_bytes()[..width]));
@@ -206,10 +214,10 @@ impl ChunkWriter {
                 page
             }
         };
-        self.finish_page(page, range)
+        self.finish_page(page, range, compressed)
     }
 
-    fn write_texts(&mut self, keys: Option<&Keys>, texts: &Texts) -> Result<()> {
+    fn write_texts(&mut self, keys: Option<&Keys>, texts: &Texts, scratch: &mut Scratch) -> Result<()> {
         let rows = || match keys {
             None => 0,
             Some(keys) => keys.places().flatten().map(|at| texts[at].as_ref().map_or(0, |text| text.len())).sum(),
@@ -220,10 +228,10 @@ impl ChunkWriter {
             && has_keys
         {
             let of_values = dictionary.text_keys(texts.iter().flatten().map(|text| &**text));
-            let (presence, rows) = select(keys, &of_values, &present);
-            let mut page = RawPage::new(&presence, Encoding::RLE_DICTIONARY, 2 * rows.len() + 64);
-            page.put_keys(&rows, dictionary.len());
-            return self.finish_page(page, Range::None);
+            let (presence, rows) = select(keys, &of_values, &present, &mut scratch.keys);
+            let mut page = RawPage::new(&presence, Encoding::RLE_DICTIONARY, &mut scratch.page);
+            page.put_keys(rows, dictionary.len());
+            return self.finish_page(page, Range::None, &mut scratch.compressed);
         }
         let text = |place: Option<usize>| place.and_then(|at| texts[at].as_deref());
         let rows: Vec<Option<&str>> = match keys {
@@ -241,39 +249,41 @@ impl ChunkWriter {
             let (rows, more) = rest.split_at(full.map_or(rest.len(), |last| last + 1));
             rest = more;
             let presence = Presence::of(&rows.iter().map(Option::is_some).collect::<Vec<_>>());
-            let mut page = RawPage::new(&presence, Encoding::PLAIN, bytes);
-            rows.iter().flatten().for_each(|text| plain_text(text.as_bytes(), &mut page.bytes));
-            self.finish_page(page, Range::None)?;
+            let page = RawPage::new(&presence, Encoding::PLAIN, &mut scratch.page);
+            page.bytes.reserve(bytes);
+            rows.iter().flatten().for_each(|text| plain_text(text.as_bytes(), page.bytes));
+            self.finish_page(page, Range::None, &mut scratch.compressed)?;
         }
         Ok(())
     }
 
-    fn write_lists(&mut self, keys: Option<&Keys>, lists: &ListArray) -> Result<()> {
+    fn write_lists(&mut self, keys: Option<&Keys>, lists: &ListArray, scratch: &mut Scratch) -> Result<()> {
         let texts = lists.values().as_string::<i32>();
-        let elements = |at: usize| {
-            let offsets = lists.value_offsets();
-            lists.is_valid(at).then(|| offsets[at] as usize..offsets[at + 1] as usize)
-        };
+        let offsets = lists.value_offsets();
+        let elements = |at: usize| lists.is_valid(at).then(|| offsets[at]..offsets[at + 1]);
+        let elements: Vec<_> = (0..lists.len()).map(elements).collect();
+        let Scratch { page, compressed, keys: of_rows, levels, .. } = scratch;
         let rows = match keys {
-            None => Lists::of((0..lists.len()).map(elements)),
-            Some(keys) => Lists::of(keys.places().map(|place| elements(place?))),
+            None => Lists::of(elements.into_iter(), page, levels, of_rows),
+            Some(keys) => Lists::of(keys.places().map(|place| elements[place?].clone()), page, levels, of_rows),
         };
-        let of_rows = || rows.elements.iter().map(|at| texts.value(*at).len()).sum();
-        let has_keys = self.begin_texts(texts.iter().flatten(), of_rows)?;
+        let text = |at: &i32| texts.value(*at as usize);
+        let bytes = || rows.elements.iter().map(|at| text(at).len()).sum();
+        let has_keys = self.begin_texts(texts.iter().flatten(), bytes)?;
         let page = if let Form::Dictionary(dictionary) | Form::Full(dictionary) = &mut self.form
             && has_keys
         {
             let of_values = dictionary.text_keys(texts.iter().map(Option::unwrap_or_default));
-            let keys: Vec<i32> = rows.elements.iter().map(|at| of_values[*at]).collect();
-            let mut page = RawPage::of_lists(&rows, Encoding::RLE_DICTIONARY);
-            page.put_keys(&keys, dictionary.len());
+            rows.elements.iter_mut().for_each(|at| *at = of_values[*at as usize]);
+            let mut page = RawPage::of_lists(&rows, Encoding::RLE_DICTIONARY, page);
+            page.put_keys(rows.elements, dictionary.len());
             page
         } else {
-            let mut page = RawPage::of_lists(&rows, Encoding::PLAIN);
-            rows.elements.iter().for_each(|at| plain_text(texts.value(*at).as_bytes(), &mut page.bytes));
+            let page = RawPage::of_lists(&rows, Encoding::PLAIN, page);
+            rows.elements.iter().for_each(|at| plain_text(text(at).as_bytes(), page.bytes));
             page
         };
-        self.finish_page(page, Range::None)
+        self.finish_page(page, Range::None, compressed)
     }
 
     /// Begins a batch of strings, which take so many bytes for all rows; says whether they get keys. What is not in the
@@ -320,22 +330,23 @@ impl ChunkWriter {
         Ok(false)
     }
 
-    fn finish_page(&mut self, page: RawPage, range: Range) -> Result<()> {
+    fn finish_page(&mut self, page: RawPage, range: Range, compressed: &mut Vec<u8>) -> Result<()> {
         let RawPage { bytes, encoding, rows, values, nulls } = page;
-        let buf = Bytes::from(compress(self.codec, &bytes).map_err(external)?);
+        compress(self.codec, bytes, compressed).map_err(external)?;
         let page = Page::DataPage {
-            buf,
+            buf: Bytes::copy_from_slice(compressed),
             num_values: values as u32,
             encoding,
             def_level_encoding: Encoding::RLE,
             rep_level_encoding: Encoding::RLE,
             statistics: None,
         };
-        let page = CompressedPage::new(page, bytes.len());
-        let spec = SerializedPageWriter::new(&mut self.pages).write_page(page)?;
-        self.uncompressed += spec.uncompressed_size;
+        let (page, uncompressed) = serialize(CompressedPage::new(page, bytes.len()), compressed)?;
+        self.uncompressed += uncompressed;
         self.offsets.append_row_count(rows as i64);
-        self.offsets.append_offset_and_size(spec.offset as i64, spec.compressed_size as i32);
+        self.offsets.append_offset_and_size(self.bytes as i64, page.len() as i32);
+        self.bytes += page.len();
+        self.pages.push(page.into());
         if let Some(index) = &mut self.index {
             let (min, max) = range.bytes();
             index.append(nulls == values, min, max, nulls as i64, None);
@@ -349,7 +360,7 @@ impl ChunkWriter {
 
     /// The chunk's bytes, and what a row group must know of it.
     pub fn close(mut self) -> Result<(Bytes, ColumnCloseResult)> {
-        let mut chunk = TrackedWrite::new(Vec::new());
+        let mut chunk = Vec::new();
         let mut uncompressed = self.uncompressed;
         let mut encodings = BTreeSet::from([Encoding::RLE]);
         encodings.extend(self.page_counts.keys());
@@ -364,11 +375,13 @@ impl ChunkWriter {
             let mut page = Vec::with_capacity(dictionary.bytes());
             dictionary.plain(&mut page);
             let uncompressed_size = page.len();
-            let buf = Bytes::from(compress(self.codec, &page).map_err(external)?);
+            let mut compressed = Vec::new();
+            compress(self.codec, &page, &mut compressed).map_err(external)?;
+            let buf = compressed.into();
             let num_values = dictionary.len() as u32;
             let page = Page::DictionaryPage { buf, num_values, encoding: Encoding::PLAIN, is_sorted: false };
             let page = CompressedPage::new(page, uncompressed_size);
-            uncompressed += SerializedPageWriter::new(&mut chunk).write_page(page)?.uncompressed_size;
+            uncompressed += serialize(page, &mut chunk)?.1;
             let encoding = Encoding::PLAIN;
             encodings.insert(encoding);
             stats.push(PageEncodingStats { page_type: PageType::DICTIONARY_PAGE, encoding, count: 1 });
@@ -380,7 +393,7 @@ impl ChunkWriter {
         if let Some(Dictionary::Text(texts)) = dictionary {
             range.include(&Range::of_texts(texts.iter()));
         }
-        let dictionary_len = chunk.bytes_written();
+        let dictionary_len = chunk.len();
         let has_dictionary = dictionary.is_some();
         let bloom_filter = match self.bloom {
             None => None,
@@ -396,8 +409,9 @@ impl ChunkWriter {
                 Some(filter.clone())
             }
         };
-        let mut bytes = chunk.into_inner()?;
-        bytes.append(&mut self.pages.into_inner()?);
+        let mut bytes = chunk;
+        bytes.reserve_exact(self.bytes);
+        self.pages.iter().for_each(|page| bytes.extend_from_slice(page));
         let metadata = ColumnChunkMetaData::builder(self.column.clone())
             .set_compression(self.codec)
             .set_encodings(encodings.into_iter().collect())
@@ -423,6 +437,14 @@ impl ChunkWriter {
         };
         Ok((Bytes::from(bytes), close))
     }
+}
+
+/// A page with its header, in a buffer that holds something else, and its bytes before compression.
+fn serialize(page: CompressedPage, out: &mut Vec<u8>) -> Result<(&[u8], usize)> {
+    out.clear();
+    let mut sink = TrackedWrite::new(out);
+    let uncompressed = SerializedPageWriter::new(&mut sink).write_page(page)?.uncompressed_size;
+    Ok((sink.into_inner()?, uncompressed))
 }
 
 fn external(error: io::Error) -> ParquetError {

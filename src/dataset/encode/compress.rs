@@ -10,23 +10,34 @@ thread_local! {
     static ZSTD: RefCell<Option<(i32, zstd::bulk::Compressor<'static>)>> = const { RefCell::new(None) };
 }
 
-/// Compresses a page.
+/// Compresses a page into `out`, which holds nothing else afterwards.
 ///
 /// # Errors
 /// The codec refuses, or is none that the command line offers.
-pub fn compress(codec: Compression, page: &[u8]) -> io::Result<Vec<u8>> {
+pub fn compress(codec: Compression, page: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+    out.clear();
     match codec {
-        Compression::UNCOMPRESSED => Ok(page.to_vec()),
-        Compression::SNAPPY => snap::raw::Encoder::new().compress_vec(page).map_err(io::Error::other),
-        Compression::LZ4_RAW => Ok(lz4_flex::block::compress(page)),
+        Compression::UNCOMPRESSED => out.extend_from_slice(page),
+        Compression::SNAPPY => {
+            out.resize(snap::raw::max_compress_len(page.len()), 0);
+            let len = snap::raw::Encoder::new().compress(page, out).map_err(io::Error::other)?;
+            out.truncate(len);
+        }
+        Compression::LZ4_RAW => {
+            out.resize(lz4_flex::block::get_maximum_output_size(page.len()), 0);
+            let len = lz4_flex::block::compress_into(page, out).map_err(io::Error::other)?;
+            out.truncate(len);
+        }
         Compression::ZSTD(level) => ZSTD.with_borrow_mut(|kept| {
             let level = level.compression_level();
             let compressor = match kept {
                 Some((kept_level, compressor)) if *kept_level == level => compressor,
                 _ => &mut kept.insert((level, zstd::bulk::Compressor::new(level)?)).1,
             };
-            compressor.compress(page)
-        }),
-        other => Err(io::Error::other(format!("the compression {other} is not offered"))),
+            out.reserve(zstd::zstd_safe::compress_bound(page.len()));
+            compressor.compress_to_buffer(page, out).map(drop)
+        })?,
+        other => return Err(io::Error::other(format!("the compression {other} is not offered"))),
     }
+    Ok(())
 }

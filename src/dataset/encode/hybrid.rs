@@ -16,11 +16,14 @@ pub fn encode(values: &[i32], width: u32, out: &mut Vec<u8>) {
     while let Some(group) = values.get(at..at + GROUP) {
         let value = group[0];
         // No early end: all at once is faster than one after the other.
-        if group.iter().fold(0, |differ, v| differ | (v ^ value)) != 0 {
+        let is_run = |group: &[i32]| group.iter().fold(0, |differ, v| differ | (v ^ value)) == 0;
+        if !is_run(group) {
             at += GROUP;
             continue;
         }
-        let len = GROUP + values[at + GROUP..].iter().take_while(|v| **v == value).count();
+        let rest = &values[at..];
+        let groups = rest.chunks_exact(GROUP).take_while(|group| is_run(group)).count() * GROUP;
+        let len = groups + rest[groups..].iter().take_while(|v| **v == value).count();
         pack(&values[waiting..at], width, out);
         run(value, len, width, out);
         at += len;

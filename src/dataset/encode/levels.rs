@@ -42,67 +42,97 @@ impl<'k> Presence<'k> {
     }
 }
 
-/// The values of the rows that have one: `values` are those of the places that `present` tells of.
+/// The values of the rows that have one: `values` are those of the places that `present` tells of. Where they must be
+/// collected, `rows` takes them.
 pub fn select<'v, T: Copy + PartialEq>(
     keys: Option<&'v Keys>,
     values: &'v [T],
     present: &[bool],
-) -> (Presence<'v>, Cow<'v, [T]>) {
-    let Some(keys) = keys else { return (Presence::of(present), values.into()) };
-    let Some(first) = values.first() else { return (Presence::none(keys.places().len()), values.into()) };
+    rows: &'v mut Vec<T>,
+) -> (Presence<'v>, &'v [T]) {
+    let Some(keys) = keys else { return (Presence::of(present), values) };
+    let Some(first) = values.first() else { return (Presence::none(keys.places().len()), values) };
+    rows.clear();
     if values.len() == present.len() {
-        let rows = match values.iter().all(|value| value == first) {
-            true => vec![*first; keys.present().len()],
-            false => keys.present().iter().map(|key| values[*key as usize]).collect(),
-        };
-        return (Presence::of_keys(keys), rows.into());
+        match values.iter().all(|value| value == first) {
+            true => rows.resize(keys.present().len(), *first),
+            false => rows.extend(keys.present().iter().map(|key| values[*key as usize])),
+        }
+        return (Presence::of_keys(keys), rows);
     }
     let mut values = values.iter().copied();
     let values: Vec<Option<T>> = present.iter().map(|present| if *present { values.next() } else { None }).collect();
-    let rows: Vec<Option<T>> = keys.places().map(|place| values[place?]).collect();
-    let flags: Vec<bool> = rows.iter().map(Option::is_some).collect();
-    (Presence::of(&flags), rows.into_iter().flatten().collect())
+    let flags: Vec<bool> = keys.places().map(|place| place.is_some_and(|at| values[at].is_some())).collect();
+    rows.extend(keys.present().iter().filter_map(|key| values[*key as usize]));
+    (Presence::of(&flags), rows)
+}
+
+/// Levels of lists before they are encoded.
+#[derive(Default)]
+pub struct Levels {
+    /// Whether an element is of the same list as the one before.
+    repetition: Vec<bool>,
+    definition: Vec<i32>,
+}
+
+impl Levels {
+    /// Bytes of memory.
+    pub fn memory(&self) -> usize {
+        self.repetition.capacity() + 4 * self.definition.capacity()
+    }
 }
 
 /// The lists of a page.
-pub struct Lists {
+pub struct Lists<'s> {
     pub rows: usize,
     /// Elements, and lists that have none.
     pub levels: usize,
-    /// Levels of both kinds.
-    pub bytes: Vec<u8>,
     /// Places of the elements, row after row.
-    pub elements: Vec<usize>,
+    pub elements: &'s mut [i32],
 }
 
-impl Lists {
-    /// Of rows that have these ranges of elements, or NULL. No element is NULL.
-    pub fn of(rows: impl Iterator<Item = Option<std::ops::Range<usize>>>) -> Lists {
-        let (mut repetition, mut definition, mut elements) = (Vec::new(), Vec::new(), Vec::new());
+impl<'s> Lists<'s> {
+    /// Of rows that have these ranges of elements, or NULL. No element is NULL. The levels become the start of `page`.
+    pub fn of(
+        rows: impl Iterator<Item = Option<std::ops::Range<i32>>>,
+        page: &mut Vec<u8>,
+        Levels { repetition, definition }: &mut Levels,
+        elements: &'s mut Vec<i32>,
+    ) -> Lists<'s> {
+        repetition.clear();
+        definition.clear();
+        elements.clear();
         let mut count = 0;
         for row in rows {
             count += 1;
-            repetition.push(0);
+            repetition.push(false);
             match row {
                 None => definition.push(0),
                 Some(list) if list.is_empty() => definition.push(1),
                 Some(list) => {
-                    repetition.resize(repetition.len() + list.len() - 1, 1);
+                    repetition.resize(repetition.len() + list.len() - 1, true);
                     definition.resize(definition.len() + list.len(), 3);
                     elements.extend(list);
                 }
             }
         }
-        let mut bytes = with_len(|out| hybrid::encode(&repetition, 1, out));
-        bytes.append(&mut with_len(|out| hybrid::encode(&definition, 2, out)));
-        Lists { rows: count, levels: definition.len(), bytes, elements }
+        page.clear();
+        put_with_len(page, |out| hybrid::encode_flags(repetition, out));
+        put_with_len(page, |out| hybrid::encode(definition, 2, out));
+        Lists { rows: count, levels: definition.len(), elements }
     }
 }
 
 fn with_len(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    let mut out = vec![0; 4];
-    write(&mut out);
-    let len = (out.len() - 4) as u32;
-    out[..4].copy_from_slice(&len.to_le_bytes());
+    let mut out = Vec::new();
+    put_with_len(&mut out, write);
     out
+}
+
+fn put_with_len(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len() + 4;
+    out.extend_from_slice(&[0; 4]);
+    write(out);
+    let len = (out.len() - start) as u32;
+    out[start - 4..start].copy_from_slice(&len.to_le_bytes());
 }

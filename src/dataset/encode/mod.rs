@@ -12,3 +12,4 @@ pub mod dictionary;
 pub mod hybrid;
 pub mod levels;
 pub mod range;
+pub mod scratch;
