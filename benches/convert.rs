@@ -95,7 +95,7 @@ fn steps(criterion: &mut Criterion) {
     group.bench_function("convert", |bench| {
         bench.iter_batched(
             || drop(fs::remove_dir_all(&out)),
-            |()| pool.install(|| run::convert(&found, &options, &Meter::default())).unwrap(),
+            |()| pool.install(|| run::convert(&found, None, &options, &Meter::default())).unwrap(),
             BatchSize::PerIteration,
         );
     });

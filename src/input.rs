@@ -1,8 +1,7 @@
 //! Which files are the input: paths, directories, globs and lists become files, in a fixed order; a file becomes a
 //! fingerprint.
 
-use std::cmp::Ordering;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{DirEntry, File, FileType};
 use std::io::{self, BufRead, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -38,6 +37,7 @@ pub struct Found {
 pub fn find(arguments: &[PathBuf], stdin: &mut dyn BufRead) -> Result<Found> {
     let mut found = Found::default();
     let looks: Vec<Look> = arguments.par_iter().map(|argument| Look::at(argument)).collect();
+    let is_one_folder = matches!(looks[..], [Look::Folder]);
     for (argument, look) in arguments.iter().zip(looks) {
         match look {
             _ if argument.as_os_str() == "-" => {
@@ -53,6 +53,10 @@ pub fn find(arguments: &[PathBuf], stdin: &mut dyn BufRead) -> Result<Found> {
             Look::Other | Look::Nothing => found.files.push(argument.clone()),
         }
         found.stats.resize(found.files.len(), None);
+    }
+    // Nothing is twice in a folder.
+    if is_one_folder {
+        return Ok(found);
     }
     let mut seen = HashSet::with_capacity_and_hasher(found.files.len(), RandomState::default());
     let first: Vec<bool> = found.files.iter().map(|file| seen.insert(file.as_path())).collect();
@@ -107,7 +111,8 @@ fn expand(pattern: &Path, found: &mut Found) -> Result<()> {
     if paths.is_empty() {
         return Err(Error::Usage(format!("no file matches '{text}'")));
     }
-    paths.sort_by(|a, b| natural(a, b));
+    // Names of equal numbers (`01` and `1`) stay in the order of their bytes.
+    paths.sort_by_cached_key(|path| natural_key(path.as_os_str()));
     for path in paths {
         if path.is_dir() {
             walk(&path, found)?;
@@ -121,13 +126,14 @@ fn expand(pattern: &Path, found: &mut Found) -> Result<()> {
 /// Collects a directory's files. Hidden files and links to directories are left out.
 fn walk(folder: &Path, found: &mut Found) -> Result<()> {
     // The listing tells files and folders apart, so that they need not be looked at one by one.
-    let entry = |entry: io::Result<DirEntry>| entry.map(|e| (e.file_name(), e.file_type().ok()));
-    let mut entries: Vec<(OsString, Option<FileType>)> = std::fs::read_dir(folder)
+    let entry =
+        |entry: io::Result<DirEntry>| entry.map(|e| (natural_key(&e.file_name()), e.file_name(), e.file_type().ok()));
+    let mut entries: Vec<(Vec<u8>, OsString, Option<FileType>)> = std::fs::read_dir(folder)
         .and_then(|entries| entries.map(entry).collect::<io::Result<_>>())
         .during("list", folder)?;
-    entries.retain(|(name, _)| !name.as_bytes().starts_with(b"."));
-    entries.sort_unstable_by(|(a, _), (b, _)| natural(Path::new(a), Path::new(b)));
-    for (name, listed) in entries {
+    entries.retain(|(_, name, _)| !name.as_bytes().starts_with(b"."));
+    entries.sort_unstable_by(|(a, x, _), (b, y, _)| a.cmp(b).then_with(|| x.cmp(y)));
+    for (_, name, listed) in entries {
         let path = folder.join(name);
         let named = is_trace_name(&path);
         let kind = match listed {
@@ -165,26 +171,23 @@ fn starts_like_avro(path: &Path) -> bool {
     }
 }
 
-/// Natural order of names: numbers in them count as numbers, so that `trace-9` comes before `trace-10`.
-pub fn natural(a: &Path, b: &Path) -> Ordering {
-    let (mut x, mut y) = (a.as_os_str().as_bytes(), b.as_os_str().as_bytes());
-    loop {
-        let (Some(&c), Some(&d)) = (x.first(), y.first()) else {
-            // Equal as numbers (`01` and `1`): the bytes decide, so that the order is total.
-            return x.len().cmp(&y.len()).then_with(|| a.cmp(b));
-        };
-        if c.is_ascii_digit() && d.is_ascii_digit() {
-            let (n, m) = (digits(&mut x), digits(&mut y));
-            match n.len().cmp(&m.len()).then_with(|| n.cmp(m)) {
-                Ordering::Equal => {}
-                order => return order,
-            }
-        } else if c != d {
-            return c.cmp(&d);
+/// Sorts names in natural order, as bytes: numbers in them count as numbers, so that `trace-9` comes before `trace-10`. A
+/// number becomes a zero, how many digits it has, and these.
+fn natural_key(name: &OsStr) -> Vec<u8> {
+    let mut rest = name.as_bytes();
+    let mut key = Vec::with_capacity(rest.len() + 8);
+    while let Some((first, others)) = rest.split_first() {
+        if first.is_ascii_digit() {
+            let number = digits(&mut rest);
+            key.push(b'0');
+            key.extend_from_slice(&(number.len() as u16).to_be_bytes());
+            key.extend_from_slice(number);
         } else {
-            (x, y) = (&x[1..], &y[1..]);
+            key.push(*first);
+            rest = others;
         }
     }
+    key
 }
 
 /// Takes the digits at the start, and returns them without leading zeros.
@@ -276,9 +279,10 @@ mod tests {
 
     #[test]
     fn natural_order_counts_numbers() {
-        let mut names = ["t-10", "t-9", "t-1/b", "t-01", "t-1", "t", "a10b2", "a10b10", "a9"].map(Path::new);
-        names.sort_by(|a, b| natural(a, b));
-        assert_eq!(names, ["a9", "a10b2", "a10b10", "t", "t-01", "t-1", "t-1/b", "t-9", "t-10"].map(Path::new));
+        let mut names = ["t-10", "t-9", "t-1/b", "t-01", "t-1", "t", "t-a", "t-", "a10b2", "a10b10", "a9"];
+        names.sort();
+        names.sort_by_cached_key(|name| natural_key(OsStr::new(name)));
+        assert_eq!(names, ["a9", "a10b2", "a10b10", "t", "t-", "t-01", "t-1", "t-1/b", "t-9", "t-10", "t-a"]);
     }
 
     #[test]

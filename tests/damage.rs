@@ -16,7 +16,7 @@ use support::*;
 fn convert_here(input: &Path, out: &Path) {
     let options = reading::options(out);
     let found = sf_parquet::input::Found { files: vec![input.to_owned()], ..Default::default() };
-    run::convert(&found, &options, &Meter::default()).expect("damage is no error");
+    run::convert(&found, None, &options, &Meter::default()).expect("damage is no error");
 }
 
 /// Reads and flattens without writing, and checks that every record is a row of one of the tables of records.

@@ -4,7 +4,6 @@ use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::Ordering::Relaxed;
 
 use rayon::prelude::*;
@@ -12,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::options::Options;
 use super::progress::{Meter, Phase};
-use crate::dataset::known::Texts;
+use crate::dataset::known::{Early, Known};
 use crate::dataset::layout::Layout;
 use crate::dataset::manifest::{Content, InputEntry, State};
 use crate::error::Result;
@@ -81,11 +80,17 @@ impl Plan {
 }
 
 /// A plan to do nothing, if the dataset has all that was found and nothing changed since. This takes much less than
-/// [`plan`], which would say the same.
+/// [`plan`], which would say the same. The manifests are read here unless somebody did it already.
 ///
 /// # Errors
 /// The run was asked to stop.
-pub fn nothing_new(found: &Found, layout: &Layout, options: &Options, meter: &Meter) -> Result<Option<Plan>> {
+pub fn nothing_new(
+    found: &Found,
+    early: Option<Early>,
+    layout: &Layout,
+    options: &Options,
+    meter: &Meter,
+) -> Result<Option<Plan>> {
     if options.reconvert {
         return Ok(None);
     }
@@ -94,15 +99,14 @@ pub fn nothing_new(found: &Found, layout: &Layout, options: &Options, meter: &Me
     let stats = stats.iter().copied().chain(std::iter::repeat(None));
     let files: Vec<(&PathBuf, Option<Stat>)> = found.files.iter().chain(&found.experiment_log).zip(stats).collect();
     meter.begin(Phase::Checking, files.len() as u64, 0);
-    let texts = OnceLock::new();
-    let known = || texts.get_or_init(|| Texts::read(layout).ok()).as_ref()?.known();
     let look = |&(path, stat): &(&PathBuf, Option<Stat>)| {
         meter.check().ok()?;
         meter.files.fetch_add(1, Relaxed);
         stat.or_else(|| Stat::of_file_at(path))
     };
-    let (known, stats): (_, Vec<Option<Stat>>) = rayon::join(known, || files.par_iter().map(look).collect());
+    let stats: Vec<Option<Stat>> = files.par_iter().map(look).collect();
     meter.check()?;
+    let known = early.and_then(|early| early.end(layout)).or_else(|| Known::read(layout));
     let Some(known) = known else { return Ok(None) };
     let content = options.content();
     let skip = |((path, _), stat): (&(&PathBuf, _), &Option<Stat>)| {

@@ -13,6 +13,7 @@ use super::rewrite::{Gone, rewrite};
 use super::source::{Source, Step};
 use super::summary::Summary;
 use crate::dataset::commit::{self, Lock};
+use crate::dataset::known::Early;
 use crate::dataset::layout::Layout;
 use crate::dataset::manifest::{FORMAT, InputEntry, Manifest, State, Status};
 use crate::dataset::part::PartFile;
@@ -26,11 +27,11 @@ use crate::tables::row_counts::RowCounts;
 use crate::tables::schema::TableId;
 use crate::text::Escaped;
 
-/// Converts what is new of the inputs. Runs on the current rayon pool.
+/// Converts what is new of the inputs. Runs on the current rayon pool; `early` is a look at the manifests, if it has begun.
 ///
 /// # Errors
 /// Whatever keeps the run from being published. The dataset is then as it was.
-pub fn convert(found: &Found, options: &Options, meter: &Meter) -> Result<Summary> {
+pub fn convert(found: &Found, early: Option<Early>, options: &Options, meter: &Meter) -> Result<Summary> {
     let start = Instant::now();
     let layout = Layout::new(&options.out);
     // Asking what would be done changes nothing, so it needs no lock either.
@@ -41,7 +42,7 @@ pub fn convert(found: &Found, options: &Options, meter: &Meter) -> Result<Summar
         commit::recover(&layout)?;
         Some(lock)
     };
-    let (plan, state) = match plan::nothing_new(found, &layout, options, meter)? {
+    let (plan, state) = match plan::nothing_new(found, early, &layout, options, meter)? {
         Some(plan) => (plan, State::default()),
         None => {
             let state = State::load(&layout)?;

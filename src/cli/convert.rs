@@ -17,6 +17,8 @@ use crate::batch::options::Options;
 use crate::batch::progress::Meter;
 use crate::batch::run;
 use crate::batch::summary::Summary;
+use crate::dataset::known::Early;
+use crate::dataset::layout::Layout;
 use crate::dataset::part;
 use crate::error::{Error, IoContext};
 use crate::flatten::flattener::Window;
@@ -167,6 +169,7 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
     };
     let jobs = jobs.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build().context("cannot start threads")?;
+    let early = (!reconvert).then(|| Early::begin(&pool, Layout::new(&options.out)));
     let mut found = pool.install(|| input::find(&arguments, &mut BufReader::new(io::stdin())))?;
     found.experiment_log = experiment_log;
     for path in &found.passed_over {
@@ -175,7 +178,8 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
 
     let meter = Arc::new(Meter::default());
     stop_on_signals(meter.clone())?;
-    let summary = progress::shown(&meter, output, log, || pool.install(|| run::convert(&found, &options, &meter)))?;
+    let summary =
+        progress::shown(&meter, output, log, || pool.install(|| run::convert(&found, early, &options, &meter)))?;
     report(&summary, output, log, summary_json)?;
     Ok(if summary.is_damaged() && !dry_run { Outcome::Damaged } else { Outcome::Whole })
 }

@@ -70,6 +70,11 @@ pub enum Status {
     Rejected,
 }
 
+/// Whether a manifest can do without a value: most inputs have nothing that is damaged, and every run reads all manifests.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// An input that a run read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InputEntry {
@@ -82,6 +87,7 @@ pub struct InputEntry {
     pub sha256: String,
     pub status: Status,
     /// The file ended inside a block.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub truncated: bool,
     pub traces: i64,
     /// Records read.
@@ -89,14 +95,19 @@ pub struct InputEntry {
     /// Headers among them, which have no rows but in `traces`.
     pub headers: i64,
     /// Records among them of types that SysFlow 5 does not have, which have no rows.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub unknown: i64,
     /// Records known to be lost.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub lost: i64,
     /// Events and flows outside the window.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub filtered: i64,
     /// References that lead nowhere.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub dangling: i64,
     /// Strings in which invalid UTF-8 was replaced.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub repaired: i64,
     /// Rows by table, without the tables that have none.
     pub rows: RowCounts,
