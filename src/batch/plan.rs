@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use rayon::prelude::*;
@@ -198,15 +199,16 @@ fn check(
         Checked::Unreadable(Unreadable { name: name.clone(), message })
     };
     let read = || -> io::Result<(Input, Vec<String>, Vec<u64>)> {
-        let file = input::open(path)?;
+        let file = Arc::new(input::open(path)?);
         let stat = Stat::of(&file)?;
         let mut prefixes: Vec<u64> =
             truncated.iter().copied().chain(known.map(|k| k.1)).map(|e| e.size).filter(|s| *s < stat.size).collect();
         prefixes.sort();
         prefixes.dedup();
         let stop = || meter.check().map_err(io::Error::other);
-        let (sha256, hashes) = input::sha256(&file, stat.size, &prefixes, &stop)?;
-        let incomplete = kind == Kind::Trace && ends_inside_a_block(file, stat.size)?;
+        let walk = || if kind == Kind::Trace { ends_inside_a_block(file.clone(), stat.size) } else { Ok(false) };
+        let (hashed, incomplete) = rayon::join(|| input::sha256(&file, stat.size, &prefixes, &stop), walk);
+        let ((sha256, hashes), incomplete) = (hashed?, incomplete?);
         let input = Input { path: path.to_owned(), name: name.clone(), stat, sha256, kind, incomplete };
         Ok((input, hashes, prefixes))
     };
@@ -238,13 +240,13 @@ fn check(
 }
 
 /// Whether the file ends inside a block, as one does that is still being written.
-fn ends_inside_a_block(file: File, size: u64) -> io::Result<bool> {
+fn ends_inside_a_block(file: Arc<File>, size: u64) -> io::Result<bool> {
     let header = match FileHeader::read(&file, size) {
         Ok(header) => header,
         Err(HeaderError::Io(e)) => return Err(e),
         Err(_) => return Ok(false),
     };
-    let mut walk = Walk::new(file.into(), header.sync, size, header.len);
+    let mut walk = Walk::new(file, header.sync, size, header.len);
     let mut last = None;
     while let Some(step) = walk.step()? {
         last = Some(step);

@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_schema::{Field, SchemaRef};
+use arrow_schema::{Field, Fields, Schema, SchemaRef};
 use bytes::Bytes;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
@@ -15,6 +14,7 @@ use parquet::basic::Compression;
 use parquet::column::writer::ColumnCloseResult;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::SchemaDescriptor;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -59,7 +59,9 @@ pub trait Rows: Send + Sync {
 #[derive(Debug, Clone)]
 pub struct Encoder {
     schema: SchemaRef,
-    parquet: Arc<parquet::schema::types::SchemaDescriptor>,
+    parquet: Arc<SchemaDescriptor>,
+    /// The columns that the parquet crate writes, if there are any: its writers come all at once, each with buffers.
+    others: Option<(SchemaRef, Arc<SchemaDescriptor>)>,
     properties: Arc<WriterProperties>,
     compression: Compression,
     encodings: Encodings,
@@ -82,8 +84,21 @@ impl Encoder {
     /// Only if the contract's schema is none of Parquet's.
     pub fn new(table: &TableInfo, compression: Compression, encodings: Encodings) -> Result<Encoder> {
         let schema = table.arrow_schema();
-        let error = |cause| Error::of_parquet("encode", Path::new(table.name), cause);
-        let parquet = ArrowSchemaConverter::new().schema_root("schema").convert(&schema).map_err(error)?;
+        let convert = |schema: &Schema| {
+            let parquet = ArrowSchemaConverter::new().schema_root("schema").convert(schema);
+            parquet.map(Arc::new).map_err(|cause| Error::of_parquet("encode", Path::new(table.name), cause))
+        };
+        let parquet = convert(&schema)?;
+        let is_other = |(i, _): &(usize, _)| !ChunkWriter::writes(table.columns[*i].column_type);
+        let others: Fields = schema.fields().iter().cloned().enumerate().filter(is_other).map(|(_, f)| f).collect();
+        let others = match others.is_empty() {
+            true => None,
+            false => {
+                let others = Arc::new(Schema::new(others));
+                let parquet = convert(&others)?;
+                Some((others, parquet))
+            }
+        };
         let properties = WriterProperties::builder()
             .set_created_by(concat!("sf-parquet version ", env!("CARGO_PKG_VERSION")).to_owned())
             .set_compression(compression)
@@ -92,7 +107,7 @@ impl Encoder {
         let ts_column = table.columns.iter().position(|c| c.name == "ts_uts");
         let properties = Arc::new(properties.build());
         let columns = table.columns.clone();
-        Ok(Encoder { schema, parquet: Arc::new(parquet), properties, compression, encodings, columns, ts_column })
+        Ok(Encoder { schema, parquet, others, properties, compression, encodings, columns, ts_column })
     }
 }
 
@@ -202,29 +217,29 @@ impl OpenPart {
     }
 
     fn start_group(&mut self) -> Result<()> {
-        let Encoder { schema, parquet, columns, compression, encodings, .. } = &*self.encoder;
-        let mut leaf = 0;
-        let own: Vec<(Option<ChunkWriter>, Range<usize>)> = columns
-            .iter()
-            .map(|column| {
-                let leaves = leaf..leaf + if column.column_type == ColumnType::MapStringString { 2 } else { 1 };
-                leaf = leaves.end;
-                (ChunkWriter::new(parquet.column(leaves.start), column, *compression, *encodings), leaves)
-            })
-            .collect();
-        // They come all at once, with buffers; most tables need none.
-        let mut arrow = Vec::new();
-        if own.iter().any(|(own, _)| own.is_none()) {
-            let factory = ArrowRowGroupWriterFactory::new(&self.file, schema.clone());
-            let writers = factory.create_column_writers(self.groups);
-            arrow = writers.map_err(|cause| Error::of_parquet("write", &self.path, cause))?;
-        }
-        let mut arrow: Vec<_> = arrow.into_iter().map(Some).collect();
-        let column = |(own, leaves): (Option<ChunkWriter>, Range<usize>)| match own {
-            Some(own) => Column::Own(Box::new(own)),
-            None => Column::Arrow(arrow[leaves].iter_mut().filter_map(Option::take).collect()),
+        let Encoder { parquet, others, properties, columns, compression, encodings, .. } = &*self.encoder;
+        let others = match others {
+            None => Vec::new(),
+            Some((schema, parquet)) => {
+                SerializedFileWriter::new(io::sink(), parquet.root_schema_ptr(), properties.clone())
+                    .and_then(|file| {
+                        ArrowRowGroupWriterFactory::new(&file, schema.clone()).create_column_writers(self.groups)
+                    })
+                    .map_err(|cause| Error::of_parquet("write", &self.path, cause))?
+            }
         };
-        self.columns = own.into_iter().map(column).collect();
+        let mut others = others.into_iter();
+        let mut leaf = 0;
+        let column = |column: &ColumnInfo| {
+            let leaves = if column.column_type == ColumnType::MapStringString { 2 } else { 1 };
+            let first = parquet.column(leaf);
+            leaf += leaves;
+            match ChunkWriter::new(first, column, *compression, *encodings) {
+                Some(own) => Column::Own(Box::new(own)),
+                None => Column::Arrow(others.by_ref().take(leaves).collect()),
+            }
+        };
+        self.columns = columns.iter().map(column).collect();
         Ok(())
     }
 

@@ -116,6 +116,11 @@ impl<'s> RawPage<'s> {
 }
 
 impl ChunkWriter {
+    /// Whether columns of the type are written here.
+    pub fn writes(column_type: ColumnType) -> bool {
+        !matches!(column_type, ColumnType::ListInt64 | ColumnType::MapStringString)
+    }
+
     /// A writer of the types that are written here; `None` for others.
     pub fn new(
         descriptor: ColumnDescPtr,
