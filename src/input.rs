@@ -238,7 +238,11 @@ pub fn open(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
-/// SHA-256 of the first `size` bytes of a file as hex digits, and of each shorter prefix in `prefixes` (ascending).
+/// Bytes that are hashed together.
+const HASHED: u64 = 1 << 20;
+
+/// SHA-256 of the first `size` bytes of a file as hex digits, and of each shorter prefix in `prefixes` (ascending). Bytes are
+/// read while those before them are hashed.
 ///
 /// # Errors
 /// The file cannot be read, or is shorter. `stop` may end it with an error of its own.
@@ -246,19 +250,32 @@ pub fn sha256(
     file: &File,
     size: u64,
     prefixes: &[u64],
-    stop: &dyn Fn() -> io::Result<()>,
+    stop: &(dyn Fn() -> io::Result<()> + Sync),
 ) -> io::Result<(String, Vec<String>)> {
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; (1 << 20).min(usize::try_from(size).unwrap_or(usize::MAX).max(1))];
+    let ends: Vec<u64> = prefixes.iter().copied().filter(|prefix| *prefix < size).chain([size]).collect();
     let mut pos = 0;
-    let mut hashes = Vec::new();
-    for &end in prefixes.iter().filter(|p| **p < size).chain([&size]) {
-        while pos < end {
-            stop()?;
-            let want = (end - pos).min(buffer.len() as u64) as usize;
-            file.read_exact_at(&mut buffer[..want], pos)?;
-            hash.update(&buffer[..want]);
-            pos += want as u64;
+    // Up to the next end, none of which is before `pos`.
+    let mut read = |buffer: &mut Vec<u8>| -> io::Result<()> {
+        stop()?;
+        let end = ends.iter().find(|end| **end > pos).copied().unwrap_or(size);
+        buffer.resize((end - pos).min(HASHED) as usize, 0);
+        file.read_exact_at(buffer, pos)?;
+        pos += buffer.len() as u64;
+        Ok(())
+    };
+    let (mut now, mut next) = (Vec::new(), Vec::new());
+    read(&mut now)?;
+    let (mut hash, mut hashed, mut hashes) = (Sha256::new(), 0, Vec::new());
+    for end in &ends {
+        while hashed < *end {
+            let after = hashed + now.len() as u64;
+            if after == size {
+                hash.update(&now);
+            } else {
+                rayon::join(|| hash.update(&now), || read(&mut next)).1?;
+            }
+            hashed = after;
+            std::mem::swap(&mut now, &mut next);
         }
         hashes.push(hex(&hash.clone().finalize()));
     }
@@ -304,5 +321,21 @@ mod tests {
         assert_eq!(sha256(&file, 5, &[], &never).unwrap().0, prefixes[1]);
         assert_eq!(whole, "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9");
         assert!(open(folder.path()).is_err());
+    }
+
+    #[test]
+    fn a_long_file_is_hashed_piece_by_piece() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        let bytes: Vec<u8> = (0..3 * HASHED + 5).map(|i| (i * i / 7) as u8).collect();
+        std::fs::write(&path, &bytes).unwrap();
+        let ends = [0, 1, HASHED - 1, HASHED, 2 * HASHED + 3, 3 * HASHED];
+        let file = open(&path).unwrap();
+        let (whole, prefixes) = sha256(&file, bytes.len() as u64, &ends, &|| Ok(())).unwrap();
+        assert_eq!(whole, hex(&Sha256::digest(&bytes)));
+        assert_eq!(prefixes, ends.map(|end| hex(&Sha256::digest(&bytes[..end as usize]))));
+        let stopped = sha256(&file, bytes.len() as u64, &[], &|| Err(io::Error::other("stopped")));
+        assert_eq!(stopped.unwrap_err().to_string(), "stopped");
+        assert!(sha256(&file, bytes.len() as u64 + 1, &[], &|| Ok(())).is_err());
     }
 }
