@@ -14,10 +14,11 @@ use std::time::Duration;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use parquet::basic::{Compression, ZstdLevel};
 use sf_parquet::batch::options::Options;
+use sf_parquet::batch::pipe::Item;
 use sf_parquet::batch::plan::{self, Input};
 use sf_parquet::batch::progress::Meter;
 use sf_parquet::batch::run;
-use sf_parquet::batch::source::{Source, Step};
+use sf_parquet::batch::source::Source;
 use sf_parquet::dataset::manifest::State;
 use sf_parquet::dataset::part::Encodings;
 use sf_parquet::dataset::writer::{Chunk, DatasetWriter, Limits};
@@ -49,8 +50,8 @@ fn rows(inputs: &[Input], options: &Options) -> Vec<Chunk> {
     let meter = Meter::default();
     let mut source = Source::new(inputs, options, std::env::temp_dir(), None, &meter);
     let mut chunks = Vec::new();
-    while let Some(Step::Rows(more) | Step::Cut(more)) = source.read().unwrap() {
-        chunks.extend(more);
+    while let Some(items) = source.read().unwrap() {
+        chunks.extend(items.into_iter().filter_map(Item::rows));
     }
     chunks.extend(source.finish(None).chunks);
     chunks

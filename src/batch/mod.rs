@@ -4,7 +4,7 @@
 //! rows out of part files, [`run`] puts it together, [`progress`] and [`summary`] tell what happens and happened.
 
 pub mod options;
-mod pipe;
+pub mod pipe;
 pub mod plan;
 pub mod progress;
 pub mod rewrite;

@@ -131,6 +131,14 @@ impl Pipe {
 }
 
 impl Item {
+    /// The rows, if it is some.
+    pub fn rows(self) -> Option<Chunk> {
+        match self {
+            Item::Rows(chunk) => Some(chunk),
+            Item::Cut => None,
+        }
+    }
+
     fn bytes(&self) -> usize {
         match self {
             Item::Rows(chunk) => chunk.bytes,

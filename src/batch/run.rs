@@ -10,7 +10,7 @@ use super::pipe::{Item, Pipe};
 use super::plan::{self, Plan};
 use super::progress::{Meter, Phase};
 use super::rewrite::{Gone, rewrite};
-use super::source::{Source, Step};
+use super::source::Source;
 use super::summary::Summary;
 use crate::dataset::commit::{self, Lock};
 use crate::dataset::known::Early;
@@ -196,11 +196,8 @@ fn read_all(source: &mut Source, pipe: &Pipe) -> Result<()> {
         }
     }
     let _ends = Ends(pipe);
-    while let Some(step) = source.read()? {
-        let cut = matches!(step, Step::Cut(_));
-        let (Step::Rows(chunks) | Step::Cut(chunks)) = step;
-        let items = chunks.into_iter().map(Item::Rows);
-        if !pipe.push(items.chain(cut.then_some(Item::Cut))) {
+    while let Some(items) = source.read()? {
+        if !pipe.push(items) {
             break;
         }
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::options::Options;
+use super::pipe;
 use super::plan::{Input, Kind, Unreadable};
 use super::progress::Meter;
 use crate::dataset::writer::Chunk;
@@ -20,14 +21,6 @@ use crate::trace::container::{FileHeader, HeaderError};
 use crate::trace::decode::Cursor;
 use crate::trace::reader::{Blocks, Item, Place, Severity};
 use crate::trace::records::{Event, Record};
-
-/// What [`Source::read`] hands out.
-pub enum Step {
-    /// Rows to write.
-    Rows(Vec<Chunk>),
-    /// Rows to write, and then files to end: what follows lies in files of its own.
-    Cut(Vec<Chunk>),
-}
 
 /// What is left when all inputs are read.
 pub struct Last {
@@ -82,37 +75,42 @@ impl<'p> Source<'p> {
         }
     }
 
-    /// Reads until there are rows to write; `None` when all inputs are read.
+    /// Reads until there is something for the writer; `None` when all inputs are read.
     ///
     /// # Errors
     /// An input cannot be read any more or has changed, or the run was asked to stop. Damage is no error.
-    pub fn read(&mut self) -> Result<Option<Step>> {
+    pub fn read(&mut self) -> Result<Option<Vec<pipe::Item>>> {
         loop {
             self.meter.check()?;
             if let Some(mut open) = self.open.take() {
                 if self.block(&mut open)? {
                     self.open = Some(open);
                 } else if self.end_input(&open.file)? {
-                    return Ok(Some(Step::Cut(self.everything())));
+                    return Ok(Some(self.cut()));
                 }
             } else {
                 let Some(input) = self.inputs.get(self.next) else { return Ok(None) };
                 // Rows of an incomplete input lie apart, so that replacing them only swaps files.
                 if input.incomplete && !self.apart {
-                    return Ok(Some(Step::Cut(self.everything())));
+                    return Ok(Some(self.cut()));
                 }
                 self.begin_input(input)?;
             }
             if !self.flattener.pending.ready.chunks.is_empty() {
-                return Ok(Some(Step::Rows(self.flattener.pending.ready.take())));
+                return Ok(Some(self.ready().collect()));
             }
         }
     }
 
-    fn everything(&mut self) -> Vec<Chunk> {
+    fn ready(&mut self) -> impl Iterator<Item = pipe::Item> + use<> {
+        self.flattener.pending.ready.take().into_iter().map(pipe::Item::Rows)
+    }
+
+    /// All rows so far, and the end of their files.
+    fn cut(&mut self) -> Vec<pipe::Item> {
         self.flattener.pending.flush();
         self.apart = true;
-        self.flattener.pending.ready.take()
+        self.ready().chain([pipe::Item::Cut]).collect()
     }
 
     /// Accounts for inputs of which nothing could be read.

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use sf_parquet::batch::options::Options;
+use sf_parquet::batch::pipe::Item;
 use sf_parquet::batch::plan::{Input, Kind};
 use sf_parquet::batch::progress::Meter;
-use sf_parquet::batch::source::{Last, Source, Step};
+use sf_parquet::batch::source::{Last, Source};
 use sf_parquet::dataset::part::Encodings;
 use sf_parquet::input::{self, Stat};
 use sf_parquet::tables::schema::TableId;
@@ -39,8 +40,8 @@ pub fn flatten(path: &Path) -> Last {
     let (meter, options) = (Meter::default(), options(path));
     let mut source = Source::new(&inputs, &options, std::env::temp_dir(), None, &meter);
     let mut chunks = Vec::new();
-    while let Some(Step::Rows(rows) | Step::Cut(rows)) = source.read().unwrap() {
-        chunks.extend(rows);
+    while let Some(items) = source.read().unwrap() {
+        chunks.extend(items.into_iter().filter_map(Item::rows));
     }
     let mut last = source.finish(None);
     chunks.append(&mut last.chunks);
