@@ -37,7 +37,7 @@ pub struct Found {
 pub fn find(arguments: &[PathBuf], stdin: &mut dyn BufRead) -> Result<Found> {
     let mut found = Found::default();
     let looks: Vec<Look> = arguments.par_iter().map(|argument| Look::at(argument)).collect();
-    let is_one_folder = matches!(looks[..], [Look::Folder]);
+    let is_one_folder = matches!(looks[..], [Look::Folder]) && arguments[0].as_os_str() != "-";
     for (argument, look) in arguments.iter().zip(looks) {
         match look {
             _ if argument.as_os_str() == "-" => {

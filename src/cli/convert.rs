@@ -169,7 +169,7 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
     };
     let jobs = jobs.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build().context("cannot start threads")?;
-    let early = (!reconvert).then(|| Early::begin(&pool, Layout::new(&options.out)));
+    let early = (!reconvert).then(|| Early::begin(&pool, &Layout::new(&options.out)));
     let mut found = pool.install(|| input::find(&arguments, &mut BufReader::new(io::stdin())))?;
     found.experiment_log = experiment_log;
     for path in &found.passed_over {

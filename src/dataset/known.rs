@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 
 use foldhash::fast::RandomState;
@@ -36,10 +36,8 @@ struct Seen<'t> {
 }
 
 /// The files that were read, by path.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Known {
-    /// The manifests that say so.
-    manifests: Vec<PathBuf>,
     contents: Vec<Content>,
     files: HashMap<Box<str>, File, RandomState>,
 }
@@ -55,21 +53,31 @@ struct File {
 }
 
 /// A look that is taken while the inputs are still looked for.
-pub struct Early(Receiver<Option<Known>>);
+pub struct Early {
+    manifests: Vec<PathBuf>,
+    looks: Receiver<(usize, Option<Known>)>,
+}
 
 impl Early {
-    /// Begins it. What the pool is given later may wait for it, even where it has one thread.
-    pub fn begin(pool: &ThreadPool, layout: Layout) -> Early {
-        let (sender, receiver) = channel();
-        // Nobody waits if the inputs cannot be found.
-        pool.spawn(move || drop(sender.send(Known::read(&layout))));
-        Early(receiver)
+    /// Begins it. Each manifest is a job that waits for no other: a thread that waited could begin with what the pool is given
+    /// later, and that waits for the job.
+    pub fn begin(pool: &ThreadPool, layout: &Layout) -> Early {
+        let manifests = State::paths(layout).unwrap_or_default();
+        let (sender, looks) = channel();
+        for (number, path) in manifests.iter().cloned().enumerate() {
+            let sender = sender.clone();
+            // Nobody listens if the inputs cannot be found.
+            pool.spawn(move || drop(sender.send((number, Known::of_file(&path)))));
+        }
+        Early { manifests, looks }
     }
 
-    /// What was seen, if no run has ended since. The dataset must be locked.
+    /// What was seen, if no run has ended since. The dataset should be locked.
     pub fn end(self, layout: &Layout) -> Option<Known> {
-        let known = self.0.recv().ok()??;
-        (State::paths(layout).ok()? == known.manifests).then_some(known)
+        let mut looks: Vec<(usize, Option<Known>)> = self.looks.iter().collect();
+        looks.sort_unstable_by_key(|(number, _)| *number);
+        let known = Known::of_all(looks.into_iter().map(|(_, known)| known).collect::<Option<_>>()?);
+        (State::paths(layout).ok()? == self.manifests).then_some(known)
     }
 }
 
@@ -77,25 +85,31 @@ impl Known {
     /// What the manifests have of files, or nothing if something is wrong with one; reading it whole tells what.
     pub fn read(layout: &Layout) -> Option<Known> {
         let manifests = State::paths(layout).ok()?;
-        let texts: Vec<Vec<u8>> = manifests.par_iter().map(|path| fs::read(path).ok()).collect::<Option<_>>()?;
-        let known = Known::of(&texts)?;
-        Some(Known { manifests, ..known })
+        manifests.par_iter().map(|path| Known::of_file(path)).collect::<Option<_>>().map(Known::of_all)
     }
 
-    fn of(texts: &[Vec<u8>]) -> Option<Known> {
-        let glances: Vec<Glance> = texts.par_iter().map(|text| Glance::of(text)).collect::<Option<_>>()?;
-        let count = glances.iter().map(|g| g.inputs.len()).sum();
-        let mut files = HashMap::with_capacity_and_hasher(count, RandomState::default());
-        let mut contents = Vec::with_capacity(glances.len());
-        for (content, glance) in glances.into_iter().enumerate() {
-            contents.push(glance.content);
-            // Of several runs that read a path the last counts, as in `State`.
-            files.extend(glance.inputs.into_iter().map(|seen| {
-                let Seen { path, size, mtime, sha256 } = seen;
-                (path.into(), File { size, mtime, content, has_content: !sha256.is_empty() })
-            }));
+    fn of_file(path: &Path) -> Option<Known> {
+        Known::of_text(&fs::read(path).ok()?)
+    }
+
+    fn of_text(text: &[u8]) -> Option<Known> {
+        let Glance { inputs, content, .. } = Glance::of(text)?;
+        let file = |Seen { path, size, mtime, sha256 }: Seen| {
+            (path.into(), File { size, mtime, content: 0, has_content: !sha256.is_empty() })
+        };
+        Some(Known { contents: vec![content], files: inputs.into_iter().map(file).collect() })
+    }
+
+    /// Of several runs that read a path the last counts, as in `State`.
+    fn of_all(runs: Vec<Known>) -> Known {
+        let mut runs = runs.into_iter();
+        let mut all = runs.next().unwrap_or_else(|| Known { contents: Vec::new(), files: HashMap::default() });
+        for Known { contents, files } in runs {
+            let content = all.contents.len();
+            all.contents.extend(contents);
+            all.files.extend(files.into_iter().map(|(path, file)| (path, File { content, ..file })));
         }
-        Some(Known { manifests: Vec::new(), contents, files })
+        all
     }
 
     /// The options of the run that read a file, if the file was as large and as old.
@@ -126,10 +140,14 @@ mod tests {
         .into_bytes()
     }
 
+    fn known(texts: &[Vec<u8>]) -> Option<Known> {
+        texts.iter().map(|text| Known::of_text(text)).collect::<Option<_>>().map(Known::of_all)
+    }
+
     #[test]
     fn a_file_is_known_by_path_size_and_time_as_the_last_run_saw_it() {
         let texts = [run(1, "pods", "a\"b", 1, "x"), run(1, "files", "a\"b", 2, "y"), run(1, "files", "c", 2, "")];
-        let known = Known::of(&texts).unwrap();
+        let known = known(&texts).unwrap();
         assert_eq!(known.find("a\"b", 2, 7).unwrap().tables, ["files"]);
         for (path, size, mtime) in [("a\"b", 1, 7), ("a\"b", 2, 8), ("a", 2, 7), ("c", 2, 7)] {
             assert_eq!(known.find(path, size, mtime), None, "{path} {size} {mtime}");
@@ -140,9 +158,9 @@ mod tests {
     fn nothing_is_known_where_a_manifest_is_not_as_it_should_be() {
         let good = run(1, "pods", "a", 1, "x");
         for bad in [run(2, "pods", "a", 1, "x"), good[..good.len() - 1].into(), Vec::new()] {
-            assert!(Known::of(&[good.clone(), bad]).is_none());
+            assert!(known(&[good.clone(), bad]).is_none());
         }
-        assert!(Known::of(&[good]).is_some());
+        assert!(known(&[good]).is_some());
     }
 
     #[test]
@@ -150,13 +168,23 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let layout = Layout::new(folder.path());
         fs::create_dir_all(layout.manifests()).unwrap();
-        fs::write(layout.manifest("r"), run(1, "pods", "a", 1, "x")).unwrap();
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-        let early = Early::begin(&pool, layout.clone());
-        let known = pool.install(|| early.end(&layout)).unwrap();
-        assert!(known.find("a", 1, 7).is_some());
-        let early = Early::begin(&pool, layout.clone());
-        pool.install(|| fs::write(layout.manifest("s"), run(1, "pods", "b", 1, "y")).unwrap());
-        assert!(early.end(&layout).is_none());
+        for number in 0..40 {
+            let path = format!("{number}").repeat(1 + 2_000 * usize::from(number % 7 == 0));
+            fs::write(layout.manifest(&format!("{number:02}")), run(1, "pods", &path, 1, "x")).unwrap();
+        }
+        // What comes after the look must never be done in the middle of it by a thread that waits.
+        for threads in [1, 2, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            for _ in 0..100 {
+                let early = Early::begin(&pool, &layout);
+                let known = pool.install(|| early.end(&layout)).unwrap();
+                assert!(known.find("39", 1, 7).is_some() && known.files.len() == 40);
+            }
+            let early = Early::begin(&pool, &layout);
+            let another = layout.manifest(&format!("another-{threads}"));
+            fs::write(&another, run(1, "pods", "b", 1, "y")).unwrap();
+            assert!(pool.install(|| early.end(&layout)).is_none());
+            fs::remove_file(another).unwrap();
+        }
     }
 }

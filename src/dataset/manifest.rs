@@ -75,8 +75,9 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// An input that a run read.
+/// An input that a run read. A name that is not known is a damaged one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct InputEntry {
     /// As given.
     pub path: String,

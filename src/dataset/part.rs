@@ -234,9 +234,9 @@ impl OpenPart {
             let leaves = if column.column_type == ColumnType::MapStringString { 2 } else { 1 };
             let first = parquet.column(leaf);
             leaf += leaves;
-            match ChunkWriter::new(first, column, *compression, *encodings) {
-                Some(own) => Column::Own(Box::new(own)),
-                None => Column::Arrow(others.by_ref().take(leaves).collect()),
+            match ChunkWriter::writes(column.column_type) {
+                true => Column::Own(Box::new(ChunkWriter::new(first, column, *compression, *encodings))),
+                false => Column::Arrow(others.by_ref().take(leaves).collect()),
             }
         };
         self.columns = columns.iter().map(column).collect();

@@ -121,13 +121,13 @@ impl ChunkWriter {
         !matches!(column_type, ColumnType::ListInt64 | ColumnType::MapStringString)
     }
 
-    /// A writer of the types that are written here; `None` for others.
+    /// A writer of one of these.
     pub fn new(
         descriptor: ColumnDescPtr,
         column: &ColumnInfo,
         codec: Compression,
         encodings: Encodings,
-    ) -> Option<ChunkWriter> {
+    ) -> ChunkWriter {
         let form = match (column.column_type, encodings) {
             (ColumnType::Boolean, _) => Form::Bits,
             (ColumnType::Int64 | ColumnType::Timestamp, Encodings::Default) if column.sequence => Form::Delta,
@@ -135,12 +135,12 @@ impl ChunkWriter {
             (ColumnType::Int32, _) => Form::Dictionary(Dictionary::numbers(4)),
             (ColumnType::Int64 | ColumnType::Timestamp, _) => Form::Dictionary(Dictionary::numbers(8)),
             (ColumnType::String | ColumnType::ListString, _) => Form::Dictionary(Dictionary::texts()),
-            (ColumnType::ListInt64 | ColumnType::MapStringString, _) => return None,
+            (ColumnType::ListInt64 | ColumnType::MapStringString, _) => unreachable!("they are not written here"),
         };
         // The page index of strings costs more than it saves.
         let text = matches!(column.column_type, ColumnType::String | ColumnType::ListString);
         let index = (!text).then(|| ColumnIndexBuilder::new(descriptor.physical_type()));
-        Some(ChunkWriter {
+        ChunkWriter {
             column: descriptor,
             column_type: column.column_type,
             codec,
@@ -156,7 +156,7 @@ impl ChunkWriter {
             nulls: 0,
             range: Range::None,
             bloom: BLOOM_COLUMNS.contains(&column.name).then_some(Bloom::OfDictionary),
-        })
+        }
     }
 
     fn dictionary(&self) -> Option<&Dictionary> {

@@ -18,7 +18,7 @@ pub struct Scratch {
 }
 
 /// Bytes of buffers that a thread keeps: several for all pages but those of long strings.
-const KEPT: usize = 8 << 20;
+const KEPT: usize = 2 << 20;
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
