@@ -84,23 +84,40 @@ pub struct Pod {
     texts: Texts<4>,
 }
 
-/// Names the strings of an entity in their order in [`Texts`].
+/// Names the strings of an entity, and says which fields of the record they are.
 macro_rules! texts {
-    ($entity:ident { $($name:ident),* }) => {
+    ($entity:ident { $($name:ident = $field:ident),* }) => {
         const _: () = {
             #[allow(non_camel_case_types)]
             enum At { $($name,)* }
+
             impl $entity {
-                $(pub fn $name(&self) -> Option<&str> { self.texts.get(At::$name as usize) })*
+                $(
+                    #[doc = concat!("The record's `", stringify!($field), "`.")]
+                    pub fn $name(&self) -> Option<&str> {
+                        self.texts.get(At::$name as usize)
+                    }
+                )*
+
+                fn texts(record: &mut records::$entity) -> Texts<{ [$(At::$name),*].len() }> {
+                    Texts::new([$(record.$field.take()),*])
+                }
             }
         };
     };
 }
 
-texts!(Process { state, args, user, group, cwd, container_id });
-texts!(File { state, path, container_id });
-texts!(Container { id, name, image, image_id, kind });
-texts!(Pod { id, name, node_name, namespace });
+texts!(Process {
+    state = state,
+    args = exe_args,
+    user = user_name,
+    group = group_name,
+    cwd = cwd,
+    container_id = container_id
+});
+texts!(File { state = state, path = path, container_id = container_id });
+texts!(Container { id = id, name = name, image = image, image_id = image_id, kind = kind });
+texts!(Pod { id = id, name = name, node_name = node_name, namespace = namespace });
 
 fn shared(text: Option<records::Text>) -> Option<Arc<str>> {
     text.map(|t| Arc::from(&*t))
@@ -111,31 +128,25 @@ fn addresses(ips: Option<&Vec<i64>>) -> Option<Vec<Str>> {
 }
 
 impl Process {
-    pub fn new(record_no: i64, p: records::Process) -> Process {
+    pub fn new(record_no: i64, mut p: records::Process) -> Process {
         Process {
             record_no,
             ts: p.ts,
             id: p.oid.as_ref().and_then(ProcessId::of),
             parent: p.poid.as_ref().and_then(ProcessId::of),
-            exe: shared(p.exe),
+            exe: shared(p.exe.take()),
             uid: p.uid,
             gid: p.gid,
             tty: p.tty,
             entry: p.entry,
-            texts: Texts::new([p.state, p.exe_args, p.user_name, p.group_name, p.cwd, p.container_id]),
+            texts: Process::texts(&mut p),
         }
     }
 }
 
 impl File {
-    pub fn new(record_no: i64, f: records::File) -> File {
-        File {
-            record_no,
-            ts: f.ts,
-            oid: f.oid,
-            restype: f.restype,
-            texts: Texts::new([f.state, f.path, f.container_id]),
-        }
+    pub fn new(record_no: i64, mut f: records::File) -> File {
+        File { record_no, ts: f.ts, oid: f.oid, restype: f.restype, texts: File::texts(&mut f) }
     }
 
     /// The resource type, which the trace gives as the code of one character.
@@ -145,12 +156,12 @@ impl File {
 }
 
 impl Container {
-    pub fn new(record_no: i64, c: records::Container) -> Container {
+    pub fn new(record_no: i64, mut c: records::Container) -> Container {
         Container {
             record_no,
             privileged: c.privileged,
-            pod_id: shared(c.pod_id),
-            texts: Texts::new([c.id, c.name, c.image, c.image_id, c.kind]),
+            pod_id: shared(c.pod_id.take()),
+            texts: Container::texts(&mut c),
         }
     }
 }
@@ -162,14 +173,14 @@ impl Pod {
         2 * size_of::<usize>() * lists.map(Vec::len).sum::<usize>()
     }
 
-    pub fn new(record_no: i64, p: records::Pod) -> Pod {
+    pub fn new(record_no: i64, mut p: records::Pod) -> Pod {
         Pod {
             record_no,
             ts: p.ts,
             host_ip: addresses(p.host_ip.as_ref()),
             internal_ip: addresses(p.internal_ip.as_ref()),
             restart_count: p.restart_count,
-            texts: Texts::new([p.id, p.name, p.node_name, p.namespace]),
+            texts: Pod::texts(&mut p),
         }
     }
 }
