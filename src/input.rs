@@ -37,7 +37,6 @@ pub struct Found {
 pub fn find(arguments: &[PathBuf], stdin: &mut dyn BufRead) -> Result<Found> {
     let mut found = Found::default();
     let looks: Vec<Look> = arguments.par_iter().map(|argument| Look::at(argument)).collect();
-    let is_one_folder = matches!(looks[..], [Look::Folder]) && arguments[0].as_os_str() != "-";
     for (argument, look) in arguments.iter().zip(looks) {
         match look {
             _ if argument.as_os_str() == "-" => {
@@ -53,10 +52,6 @@ pub fn find(arguments: &[PathBuf], stdin: &mut dyn BufRead) -> Result<Found> {
             Look::Other | Look::Nothing => found.files.push(argument.clone()),
         }
         found.stats.resize(found.files.len(), None);
-    }
-    // Nothing is twice in a folder.
-    if is_one_folder {
-        return Ok(found);
     }
     let mut seen = HashSet::with_capacity_and_hasher(found.files.len(), RandomState::default());
     let first: Vec<bool> = found.files.iter().map(|file| seen.insert(file.as_path())).collect();
@@ -126,10 +121,12 @@ fn expand(pattern: &Path, found: &mut Found) -> Result<()> {
 /// Collects a directory's files. Hidden files and links to directories are left out.
 fn walk(folder: &Path, found: &mut Found) -> Result<()> {
     // The listing tells files and folders apart, so that they need not be looked at one by one.
-    let entry =
-        |entry: io::Result<DirEntry>| entry.map(|e| (natural_key(&e.file_name()), e.file_name(), e.file_type().ok()));
+    let entry = |entry: DirEntry| {
+        let name = entry.file_name();
+        (natural_key(&name), name, entry.file_type().ok())
+    };
     let mut entries: Vec<(Vec<u8>, OsString, Option<FileType>)> = std::fs::read_dir(folder)
-        .and_then(|entries| entries.map(entry).collect::<io::Result<_>>())
+        .and_then(|entries| entries.map(|e| e.map(entry)).collect::<io::Result<_>>())
         .during("list", folder)?;
     entries.retain(|(_, name, _)| !name.as_bytes().starts_with(b"."));
     entries.sort_unstable_by(|(a, x, _), (b, y, _)| a.cmp(b).then_with(|| x.cmp(y)));

@@ -365,7 +365,7 @@ impl ChunkWriter {
 
     /// The chunk's bytes, and what a row group must know of it.
     pub fn close(mut self) -> Result<(Bytes, ColumnCloseResult)> {
-        let mut chunk = Vec::new();
+        let mut bytes = Vec::new();
         let mut uncompressed = self.uncompressed;
         let mut encodings = BTreeSet::from([Encoding::RLE]);
         encodings.extend(self.page_counts.keys());
@@ -386,7 +386,7 @@ impl ChunkWriter {
             let num_values = dictionary.len() as u32;
             let page = Page::DictionaryPage { buf, num_values, encoding: Encoding::PLAIN, is_sorted: false };
             let page = CompressedPage::new(page, uncompressed_size);
-            uncompressed += serialize(page, &mut chunk)?.1;
+            uncompressed += serialize(page, &mut bytes)?.1;
             let encoding = Encoding::PLAIN;
             encodings.insert(encoding);
             stats.push(PageEncodingStats { page_type: PageType::DICTIONARY_PAGE, encoding, count: 1 });
@@ -398,7 +398,7 @@ impl ChunkWriter {
         if let Some(Dictionary::Text(texts)) = dictionary {
             range.include(&Range::of_texts(texts.iter()));
         }
-        let dictionary_len = chunk.len();
+        let dictionary_len = bytes.len();
         let has_dictionary = dictionary.is_some();
         let bloom_filter = match self.bloom {
             None => None,
@@ -414,7 +414,6 @@ impl ChunkWriter {
                 Some(filter.clone())
             }
         };
-        let mut bytes = chunk;
         bytes.reserve_exact(self.bytes);
         self.pages.iter().for_each(|page| bytes.extend_from_slice(page));
         let metadata = ColumnChunkMetaData::builder(self.column.clone())
