@@ -118,8 +118,8 @@ impl Pipe {
             if failed {
                 continue;
             }
-            let result = match &item {
-                Item::Rows(chunk) => writer.write(chunk),
+            let result = match item {
+                Item::Rows(chunk) => writer.write(&chunk).map(|()| chunk.rows.written()),
                 Item::Cut => writer.cut(),
             };
             fault::point("rows written");

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_schema::{Field, Fields, Schema, SchemaRef};
-use bytes::Bytes;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::basic::Compression;
@@ -20,6 +19,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::encode::chunk::ChunkWriter;
+use super::encode::pages::Pages;
+use super::encode::range::min_max;
 use super::layout::staged_name;
 use crate::error::{Error, IoContext, Result};
 use crate::fault;
@@ -53,6 +54,8 @@ pub trait Rows: Send + Sync {
         self.len() == 0
     }
     fn column(&self, index: usize) -> ColumnData<'_>;
+    /// Ends the batch, which is in its file.
+    fn written(self: Box<Self>) {}
 }
 
 /// How all part files of a table are encoded.
@@ -139,7 +142,7 @@ enum Column {
 
 /// A finished chunk.
 enum Chunk {
-    Own(Bytes, Box<ColumnCloseResult>),
+    Own(Pages, Box<ColumnCloseResult>),
     Arrow(Box<ArrowColumnChunk>),
 }
 
@@ -273,7 +276,7 @@ impl OpenPart {
             .into_par_iter()
             .flat_map_iter(|column| match column {
                 Column::Own(writer) => {
-                    vec![writer.close().map(|(bytes, close)| Chunk::Own(bytes, Box::new(close)))]
+                    vec![writer.close().map(|(pages, close)| Chunk::Own(pages, Box::new(close)))]
                 }
                 Column::Arrow(writers) => {
                     writers.into_iter().map(|w| w.close().map(|c| Chunk::Arrow(Box::new(c)))).collect()
@@ -284,7 +287,7 @@ impl OpenPart {
         let mut group = self.file.next_row_group().map_err(error)?;
         for chunk in chunks {
             match chunk {
-                Chunk::Own(bytes, close) => group.append_column(&bytes, *close),
+                Chunk::Own(pages, close) => group.append_column(&pages, *close),
                 Chunk::Arrow(chunk) => chunk.append_to_row_group(&mut group),
             }
             .map_err(error)?;
@@ -312,7 +315,7 @@ impl OpenPart {
 
 fn range(data: &ColumnData) -> Option<(i64, i64)> {
     let Values::Numbers(numbers) = &data.values else { return None };
-    Some((*numbers.values.iter().min()?, *numbers.values.iter().max()?))
+    min_max(&numbers.values)
 }
 
 fn encode(writers: &mut [ArrowColumnWriter], field: &Field, data: &ColumnData) -> parquet::errors::Result<()> {

@@ -122,7 +122,16 @@ pub struct Keys {
 
 impl Keys {
     pub fn new(rows: Vec<i32>) -> Keys {
-        let present = rows.iter().any(|key| *key < 0).then(|| rows.iter().copied().filter(|key| *key >= 0).collect());
+        let present = rows.iter().any(|key| *key < 0).then(|| {
+            // Each is put where the next one goes, and those without a place are put over: no branch to guess.
+            let (mut present, mut len) = (vec![0; rows.len()], 0);
+            for key in &rows {
+                present[len] = *key;
+                len += usize::from(*key >= 0);
+            }
+            present.truncate(len);
+            present
+        });
         Keys { rows, present, levels: OnceLock::new() }
     }
 

@@ -17,4 +17,5 @@ pub mod records;
 pub mod rejects;
 pub mod row_counts;
 pub mod schema;
+pub mod spare;
 pub mod traces;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::column::{Column, ColumnData};
 use super::records;
 use super::schema::TableId;
+use super::spare::{Recycle, Spares};
 use super::{
     containers, experiment_events, files, k8s_events, k8s_items, k8s_service_ports, pod_service_ports, pods, processes,
     rejects, traces,
@@ -34,6 +35,12 @@ impl<R: Send + Sync> Rows for RowsOf<R> {
     }
 }
 
+impl<R: Send + Sync> Recycle for RowsOf<R> {
+    fn clear(&mut self) {
+        self.rows.clear();
+    }
+}
+
 impl Rows for records::Batch {
     fn len(&self) -> usize {
         records::Batch::len(self)
@@ -41,6 +48,12 @@ impl Rows for records::Batch {
 
     fn column(&self, index: usize) -> ColumnData<'_> {
         records::Batch::column(self, index)
+    }
+}
+
+impl Recycle for records::Batch {
+    fn clear(&mut self) {
+        records::Batch::clear(self);
     }
 }
 
@@ -66,6 +79,7 @@ struct Dates<B> {
     rows: usize,
     /// Whether a date has begun with the last row.
     began: bool,
+    spares: Spares<B>,
 }
 
 /// Bytes of memory that a row takes, roughly, besides its strings and lists.
@@ -107,10 +121,10 @@ impl Ready {
     }
 }
 
-impl<B: Rows + 'static> Dates<B> {
+impl<B: Recycle + 'static> Dates<B> {
     fn new(table: TableId) -> Self {
-        let others = BTreeMap::new();
-        Dates { table, current: None, others, bytes: 0, rows: 0, began: false }
+        let (others, spares) = (BTreeMap::new(), Spares::default());
+        Dates { table, current: None, others, bytes: 0, rows: 0, began: false, spares }
     }
 
     /// Where the next row goes.
@@ -119,7 +133,8 @@ impl<B: Rows + 'static> Dates<B> {
             self.put_back();
             let waiting = self.others.remove(&date);
             self.began = waiting.is_none();
-            let begin = || Waiting { rows: new(), bytes: 0, inputs: BTreeSet::new(), touched: 0 };
+            let rows = || self.spares.take().unwrap_or_else(new);
+            let begin = || Waiting { rows: rows(), bytes: 0, inputs: BTreeSet::new(), touched: 0 };
             self.current = Some((date, waiting.unwrap_or_else(begin)));
         }
         let Some((_, waiting)) = &mut self.current else { unreachable!("it was just set") };
@@ -166,7 +181,8 @@ impl<B: Rows + 'static> Dates<B> {
     fn end(&mut self, (date, waiting): (Date, Waiting<B>), ready: &mut Ready) {
         let Waiting { rows, bytes, inputs, .. } = waiting;
         self.bytes -= bytes;
-        ready.push(Chunk { table: self.table, date, inputs, rows: Box::new(rows), bytes });
+        let full = rows.len() >= BATCH_ROWS;
+        ready.push(Chunk { table: self.table, date, inputs, rows: self.spares.lend(rows, full), bytes });
     }
 
     fn flush(&mut self, ready: &mut Ready) {
@@ -203,8 +219,6 @@ impl<R: Send + Sync + 'static> ByDate<R> {
 /// The rows of `records`, by date.
 pub struct RecordsByDate {
     dates: Dates<records::Batch>,
-    /// Batches begun so far.
-    batches: u64,
     /// The date and shape of the last batch that was full: its next one will probably be alike.
     full: Option<(Date, records::Shape)>,
 }
@@ -212,11 +226,10 @@ pub struct RecordsByDate {
 impl RecordsByDate {
     /// The batch that takes the next row of this date.
     pub fn batch(&mut self, date: Date, input: u32) -> &mut records::Batch {
-        let RecordsByDate { dates, batches, full } = self;
+        let RecordsByDate { dates, full } = self;
         dates.rows_of(date, input, || {
-            *batches += 1;
             let like = full.filter(|(full, _)| *full == date).map_or_else(Default::default, |(_, shape)| shape);
-            records::Batch::new(*batches, &like)
+            records::Batch::new(&like)
         })
     }
 
@@ -253,7 +266,7 @@ impl Pending {
     /// too many.
     pub fn new(batch_bytes: usize, overflow: Option<Overflow>) -> Pending {
         Pending {
-            records: RecordsByDate { dates: Dates::new(TableId::Records), batches: 0, full: None },
+            records: RecordsByDate { dates: Dates::new(TableId::Records), full: None },
             processes: ByDate::new(TableId::Processes, processes::COLUMNS),
             files: ByDate::new(TableId::Files, files::COLUMNS),
             containers: ByDate::new(TableId::Containers, containers::COLUMNS),

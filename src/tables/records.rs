@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 use std::hash::Hash;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 
 use foldhash::fast::RandomState;
@@ -53,6 +55,14 @@ impl<E> Role<E> {
     /// The next row has the value with this key, or none.
     pub fn push(&mut self, key: Option<i32>) {
         self.keys.push(key.unwrap_or(-1));
+    }
+
+    fn clear(&mut self) {
+        let Role { values, keys, shared, bytes } = self;
+        values.clear();
+        keys.clear();
+        *shared = OnceLock::new();
+        *bytes = 0;
     }
 
     fn column(&self, column: &Column<E>) -> ColumnData<'_> {
@@ -110,6 +120,13 @@ pub struct Distinct<E> {
 impl<E: Hash + Eq + Copy> Distinct<E> {
     fn new(rows: usize) -> Self {
         Distinct { role: Role::new(rows), known: HashMap::default(), last: None }
+    }
+
+    fn clear(&mut self) {
+        let Distinct { role, known, last } = self;
+        role.clear();
+        known.clear();
+        *last = None;
     }
 
     pub fn push(&mut self, value: Option<E>) {
@@ -299,11 +316,17 @@ pub fn columns() -> Vec<ColumnInfo> {
         .collect()
 }
 
+/// A number for each batch.
+fn next_number() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Relaxed) + 1
+}
+
 impl Batch {
     /// A batch that will probably have as many rows as one of this shape, and of each kind.
-    pub fn new(number: u64, like: &Shape) -> Batch {
+    pub fn new(like: &Shape) -> Batch {
         Batch {
-            number,
+            number: next_number(),
             entity_bytes: 0,
             last_actor: None,
             record_nos: Vec::with_capacity(like.rows),
@@ -323,6 +346,31 @@ impl Batch {
             sips: Distinct::new(like.rows),
             dips: Distinct::new(like.rows),
         }
+    }
+
+    /// Takes all rows out: it is another batch then, with the room of this one.
+    pub fn clear(&mut self) {
+        let Batch { number, record_nos, present, entity_bytes, last_actor, numbers, .. } = self;
+        *number = next_number();
+        record_nos.clear();
+        present.clear();
+        *entity_bytes = 0;
+        *last_actor = None;
+        numbers.iter_mut().for_each(Vec::clear);
+        let Batch { traces, processes, parents, files, new_files, containers, pods, k8s, .. } = self;
+        traces.clear();
+        processes.clear();
+        parents.clear();
+        files.clear();
+        new_files.clear();
+        containers.clear();
+        pods.clear();
+        k8s.clear();
+        let Batch { kinds, ops, sips, dips, .. } = self;
+        kinds.clear();
+        ops.clear();
+        sips.clear();
+        dips.clear();
     }
 
     /// How large it has become.

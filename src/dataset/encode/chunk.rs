@@ -19,7 +19,8 @@ use parquet::schema::types::ColumnDescPtr;
 
 use super::compress::compress;
 use super::dictionary::{Dictionary, plain_text};
-use super::levels::{Lists, Presence, select};
+use super::levels::{Lists, Presence, same, select};
+use super::pages::Pages;
 use super::range::Range;
 use super::scratch::{self, Scratch};
 use super::{delta, hybrid};
@@ -29,6 +30,8 @@ use crate::tables::schema::{BLOOM_COLUMNS, ColumnInfo};
 
 /// Bytes of a dictionary beyond which values are written themselves. The usual size: readers keep it in memory.
 const MAX_DICTIONARY: usize = 1 << 20;
+/// Bytes that the header of a page takes, roughly.
+const HEADER: usize = 48;
 /// Bytes of values at which a page without dictionary ends.
 const PLAIN_PAGE: usize = 1 << 20;
 /// Strings that are longer, and batches whose strings take more than [`MAX_REPEATED`] and [`REPEATED`] times as much for all
@@ -47,7 +50,7 @@ pub struct ChunkWriter {
     codec: Compression,
     form: Form,
     /// In order, compressed and with their headers.
-    pages: Vec<Box<[u8]>>,
+    pages: Vec<Bytes>,
     /// Bytes of all pages.
     bytes: usize,
     offsets: OffsetIndexBuilder,
@@ -107,12 +110,39 @@ impl<'s> RawPage<'s> {
         RawPage { bytes, encoding, rows, values: levels, nulls: levels - elements.len() }
     }
 
+    /// A page of the keys of a dictionary of so many values: `of_values` are those of the places that `present` tells of.
+    fn of_keys(
+        keys: Option<&Keys>,
+        of_values: &[i32],
+        present: &[bool],
+        dictionary: usize,
+        of_rows: &mut Vec<i32>,
+        bytes: &'s mut Vec<u8>,
+    ) -> RawPage<'s> {
+        if let Some((presence, key)) = same(keys, of_values, present) {
+            let page = RawPage::new(&presence, Encoding::RLE_DICTIONARY, bytes);
+            let width = put_width(dictionary, page.bytes);
+            hybrid::encode_same(key, presence.present, width, page.bytes);
+            return page;
+        }
+        let (presence, rows) = select(keys, of_values, present, of_rows);
+        let mut page = RawPage::new(&presence, Encoding::RLE_DICTIONARY, bytes);
+        page.put_keys(rows, dictionary);
+        page
+    }
+
     /// Appends keys of a dictionary of so many values.
     fn put_keys(&mut self, keys: &[i32], dictionary: usize) {
-        let width = hybrid::width((dictionary.max(1) - 1) as u32);
-        self.bytes.push(width as u8);
+        let width = put_width(dictionary, self.bytes);
         hybrid::encode(keys, width, self.bytes);
     }
+}
+
+/// Appends how wide the keys of a dictionary of so many values are.
+fn put_width(dictionary: usize, page: &mut Vec<u8>) -> u32 {
+    let width = hybrid::width((dictionary.max(1) - 1) as u32);
+    page.push(width as u8);
+    width
 }
 
 impl ChunkWriter {
@@ -190,10 +220,7 @@ impl ChunkWriter {
         let page = match &mut self.form {
             Form::Dictionary(dictionary) => {
                 let of_values = dictionary.number_keys(values);
-                let (presence, rows) = select(keys, &of_values, present, of_rows);
-                let mut page = RawPage::new(&presence, Encoding::RLE_DICTIONARY, page);
-                page.put_keys(rows, dictionary.len());
-                page
+                RawPage::of_keys(keys, &of_values, present, dictionary.len(), of_rows, page)
             }
             Form::Bits => {
                 let (presence, rows) = select(keys, values, present, numbers);
@@ -233,10 +260,9 @@ impl ChunkWriter {
             && has_keys
         {
             let of_values = dictionary.text_keys(texts.iter().flatten().map(|text| &**text));
-            let (presence, rows) = select(keys, &of_values, &present, &mut scratch.keys);
-            let mut page = RawPage::new(&presence, Encoding::RLE_DICTIONARY, &mut scratch.page);
-            page.put_keys(rows, dictionary.len());
-            return self.finish_page(page, Range::None, &mut scratch.compressed);
+            let Scratch { page, compressed, keys: of_rows, .. } = scratch;
+            let page = RawPage::of_keys(keys, &of_values, &present, dictionary.len(), of_rows, page);
+            return self.finish_page(page, Range::None, compressed);
         }
         let text = |place: Option<usize>| place.and_then(|at| texts[at].as_deref());
         let rows: Vec<Option<&str>> = match keys {
@@ -346,12 +372,12 @@ impl ChunkWriter {
             rep_level_encoding: Encoding::RLE,
             statistics: None,
         };
-        let (page, uncompressed) = serialize(CompressedPage::new(page, bytes.len()), compressed)?;
+        let (page, uncompressed) = serialize(CompressedPage::new(page, bytes.len()))?;
         self.uncompressed += uncompressed;
         self.offsets.append_row_count(rows as i64);
         self.offsets.append_offset_and_size(self.bytes as i64, page.len() as i32);
         self.bytes += page.len();
-        self.pages.push(page.into());
+        self.pages.push(page);
         if let Some(index) = &mut self.index {
             let (min, max) = range.bytes();
             index.append(nulls == values, min, max, nulls as i64, None);
@@ -363,9 +389,9 @@ impl ChunkWriter {
         Ok(())
     }
 
-    /// The chunk's bytes, and what a row group must know of it.
-    pub fn close(mut self) -> Result<(Bytes, ColumnCloseResult)> {
-        let mut bytes = Vec::new();
+    /// The chunk's pages, and what a row group must know of it.
+    pub fn close(mut self) -> Result<(Pages, ColumnCloseResult)> {
+        let mut pages = Vec::with_capacity(1 + self.pages.len());
         let mut uncompressed = self.uncompressed;
         let mut encodings = BTreeSet::from([Encoding::RLE]);
         encodings.extend(self.page_counts.keys());
@@ -386,7 +412,9 @@ impl ChunkWriter {
             let num_values = dictionary.len() as u32;
             let page = Page::DictionaryPage { buf, num_values, encoding: Encoding::PLAIN, is_sorted: false };
             let page = CompressedPage::new(page, uncompressed_size);
-            uncompressed += serialize(page, &mut bytes)?.1;
+            let (page, of_dictionary) = serialize(page)?;
+            pages.push(page);
+            uncompressed += of_dictionary;
             let encoding = Encoding::PLAIN;
             encodings.insert(encoding);
             stats.push(PageEncodingStats { page_type: PageType::DICTIONARY_PAGE, encoding, count: 1 });
@@ -398,7 +426,7 @@ impl ChunkWriter {
         if let Some(Dictionary::Text(texts)) = dictionary {
             range.include(&Range::of_texts(texts.iter()));
         }
-        let dictionary_len = bytes.len();
+        let dictionary_len = pages.iter().map(Bytes::len).sum::<usize>();
         let has_dictionary = dictionary.is_some();
         let bloom_filter = match self.bloom {
             None => None,
@@ -414,13 +442,13 @@ impl ChunkWriter {
                 Some(filter.clone())
             }
         };
-        bytes.reserve_exact(self.bytes);
-        self.pages.iter().for_each(|page| bytes.extend_from_slice(page));
+        pages.append(&mut self.pages);
+        let bytes = dictionary_len + self.bytes;
         let metadata = ColumnChunkMetaData::builder(self.column.clone())
             .set_compression(self.codec)
             .set_encodings(encodings.into_iter().collect())
             .set_page_encoding_stats(stats)
-            .set_total_compressed_size(bytes.len() as i64)
+            .set_total_compressed_size(bytes as i64)
             .set_total_uncompressed_size(uncompressed as i64)
             .set_num_values(self.values as i64)
             .set_data_page_offset(dictionary_len as i64)
@@ -432,23 +460,22 @@ impl ChunkWriter {
             location.offset += dictionary_len as i64;
         }
         let close = ColumnCloseResult {
-            bytes_written: bytes.len() as u64,
+            bytes_written: bytes as u64,
             rows_written: self.rows,
             metadata,
             bloom_filter,
             column_index: self.index.map(ColumnIndexBuilder::build).transpose()?,
             offset_index: Some(offsets),
         };
-        Ok((Bytes::from(bytes), close))
+        Ok((Pages(pages), close))
     }
 }
 
-/// A page with its header, in a buffer that holds something else, and its bytes before compression.
-fn serialize(page: CompressedPage, out: &mut Vec<u8>) -> Result<(&[u8], usize)> {
-    out.clear();
-    let mut sink = TrackedWrite::new(out);
+/// A page with its header, and its bytes before compression.
+fn serialize(page: CompressedPage) -> Result<(Bytes, usize)> {
+    let mut sink = TrackedWrite::new(Vec::with_capacity(page.compressed_size() + HEADER));
     let uncompressed = SerializedPageWriter::new(&mut sink).write_page(page)?.uncompressed_size;
-    Ok((sink.into_inner()?, uncompressed))
+    Ok((sink.into_inner()?.into(), uncompressed))
 }
 
 fn external(error: io::Error) -> ParquetError {

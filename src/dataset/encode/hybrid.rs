@@ -32,6 +32,14 @@ pub fn encode(values: &[i32], width: u32, out: &mut Vec<u8>) {
     pack(&values[waiting..], width, out);
 }
 
+/// Appends `len` values that are all the same, as [`encode`] would do it.
+pub fn encode_same(value: i32, len: usize, width: u32, out: &mut Vec<u8>) {
+    match len < GROUP {
+        true => pack(&[value; GROUP][..len], width, out),
+        false => run(value, len, width, out),
+    }
+}
+
 /// Appends flags as values of one bit, as [`encode`] would do it.
 pub fn encode_flags(flags: &[bool], out: &mut Vec<u8>) {
     let flags: Vec<u8> = flags.iter().map(|flag| u8::from(*flag)).collect();
@@ -160,6 +168,16 @@ mod tests {
             let mut bytes = Vec::new();
             encode(&values, width, &mut bytes);
             prop_assert_eq!(decode(&bytes, width, values.len()), values);
+        }
+    }
+
+    #[test]
+    fn values_that_are_the_same_are_written_alike() {
+        for len in 0..40 {
+            let (mut same, mut each) = (Vec::new(), Vec::new());
+            encode_same(5, len, 3, &mut same);
+            encode(&vec![5; len], 3, &mut each);
+            assert_eq!(same, each);
         }
     }
 

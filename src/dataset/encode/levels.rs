@@ -44,20 +44,19 @@ impl<'k> Presence<'k> {
 
 /// The values of the rows that have one: `values` are those of the places that `present` tells of. Where they must be
 /// collected, `rows` takes them.
-pub fn select<'v, T: Copy + PartialEq>(
+pub fn select<'v, T: Copy>(
     keys: Option<&'v Keys>,
     values: &'v [T],
     present: &[bool],
     rows: &'v mut Vec<T>,
 ) -> (Presence<'v>, &'v [T]) {
     let Some(keys) = keys else { return (Presence::of(present), values) };
-    let Some(first) = values.first() else { return (Presence::none(keys.places().len()), values) };
+    if values.is_empty() {
+        return (Presence::none(keys.places().len()), values);
+    }
     rows.clear();
     if values.len() == present.len() {
-        match values.iter().all(|value| value == first) {
-            true => rows.resize(keys.present().len(), *first),
-            false => rows.extend(keys.present().iter().map(|key| values[*key as usize])),
-        }
+        rows.extend(keys.present().iter().map(|key| values[*key as usize]));
         return (Presence::of_keys(keys), rows);
     }
     let mut values = values.iter().copied();
@@ -65,6 +64,17 @@ pub fn select<'v, T: Copy + PartialEq>(
     let flags: Vec<bool> = keys.places().map(|place| place.is_some_and(|at| values[at].is_some())).collect();
     rows.extend(keys.present().iter().filter_map(|key| values[*key as usize]));
     (Presence::of(&flags), rows)
+}
+
+/// The value of all rows that have a key, if it is the same and none of them has NULL.
+pub fn same<'k, T: Copy + PartialEq>(
+    keys: Option<&'k Keys>,
+    values: &[T],
+    present: &[bool],
+) -> Option<(Presence<'k>, T)> {
+    let (keys, first) = (keys?, *values.first()?);
+    let same = values.len() == present.len() && values.iter().all(|value| *value == first);
+    same.then(|| (Presence::of_keys(keys), first))
 }
 
 /// Levels of lists before they are encoded.

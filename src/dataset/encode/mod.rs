@@ -3,7 +3,7 @@
 //! The parquet crate hashes and compares the value of every row, also where it is given dictionaries. Here a batch's
 //! few distinct values are looked up, and rows are translated as integers: [`dictionary`] numbers values, [`hybrid`] and
 //! [`delta`] write numbers, [`levels`] tells which rows have one, [`range`] keeps the least and the greatest, [`compress`]
-//! compresses pages, and [`chunk`] makes a column chunk of them. Pages and metadata are serialized by the parquet crate.
+//! compresses pages, and [`chunk`] makes a column chunk of [`pages`]. Pages and metadata are serialized by the parquet crate.
 
 pub mod chunk;
 pub mod compress;
@@ -11,5 +11,6 @@ pub mod delta;
 pub mod dictionary;
 pub mod hybrid;
 pub mod levels;
+pub mod pages;
 pub mod range;
 pub mod scratch;

@@ -20,11 +20,11 @@ pub enum Range {
 
 impl Range {
     pub fn of_numbers(values: &[i64], column_type: ColumnType) -> Range {
-        let (Some(min), Some(max)) = (values.iter().min(), values.iter().max()) else { return Range::None };
+        let Some((min, max)) = min_max(values) else { return Range::None };
         match column_type {
-            ColumnType::Boolean => Range::Bool(*min != 0, *max != 0),
-            ColumnType::Int32 => Range::I32(*min as i32, *max as i32),
-            _ => Range::I64(*min, *max),
+            ColumnType::Boolean => Range::Bool(min != 0, max != 0),
+            ColumnType::Int32 => Range::I32(min as i32, max as i32),
+            _ => Range::I64(min, max),
         }
     }
 
@@ -86,6 +86,22 @@ impl Range {
             (Range::None, _) => Statistics::byte_array(None, None, None, Some(nulls), false),
         }
     }
+}
+
+/// Least and greatest number, if there is any.
+pub fn min_max(values: &[i64]) -> Option<(i64, i64)> {
+    let first = *values.first()?;
+    // Four of each, as one would have to wait for itself.
+    let (fours, rest) = values.as_chunks::<4>();
+    let (mut min, mut max) = ([first; 4], [first; 4]);
+    for four in fours {
+        for (i, value) in four.iter().enumerate() {
+            min[i] = min[i].min(*value);
+            max[i] = max[i].max(*value);
+        }
+    }
+    let all = |of: [i64; 4]| of.into_iter().chain(rest.iter().copied());
+    Some((all(min).min()?, all(max).max()?))
 }
 
 /// As much of a string as tells what its prefix is and that there is more: strings can be very long.
