@@ -235,8 +235,8 @@ pub fn open(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
-/// Bytes that are hashed together.
-const HASHED: u64 = 1 << 20;
+/// Bytes that are hashed together: enough to share the work, and little memory.
+const HASHED: u64 = 256 << 10;
 
 /// SHA-256 of the first `size` bytes of a file as hex digits, and of each shorter prefix in `prefixes` (ascending). Bytes are
 /// read while those before them are hashed.

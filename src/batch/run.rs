@@ -1,5 +1,6 @@
 //! A whole run: lock, recover, plan, convert, publish.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -143,8 +144,8 @@ fn stage(
         meter.check()?;
         rewrite(layout.root(), manifest, part, &gone, &mut writer)?;
     }
-    let (counts, problems, mut writer) = convert_inputs(layout, plan, options, meter, writer)?;
-    write_empty_tables(state, plan, options, &mut writer)?;
+    let needed = tables_without_files(state, plan, options);
+    let (counts, problems, writer) = convert_inputs(layout, plan, options, meter, writer, needed)?;
     let files = writer.finish()?;
     fault::point("all parts closed");
     let manifest = Manifest {
@@ -169,8 +170,9 @@ fn convert_inputs(
     options: &Options,
     meter: &Meter,
     writer: DatasetWriter,
+    needed: BTreeSet<TableId>,
 ) -> Result<(Vec<InputCounts>, Vec<String>, DatasetWriter)> {
-    let pipe = Arc::new(Pipe::new(writer, 2 * options.batch_bytes()));
+    let pipe = Arc::new(Pipe::new(writer, options.batch_bytes()));
     let full = pipe.clone();
     let overflow: Overflow = Box::new(move |chunks| {
         full.push(chunks.into_iter().map(Item::Rows));
@@ -182,7 +184,7 @@ fn convert_inputs(
     let last = source.finish(pipe.earliest_date());
     let pipe = Arc::into_inner(pipe).unwrap_or_else(|| unreachable!("the source has ended"));
     let mut writer = pipe.finish()?;
-    writer.write_last(last.chunks)?;
+    writer.write_last(last.chunks, needed)?;
     Ok((last.counts, last.problems, writer))
 }
 
@@ -204,16 +206,12 @@ fn read_all(source: &mut Source, pipe: &Pipe) -> Result<()> {
     Ok(())
 }
 
-/// Every wanted table of which the dataset has no file gets one without rows, so that readers find its columns.
-fn write_empty_tables(state: &State, plan: &Plan, options: &Options, writer: &mut DatasetWriter) -> Result<()> {
-    let date = writer.earliest_date().unwrap_or_default();
-    let mut there = writer.tables();
+/// The wanted tables of which the dataset has no file that stays: they get one, with or without rows, so that readers find
+/// their columns.
+fn tables_without_files(state: &State, plan: &Plan, options: &Options) -> BTreeSet<TableId> {
     let stays = state.files().filter(|(_, part)| !plan.rewrite.contains(&part.path));
-    there.extend(stays.filter_map(|(_, part)| TableId::by_name(&part.table)));
-    for table in options.tables.difference(&there) {
-        writer.write_empty(*table, date)?;
-    }
-    Ok(())
+    let there: BTreeSet<TableId> = stays.filter_map(|(_, part)| TableId::by_name(&part.table)).collect();
+    options.tables.difference(&there).copied().collect()
 }
 
 fn entries(plan: &Plan, counts: &[InputCounts]) -> Vec<InputEntry> {

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -158,7 +158,7 @@ pub fn recover(layout: &Layout) -> Result<bool> {
     Ok(found)
 }
 
-fn children(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
+fn children(folder: &Path) -> Result<Vec<PathBuf>> {
     match fs::read_dir(folder) {
         Ok(entries) => {
             let mut paths =
@@ -173,21 +173,17 @@ fn children(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
 
 /// Publishes a run whose files are all staged and synced.
 pub fn publish(layout: &Layout, manifest: &Manifest) -> Result<()> {
-    let staging = layout.staging(&manifest.run);
-    sync_folder(&staging)?;
-    sync_folder(&layout.all_staging())?;
-    fault::point("staged");
-    let journals = layout.journals();
-    fs::create_dir_all(&journals).during("create the folder", &journals)?;
-    fs::create_dir_all(layout.manifests()).during("create the folder", &layout.manifests())?;
-    sync_folder(&layout.private())?;
-    write_whole(&layout.journal(&manifest.run), &Journal { manifest: Cow::Borrowed(manifest) })?;
+    for folder in [layout.journals(), layout.manifests()] {
+        fs::create_dir_all(&folder).during("create the folder", &folder)?;
+    }
+    let folders = [layout.staging(&manifest.run), layout.all_staging(), layout.private()];
+    write_whole(&layout.journal(&manifest.run), &Journal { manifest: Cow::Borrowed(manifest) }, folders)?;
     fault::point("journal written");
     complete(layout, manifest)
 }
 
 /// The folders that a run's files lie in.
-fn folders(layout: &Layout, manifest: &Manifest) -> BTreeSet<std::path::PathBuf> {
+fn folders(layout: &Layout, manifest: &Manifest) -> BTreeSet<PathBuf> {
     let mut folders = BTreeSet::from([layout.root().to_owned()]);
     for file in &manifest.files {
         let path = layout.root().join(&file.path);
@@ -216,10 +212,7 @@ fn complete(layout: &Layout, manifest: &Manifest) -> Result<()> {
         remove_if_there(&layout.root().join(path))?;
         fault::point("part removed");
     }
-    // Many at a time: a disk takes as long for one as for some.
-    folders(layout, manifest).into_par_iter().try_for_each(|folder| sync_folder(&folder))?;
-    fault::point("parts synced");
-    write_whole(&layout.manifest(&manifest.run), manifest)?;
+    write_whole(&layout.manifest(&manifest.run), manifest, folders(layout, manifest))?;
     fault::point("manifest written");
     remove_if_there(&layout.journal(&manifest.run))?;
     sync_folder(&layout.journals())?;
@@ -237,18 +230,29 @@ fn remove_if_there(path: &Path) -> Result<()> {
     }
 }
 
-/// Writes a JSON file that appears only when it is whole and on disk.
-fn write_whole(path: &Path, value: &impl Serialize) -> Result<()> {
+/// Writes a JSON file that appears only when it is whole and on disk, and so is what it counts on in these folders.
+fn write_whole(
+    path: &Path,
+    value: &(impl Serialize + Sync),
+    folders: impl IntoParallelIterator<Item = PathBuf> + Send,
+) -> Result<()> {
     let temporary = path.with_extension("tmp");
-    let mut file = BufWriter::new(File::create(&temporary).during("create", &temporary)?);
-    fault::point("temporary created");
-    // Without indentation, since every run reads all manifests.
-    serde_json::to_writer(&mut file, value).map_err(io::Error::from).during("write", &temporary)?;
-    file.write_all(b"\n").and_then(|()| file.flush()).during("write", &temporary)?;
-    file.get_ref().sync_all().during("sync", &temporary)?;
+    // Many at a time: a disk takes as long for one as for some.
+    let synced = || folders.into_par_iter().try_for_each(|folder| sync_folder(&folder));
+    let (written, synced) = rayon::join(|| write_synced(&temporary, value), synced);
+    written.and(synced)?;
     fault::point("temporary written");
     fs::rename(&temporary, path).during("publish", path)?;
     path.parent().map_or(Ok(()), sync_folder)
+}
+
+fn write_synced(temporary: &Path, value: &impl Serialize) -> Result<()> {
+    let mut file = BufWriter::new(File::create(temporary).during("create", temporary)?);
+    fault::point("temporary created");
+    // Without indentation, since every run reads all manifests.
+    serde_json::to_writer(&mut file, value).map_err(io::Error::from).during("write", temporary)?;
+    file.write_all(b"\n").and_then(|()| file.flush()).during("write", temporary)?;
+    file.get_ref().sync_all().during("sync", temporary)
 }
 
 /// Makes what was created, renamed or removed in a folder last.

@@ -97,7 +97,7 @@ impl DatasetWriter {
         limits: Limits,
     ) -> Result<DatasetWriter> {
         let encoders = tables
-            .iter()
+            .par_iter()
             .map(|&table| Ok((table, Arc::new(Encoder::new(&table.info(), compression, encodings)?))))
             .collect::<Result<_>>()?;
         Ok(DatasetWriter {
@@ -148,8 +148,9 @@ impl DatasetWriter {
     }
 
     /// Ends all open files, so that what comes next lies in files of its own, after some last rows are written to them or
-    /// to new ones. Files are written and ended in parallel.
-    pub fn write_last(&mut self, chunks: Vec<Chunk>) -> Result<()> {
+    /// to new ones. Each of the tables `needed` that has no file yet gets one without rows. Files are written and ended in
+    /// parallel.
+    pub fn write_last(&mut self, chunks: Vec<Chunk>, needed: BTreeSet<TableId>) -> Result<()> {
         let mut last: BTreeMap<Place, (Option<OpenPart>, Vec<Chunk>)> = BTreeMap::new();
         for (place, open) in std::mem::take(&mut self.open) {
             last.insert(place, (Some(open.part), Vec::new()));
@@ -157,6 +158,11 @@ impl DatasetWriter {
         for chunk in chunks.into_iter().filter(|chunk| self.encoders.contains_key(&chunk.table)) {
             last.entry((chunk.table, chunk.date)).or_default().1.push(chunk);
         }
+        let mut missing = needed;
+        missing.retain(|table| !last.keys().chain(self.numbers.keys()).any(|(there, _)| there == table));
+        let dates = last.keys().chain(self.numbers.keys()).map(|(_, date)| *date);
+        let date = dates.min().unwrap_or_default();
+        last.extend(missing.into_iter().map(|table| ((table, date), Default::default())));
         // The names do not depend on the order in which files are made.
         let work: Vec<_> = last
             .into_iter()
@@ -212,7 +218,7 @@ impl DatasetWriter {
 
     /// Ends all open files, so that what comes next lies in files of its own.
     pub fn cut(&mut self) -> Result<()> {
-        self.write_last(Vec::new())
+        self.write_last(Vec::new(), BTreeSet::new())
     }
 
     /// Files ended so far.
@@ -228,20 +234,6 @@ impl DatasetWriter {
             part.kept.clone_from(kept);
         }
         Ok(())
-    }
-
-    /// Writes a file without rows.
-    pub fn write_empty(&mut self, table: TableId, date: Date) -> Result<()> {
-        if let Some(encoder) = self.encoders.get(&table).cloned() {
-            let part = self.create((table, date), encoder)?.close()?;
-            self.parts.push(part);
-        }
-        Ok(())
-    }
-
-    /// Tables of which at least one file was begun.
-    pub fn tables(&self) -> BTreeSet<TableId> {
-        self.numbers.keys().map(|(table, _)| *table).collect()
     }
 
     /// Earliest date of any file, if there is one.

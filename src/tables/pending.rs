@@ -63,6 +63,8 @@ struct Waiting<B> {
     /// Bytes of memory, roughly.
     bytes: usize,
     inputs: BTreeSet<u32>,
+    /// That of the last row.
+    input: Option<u32>,
     /// Rows that the table had when the last of these came.
     touched: usize,
 }
@@ -134,11 +136,12 @@ impl<B: Recycle + 'static> Dates<B> {
             let waiting = self.others.remove(&date);
             self.began = waiting.is_none();
             let rows = || self.spares.take().unwrap_or_else(new);
-            let begin = || Waiting { rows: rows(), bytes: 0, inputs: BTreeSet::new(), touched: 0 };
+            let begin = || Waiting { rows: rows(), bytes: 0, inputs: BTreeSet::new(), input: None, touched: 0 };
             self.current = Some((date, waiting.unwrap_or_else(begin)));
         }
         let Some((_, waiting)) = &mut self.current else { unreachable!("it was just set") };
-        if waiting.inputs.last() != Some(&input) {
+        if waiting.input != Some(input) {
+            waiting.input = Some(input);
             waiting.inputs.insert(input);
         }
         &mut waiting.rows

@@ -34,8 +34,9 @@ pub(super) struct Found {
 }
 
 impl Ahead {
-    /// Steps that are found before anybody asks for them.
+    /// Steps that are found before anybody asks for them, and bytes of inflated blocks.
     const MOST: usize = 64;
+    const MOST_BYTES: usize = 1 << 20;
 
     /// No block may be larger than `limit` bytes.
     pub fn new(codec: Codec, limit: usize) -> Ahead {
@@ -66,7 +67,7 @@ impl Ahead {
 
     fn is_full(&self) -> bool {
         self.found.len() >= Ahead::MOST
-            || self.bytes >= KEPT_BUFFER
+            || self.bytes >= Ahead::MOST_BYTES
             || !self.found.back().is_none_or(|found| matches!(found, Ok(Some(_))))
     }
 
