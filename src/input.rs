@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{DirEntry, File, FileType};
 use std::io::{self, BufRead, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use foldhash::fast::RandomState;
@@ -13,8 +13,11 @@ use hashbrown::HashSet;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
+pub use self::stat::{Look, Looker, Stat};
 use crate::error::{Error, IoContext, Result};
 use crate::tables::files::hex;
+
+mod stat;
 
 /// What the inputs come to.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -36,7 +39,8 @@ pub struct Found {
 /// A directory or list that cannot be read, a glob that is none or matches nothing.
 pub fn find(arguments: &[PathBuf], stdin: &mut dyn BufRead) -> Result<Found> {
     let mut found = Found::default();
-    let looks: Vec<Look> = arguments.par_iter().map(|argument| Look::at(argument)).collect();
+    let looks: Vec<Look> =
+        arguments.par_iter().map_init(Looker::default, |looker, argument| looker.look(argument)).collect();
     for (argument, look) in arguments.iter().zip(looks) {
         match look {
             _ if argument.as_os_str() == "-" => {
@@ -61,25 +65,6 @@ pub fn find(arguments: &[PathBuf], stdin: &mut dyn BufRead) -> Result<Found> {
     let mut is_first = first.iter();
     found.stats.retain(|_| is_first.next() == Some(&true));
     Ok(found)
-}
-
-/// What an argument is.
-enum Look {
-    Folder,
-    File(Stat),
-    Other,
-    Nothing,
-}
-
-impl Look {
-    fn at(path: &Path) -> Look {
-        match std::fs::metadata(path) {
-            Ok(meta) if meta.is_dir() => Look::Folder,
-            Ok(meta) if meta.is_file() => Look::File(Stat::from(&meta)),
-            Ok(_) => Look::Other,
-            Err(_) => Look::Nothing,
-        }
-    }
 }
 
 /// File names, one on each line, or apart by NUL (`find -print0`).
@@ -193,36 +178,6 @@ fn digits<'a>(text: &mut &'a [u8]) -> &'a [u8] {
     let (number, rest) = text.split_at(len);
     *text = rest;
     &number[number.iter().take_while(|b| **b == b'0').count()..]
-}
-
-/// What identifies a file without reading it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stat {
-    pub size: u64,
-    /// Nanoseconds since 1970.
-    pub mtime: i64,
-    /// Changes with every write, and nobody can set it back.
-    ctime: i64,
-}
-
-impl Stat {
-    pub fn of(file: &File) -> io::Result<Stat> {
-        Ok(Stat::from(&file.metadata()?))
-    }
-
-    /// Of the regular file at `path`, if there is one.
-    pub fn of_file_at(path: &Path) -> Option<Stat> {
-        std::fs::metadata(path).ok().filter(|meta| meta.is_file()).map(|meta| Stat::from(&meta))
-    }
-
-    fn from(meta: &std::fs::Metadata) -> Stat {
-        let nanos = |seconds: i64, nanos: i64| seconds.saturating_mul(1_000_000_000).saturating_add(nanos);
-        Stat {
-            size: meta.len(),
-            mtime: nanos(meta.mtime(), meta.mtime_nsec()),
-            ctime: nanos(meta.ctime(), meta.ctime_nsec()),
-        }
-    }
 }
 
 /// Opens a regular file. Pipes and devices would never end.

@@ -16,7 +16,7 @@ use crate::dataset::known::{Early, Known};
 use crate::dataset::layout::Layout;
 use crate::dataset::manifest::{Content, InputEntry, State};
 use crate::error::Result;
-use crate::input::{self, Found, Stat};
+use crate::input::{self, Found, Looker, Stat};
 use crate::tables::files::hex;
 use crate::trace::container::{FileHeader, GapCause, HeaderError, Step, Walk};
 
@@ -100,12 +100,12 @@ pub fn nothing_new(
     let stats = stats.iter().copied().chain(std::iter::repeat(None));
     let files: Vec<(&PathBuf, Option<Stat>)> = found.files.iter().chain(&found.experiment_log).zip(stats).collect();
     meter.begin(Phase::Checking, files.len() as u64, 0);
-    let look = |&(path, stat): &(&PathBuf, Option<Stat>)| {
+    let look = |looker: &mut Looker, &(path, stat): &(&PathBuf, Option<Stat>)| {
         meter.check().ok()?;
         meter.files.fetch_add(1, Relaxed);
-        stat.or_else(|| Stat::of_file_at(path))
+        stat.or_else(|| looker.look(path).file())
     };
-    let stats: Vec<Option<Stat>> = files.par_iter().map(look).collect();
+    let stats: Vec<Option<Stat>> = files.par_iter().map_init(Looker::default, look).collect();
     meter.check()?;
     let known = early.and_then(|early| early.end(layout)).or_else(|| Known::read(layout));
     let Some(known) = known else { return Ok(None) };
@@ -185,7 +185,7 @@ fn check(
     if let Some((manifest, entry)) = known
         && !reconvert
         && !entry.sha256.is_empty()
-        && let Some(stat) = Stat::of_file_at(path)
+        && let Some(stat) = Looker::default().look(path).file()
         && stat.size == entry.size
         && stat.mtime == entry.mtime
     {
