@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::layout::{Layout, staged_name};
 use super::manifest::Manifest;
+use super::sync::Syncs;
 use crate::error::{Error, IoContext, Result};
 use crate::fault;
 
@@ -231,28 +231,25 @@ fn remove_if_there(path: &Path) -> Result<()> {
 }
 
 /// Writes a JSON file that appears only when it is whole and on disk, and so is what it counts on in these folders.
-fn write_whole(
-    path: &Path,
-    value: &(impl Serialize + Sync),
-    folders: impl IntoParallelIterator<Item = PathBuf> + Send,
-) -> Result<()> {
+fn write_whole(path: &Path, value: &impl Serialize, folders: impl IntoIterator<Item = PathBuf>) -> Result<()> {
     let temporary = path.with_extension("tmp");
-    // Many at a time: a disk takes as long for one as for some.
-    let synced = || folders.into_par_iter().try_for_each(|folder| sync_folder(&folder));
-    let (written, synced) = rayon::join(|| write_synced(&temporary, value), synced);
-    written.and(synced)?;
+    let syncs = Syncs::default();
+    folders.into_iter().try_for_each(|folder| syncs.folder(&folder))?;
+    let file = write_json(&temporary, value)?;
+    syncs.file(file, temporary.clone());
+    syncs.finish()?;
     fault::point("temporary written");
     fs::rename(&temporary, path).during("publish", path)?;
     path.parent().map_or(Ok(()), sync_folder)
 }
 
-fn write_synced(temporary: &Path, value: &impl Serialize) -> Result<()> {
+fn write_json(temporary: &Path, value: &impl Serialize) -> Result<File> {
     let mut file = BufWriter::new(File::create(temporary).during("create", temporary)?);
     fault::point("temporary created");
     // Without indentation, since every run reads all manifests.
     serde_json::to_writer(&mut file, value).map_err(io::Error::from).during("write", temporary)?;
-    file.write_all(b"\n").and_then(|()| file.flush()).during("write", temporary)?;
-    file.get_ref().sync_all().during("sync", temporary)
+    file.write_all(b"\n").during("write", temporary)?;
+    file.into_inner().map_err(io::IntoInnerError::into_error).during("write", temporary)
 }
 
 /// Makes what was created, renamed or removed in a folder last.

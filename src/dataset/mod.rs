@@ -6,5 +6,6 @@ pub mod known;
 pub mod layout;
 pub mod manifest;
 pub mod part;
+pub mod sync;
 pub mod verify;
 pub mod writer;

@@ -22,6 +22,7 @@ use super::encode::chunk::ChunkWriter;
 use super::encode::pages::Pages;
 use super::encode::range::min_max;
 use super::layout::staged_name;
+use super::sync::Syncs;
 use crate::error::{Error, IoContext, Result};
 use crate::fault;
 use crate::tables::column::{ColumnData, ColumnType, Values};
@@ -298,8 +299,8 @@ impl OpenPart {
         Ok(())
     }
 
-    /// Writes the footer, syncs the file to disk and says what is in it.
-    pub fn close(mut self) -> Result<PartFile> {
+    /// Writes the footer, begins to sync the file to disk and says what is in it.
+    pub fn close(mut self, syncs: &Syncs) -> Result<PartFile> {
         self.end_group()?;
         let path = self.path;
         // Writes the footer, too.
@@ -307,8 +308,7 @@ impl OpenPart {
             self.file.into_inner().map_err(|cause| Error::of_parquet("write", &path, cause))?;
         let file = file.into_inner().map_err(io::IntoInnerError::into_error).during("write", &path)?;
         fault::point("part written");
-        file.sync_all().during("sync", &path)?;
-        fault::point("part synced");
+        syncs.file(file, path);
         Ok(PartFile { bytes, sha256: hex(&hash.finalize()), ..self.part })
     }
 }

@@ -12,6 +12,7 @@ use rayon::prelude::*;
 
 use super::layout::part_path;
 use super::part::{Encoder, Encodings, OpenPart, PartFile, Rows};
+use super::sync::Syncs;
 use crate::error::Result;
 use crate::fault;
 use crate::flatten::time::Date;
@@ -78,6 +79,7 @@ pub struct DatasetWriter {
     /// Counts writes, to find what was not used for longest.
     clock: u64,
     parts: Vec<PartFile>,
+    syncs: Syncs,
 }
 
 struct Open {
@@ -109,6 +111,7 @@ impl DatasetWriter {
             numbers: BTreeMap::new(),
             clock: 0,
             parts: Vec::new(),
+            syncs: Syncs::default(),
         })
     }
 
@@ -168,7 +171,7 @@ impl DatasetWriter {
             .into_iter()
             .map(|(place, (part, chunks))| (place, part.ok_or_else(|| self.next_path(place)), chunks))
             .collect();
-        let DatasetWriter { staging, encoders, .. } = self;
+        let DatasetWriter { staging, encoders, syncs, .. } = self;
         let closed: Vec<PartFile> = work
             .into_par_iter()
             .with_max_len(1)
@@ -181,7 +184,7 @@ impl DatasetWriter {
                     part.write(&*chunk.rows, &chunk.inputs)?;
                     fault::point("chunk written");
                 }
-                part.close()
+                part.close(syncs)
             })
             .collect::<Result<_>>()?;
         self.parts.extend(closed);
@@ -211,7 +214,7 @@ impl DatasetWriter {
 
     fn close(&mut self, place: Place) -> Result<()> {
         if let Some(open) = self.open.remove(&place) {
-            self.parts.push(open.part.close()?);
+            self.parts.push(open.part.close(&self.syncs)?);
         }
         Ok(())
     }
@@ -241,9 +244,10 @@ impl DatasetWriter {
         self.numbers.keys().map(|(_, date)| *date).min()
     }
 
-    /// Closes all files and lists them by path.
+    /// Closes all files and lists them by path, when they are on disk.
     pub fn finish(mut self) -> Result<Vec<PartFile>> {
         self.cut()?;
+        self.syncs.finish()?;
         self.parts.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(self.parts)
     }

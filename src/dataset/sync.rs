@@ -1,0 +1,125 @@
+//! Waiting for the disk, on threads of its own: those that compute need not, and a disk takes as long for one file as for
+//! some.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::thread;
+
+use crate::error::{IoContext, Result};
+use crate::fault;
+
+/// Files that are synced at a time.
+const THREADS: usize = 8;
+
+struct Job {
+    file: File,
+    path: PathBuf,
+    done: Sender<Result<()>>,
+}
+
+impl Job {
+    fn run(self) {
+        let synced = self.file.sync_all().during("sync", &self.path);
+        fault::point("synced");
+        // Who has seen one error does not wait for the others.
+        let _ = self.done.send(synced);
+    }
+}
+
+/// Where the threads, which live as long as the process, take their jobs from.
+static JOBS: LazyLock<Sender<Job>> = LazyLock::new(|| {
+    let (jobs, queue) = channel();
+    let queue = Arc::new(Mutex::new(queue));
+    for _ in 0..THREADS {
+        let queue = queue.clone();
+        // If there is none, a job that cannot be sent is done where it comes from.
+        let _ = thread::Builder::new().name("sync".to_owned()).spawn(move || {
+            while let Some(job) = next(&queue) {
+                job.run()
+            }
+        });
+    }
+    jobs
+});
+
+fn next(queue: &Mutex<Receiver<Job>>) -> Option<Job> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
+}
+
+/// Files and folders on their way to the disk.
+pub struct Syncs {
+    done: Sender<Result<()>>,
+    results: Mutex<Receiver<Result<()>>>,
+}
+
+impl Default for Syncs {
+    fn default() -> Syncs {
+        let (done, results) = channel();
+        Syncs { done, results: Mutex::new(results) }
+    }
+}
+
+impl Syncs {
+    /// Begins to write a file to disk.
+    pub fn file(&self, file: File, path: PathBuf) {
+        if let Err(unsent) = JOBS.send(Job { file, path, done: self.done.clone() }) {
+            unsent.0.run();
+        }
+    }
+
+    /// Begins to make what was created, renamed or removed in a folder last.
+    ///
+    /// # Errors
+    /// The folder cannot be opened.
+    pub fn folder(&self, folder: &Path) -> Result<()> {
+        let file = File::open(folder).during("sync the folder", folder)?;
+        self.file(file, folder.to_owned());
+        Ok(())
+    }
+
+    /// Waits until everything is on disk.
+    ///
+    /// # Errors
+    /// The first thing that went wrong.
+    pub fn finish(self) -> Result<()> {
+        let Syncs { done, results } = self;
+        drop(done);
+        results.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::OwnedFd;
+
+    use super::*;
+
+    #[test]
+    fn more_files_than_threads_are_synced() {
+        let folder = tempfile::tempdir().unwrap();
+        let syncs = Syncs::default();
+        for i in 0..5 * THREADS {
+            let path = folder.path().join(i.to_string());
+            syncs.file(File::create(&path).unwrap(), path);
+        }
+        syncs.folder(folder.path()).unwrap();
+        syncs.finish().unwrap();
+        Syncs::default().finish().unwrap();
+    }
+
+    #[test]
+    fn what_cannot_be_synced_is_an_error_that_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("missing");
+        let syncs = Syncs::default();
+        assert!(syncs.folder(&missing).unwrap_err().to_string().contains("missing"));
+        let path = folder.path().join("file");
+        syncs.file(File::create(&path).unwrap(), path);
+        // Nobody can sync a pipe.
+        let (pipe, _other) = std::io::pipe().unwrap();
+        syncs.file(File::from(OwnedFd::from(pipe)), "the pipe".into());
+        assert!(syncs.finish().unwrap_err().to_string().contains("the pipe"));
+    }
+}
