@@ -59,7 +59,7 @@ fn build(chunk: &Chunk) {
         let ColumnData { keys, values } = chunk.rows.column(column);
         let len = ColumnData::from(values.clone()).len();
         if let Some(keys) = &keys {
-            assert!(keys.places().flatten().all(|place| place < len));
+            assert!(keys.rows().flatten().all(|place| place < len));
         }
         assert_eq!(ColumnData { keys, values }.len(), chunk.rows.len());
     }

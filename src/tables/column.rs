@@ -69,7 +69,7 @@ pub const fn column<R: ?Sized>(
 #[derive(Debug, Clone)]
 pub struct ColumnData<'r> {
     /// Which of the values each row has, where rows share them; otherwise there is a value for each row.
-    pub keys: Option<Arc<Keys>>,
+    pub keys: Option<Cow<'r, Keys>>,
     /// With keys, each belongs to some row; they may repeat.
     pub values: Values<'r>,
 }
@@ -109,40 +109,65 @@ impl FromIterator<Option<i64>> for Numbers<'_> {
     }
 }
 
-/// For each row the place of its value. All columns of an entity have the same.
-#[derive(Debug)]
+/// For each row the place of its value, if it has one. All columns of an entity have the same.
+#[derive(Debug, Clone, Default)]
 pub struct Keys {
-    /// Negative for NULL.
-    rows: Vec<i32>,
-    /// Those of the rows that have one, if not all have.
-    present: Option<Vec<i32>>,
+    /// Whether each row has a value.
+    present: Vec<bool>,
+    /// The places of those that have one, in order.
+    places: Vec<i32>,
     /// What an encoder makes of them once for all columns.
     pub levels: OnceLock<Vec<u8>>,
 }
 
 impl Keys {
-    pub fn new(rows: Vec<i32>) -> Keys {
-        let present = rows.iter().any(|key| *key < 0).then(|| {
-            // Each is put where the next one goes, and those without a place are put over: no branch to guess.
-            let (mut present, mut len) = (vec![0; rows.len()], 0);
-            for key in &rows {
-                present[len] = *key;
-                len += usize::from(*key >= 0);
-            }
-            present.truncate(len);
-            present
-        });
-        Keys { rows, present, levels: OnceLock::new() }
+    /// Room for so many rows, and as many that have a value.
+    pub fn with_capacity(rows: usize) -> Keys {
+        Keys { present: Vec::with_capacity(rows), places: Vec::with_capacity(rows), levels: OnceLock::new() }
+    }
+
+    /// The next row has the value at this place, or none.
+    pub fn push(&mut self, place: Option<i32>) {
+        self.present.push(place.is_some());
+        self.places.extend(place);
+    }
+
+    /// The next row has what the last one has.
+    pub fn repeat(&mut self) {
+        let last = self.places.last().copied().filter(|_| self.present.last() == Some(&true));
+        self.push(last);
+    }
+
+    pub fn clear(&mut self) {
+        let Keys { present, places, levels } = self;
+        present.clear();
+        places.clear();
+        levels.take();
+    }
+
+    /// Whether each row has a value.
+    pub fn present(&self) -> &[bool] {
+        &self.present
+    }
+
+    /// The places of the rows that have one, in order.
+    pub fn places(&self) -> &[i32] {
+        &self.places
     }
 
     /// For each row the place of its value, if it has one.
-    pub fn places(&self) -> impl ExactSizeIterator<Item = Option<usize>> {
-        self.rows.iter().map(|key| usize::try_from(*key).ok())
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = Option<usize>> {
+        let mut places = self.places.iter();
+        self.present.iter().map(move |present| if *present { places.next().map(|place| *place as usize) } else { None })
     }
+}
 
-    /// The places of the rows that have one.
-    pub fn present(&self) -> &[i32] {
-        self.present.as_ref().unwrap_or(&self.rows)
+impl FromIterator<Option<i32>> for Keys {
+    fn from_iter<T: IntoIterator<Item = Option<i32>>>(rows: T) -> Self {
+        let rows = rows.into_iter();
+        let mut keys = Keys::with_capacity(rows.size_hint().0);
+        rows.for_each(|place| keys.push(place));
+        keys
     }
 }
 
@@ -156,7 +181,7 @@ impl ColumnData<'_> {
     /// Rows of the batch.
     pub fn len(&self) -> usize {
         match (&self.keys, &self.values) {
-            (Some(keys), _) => keys.rows.len(),
+            (Some(keys), _) => keys.present.len(),
             (None, Values::Numbers(numbers)) => numbers.present.len(),
             (None, Values::Texts(texts)) => texts.len(),
             (None, Values::Array(array)) => array.len(),
@@ -293,5 +318,27 @@ impl<R: ?Sized> Get<R> {
                 Arc::new(b.finish())
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_have_the_places_that_they_were_given() {
+        let mut keys = Keys::default();
+        keys.repeat();
+        for place in [Some(1), None, Some(0)] {
+            keys.push(place);
+            keys.repeat();
+        }
+        let rows = [None, Some(1), Some(1), None, None, Some(0), Some(0)];
+        assert_eq!(keys.rows().collect::<Vec<_>>(), rows);
+        assert_eq!((keys.present().len(), keys.places()), (7, &[1, 1, 0, 0][..]));
+        let same: Keys = rows.iter().map(|place| place.map(|place| place as i32)).collect();
+        assert!(same.rows().eq(keys.rows()));
+        keys.clear();
+        assert_eq!(keys.rows().len(), 0);
     }
 }

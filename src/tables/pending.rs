@@ -230,9 +230,13 @@ impl RecordsByDate {
     /// The batch that takes the next row of this date.
     pub fn batch(&mut self, date: Date, input: u32) -> &mut records::Batch {
         let RecordsByDate { dates, full } = self;
+        let first = dates.rows == 0;
         dates.rows_of(date, input, || {
-            let like = full.filter(|(full, _)| *full == date).map_or_else(Default::default, |(_, shape)| shape);
-            records::Batch::new(&like)
+            records::Batch::new(&match full {
+                Some((full, shape)) if *full == date => *shape,
+                _ if first => records::Shape::of_any(BATCH_ROWS),
+                _ => records::Shape::default(),
+            })
         })
     }
 

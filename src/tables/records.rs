@@ -5,9 +5,9 @@
 
 use std::borrow::Cow;
 use std::hash::Hash;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, OnceLock};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -25,20 +25,18 @@ use crate::trace::records::EventKind;
 
 pub const DOC: &str = "an event or flow (PE, FE, NE, PF, FF, NF, KE), flattened with all that it refers to";
 
-/// Values that many rows share: each once, and for each row the place of its value, or -1.
+/// Values that many rows share: each once, and for each row the place of its value, if it has one.
 #[derive(Debug)]
 pub struct Role<E> {
     values: Vec<E>,
-    keys: Vec<i32>,
-    /// The keys as all columns of the role share them, once the batch is full.
-    shared: OnceLock<Arc<Keys>>,
+    keys: Keys,
     /// Bytes that the entities take.
     bytes: usize,
 }
 
 impl<E> Role<E> {
     fn new(rows: usize) -> Self {
-        Role { values: Vec::new(), keys: Vec::with_capacity(rows), shared: OnceLock::new(), bytes: 0 }
+        Role { values: Vec::new(), keys: Keys::with_capacity(rows), bytes: 0 }
     }
 
     /// Appends a value that no row has yet; the result is its key.
@@ -47,27 +45,20 @@ impl<E> Role<E> {
         (self.values.len() - 1) as i32
     }
 
-    /// The next row has what the last one has.
-    fn repeat(&mut self) {
-        self.keys.extend_from_within(self.keys.len().saturating_sub(1)..);
-    }
-
     /// The next row has the value with this key, or none.
     pub fn push(&mut self, key: Option<i32>) {
-        self.keys.push(key.unwrap_or(-1));
+        self.keys.push(key);
     }
 
     fn clear(&mut self) {
-        let Role { values, keys, shared, bytes } = self;
+        let Role { values, keys, bytes } = self;
         values.clear();
         keys.clear();
-        *shared = OnceLock::new();
         *bytes = 0;
     }
 
     fn column(&self, column: &Column<E>) -> ColumnData<'_> {
-        let keys = self.shared.get_or_init(|| Arc::new(Keys::new(self.keys.clone()))).clone();
-        ColumnData { keys: Some(keys), values: column.get.build(self.values.iter()) }
+        ColumnData { keys: Some(Cow::Borrowed(&self.keys)), values: column.get.build(self.values.iter()) }
     }
 }
 
@@ -149,13 +140,20 @@ pub struct Shape {
     numbers: [usize; Number::COUNT],
 }
 
+impl Shape {
+    /// Of a batch of so many rows, of which nothing is known yet.
+    pub fn of_any(rows: usize) -> Shape {
+        Shape { rows, numbers: [rows; Number::COUNT] }
+    }
+}
+
 /// A batch of rows.
 #[derive(Debug)]
 pub struct Batch {
     /// Distinguishes batches, so that entities know whether they are in this one. Starts at 1.
     pub number: u64,
     record_nos: Vec<i64>,
-    /// Which numbers each row has, see [`Number::bit`].
+    /// Which numbers each row's event has, see [`Number::bit`].
     present: Vec<u32>,
     /// Bytes of entities that were told.
     entity_bytes: usize,
@@ -297,6 +295,18 @@ const COLUMNS: &[Source] = &[
     S::Pod(column("pod_no", "", Seq(|p| Some(p.record_no)), "record_no of the pod's row in pods")),
 ];
 
+/// The numbers that are columns, see [`Number::bit`].
+const NUMBERS: u32 = {
+    let (mut numbers, mut i) = (0, 0);
+    while i < COLUMNS.len() {
+        if let S::Number(number, _) = COLUMNS[i] {
+            numbers |= number.bit();
+        }
+        i += 1;
+    }
+    numbers
+};
+
 /// The columns' descriptions.
 pub fn columns() -> Vec<ColumnInfo> {
     COLUMNS
@@ -337,14 +347,14 @@ impl Batch {
             processes: Role::new(like.rows),
             parents: Role::new(like.rows),
             files: Role::new(like.rows),
-            new_files: Role::new(like.rows),
+            new_files: Role::new(0),
             containers: Role::new(like.rows),
             pods: Role::new(like.rows),
-            k8s: Role::new(like.rows),
+            k8s: Role::new(0),
             kinds: Distinct::new(like.rows),
             ops: Distinct::new(like.rows),
-            sips: Distinct::new(like.rows),
-            dips: Distinct::new(like.rows),
+            sips: Distinct::new(0),
+            dips: Distinct::new(0),
         }
     }
 
@@ -391,7 +401,7 @@ impl Batch {
     pub fn push(&mut self, record_no: i64, numbers: &event::Numbers) {
         self.record_nos.push(record_no);
         self.present.push(numbers.present());
-        let mut left = numbers.present();
+        let mut left = numbers.present() & NUMBERS;
         while left != 0 {
             let number = left.trailing_zeros() as usize;
             self.numbers[number].push(numbers.values()[number]);
@@ -403,10 +413,10 @@ impl Batch {
     /// bytes that the lists of the pod take.
     pub fn repeat_actor(&mut self, key: &ActorKey) -> Option<usize> {
         let (_, lists) = self.last_actor.as_ref().filter(|(last, _)| last == key)?;
-        self.processes.repeat();
-        self.parents.repeat();
-        self.containers.repeat();
-        self.pods.repeat();
+        self.processes.keys.repeat();
+        self.parents.keys.repeat();
+        self.containers.keys.repeat();
+        self.pods.keys.repeat();
         Some(*lists)
     }
 
@@ -451,15 +461,15 @@ impl Batch {
         };
         // Of the files only those of rows without a process.
         let mut places = vec![None; self.files.values.len()];
-        let rows = self.processes.keys.iter().zip(&self.files.keys);
-        let keys = rows.map(|(process, file)| match usize::try_from(*file) {
-            Ok(file) if *process < 0 => *places[file].get_or_insert_with(|| {
+        let rows = self.processes.keys.rows().zip(self.files.keys.rows());
+        let keys = rows.map(|(process, file)| match (process, file) {
+            (None, Some(file)) => Some(*places[file].get_or_insert_with(|| {
                 states.push(given(self.files.values[file].state()));
                 (states.len() - 1) as i32
-            }),
-            _ => *process,
+            })),
+            _ => process.map(|place| place as i32),
         });
-        let keys = Keys::new(keys.collect());
-        ColumnData { keys: Some(keys.into()), values: Values::Texts(states) }
+        let keys: Keys = keys.collect();
+        ColumnData { keys: Some(Cow::Owned(keys)), values: Values::Texts(states) }
     }
 }

@@ -216,11 +216,11 @@ impl ChunkWriter {
         self.range.include(&range);
         self.begin_batch(8 * numbers.values.len(), || false)?;
         let Numbers { values, present } = numbers;
-        let Scratch { page, compressed, keys: of_rows, numbers, .. } = scratch;
+        let Scratch { page, compressed, of_values, keys: of_rows, numbers, .. } = scratch;
         let page = match &mut self.form {
             Form::Dictionary(dictionary) => {
-                let of_values = dictionary.number_keys(values);
-                RawPage::of_keys(keys, &of_values, present, dictionary.len(), of_rows, page)
+                dictionary.number_keys(values, of_values);
+                RawPage::of_keys(keys, of_values, present, dictionary.len(), of_rows, page)
             }
             Form::Bits => {
                 let (presence, rows) = select(keys, values, present, numbers);
@@ -252,22 +252,27 @@ impl ChunkWriter {
     fn write_texts(&mut self, keys: Option<&Keys>, texts: &Texts, scratch: &mut Scratch) -> Result<()> {
         let rows = || match keys {
             None => 0,
-            Some(keys) => keys.places().flatten().map(|at| texts[at].as_ref().map_or(0, |text| text.len())).sum(),
+            Some(keys) => keys
+                .places()
+                .iter()
+                .map(|at| *at as usize)
+                .map(|at| texts[at].as_ref().map_or(0, |text| text.len()))
+                .sum(),
         };
         let has_keys = self.begin_texts(texts.iter().flatten().map(|text| &**text), rows)?;
         let present: Vec<bool> = texts.iter().map(Option::is_some).collect();
         if let Form::Dictionary(dictionary) | Form::Full(dictionary) = &mut self.form
             && has_keys
         {
-            let of_values = dictionary.text_keys(texts.iter().flatten().map(|text| &**text));
-            let Scratch { page, compressed, keys: of_rows, .. } = scratch;
-            let page = RawPage::of_keys(keys, &of_values, &present, dictionary.len(), of_rows, page);
+            let Scratch { page, compressed, of_values, keys: of_rows, .. } = scratch;
+            dictionary.text_keys(texts.iter().flatten().map(|text| &**text), of_values);
+            let page = RawPage::of_keys(keys, of_values, &present, dictionary.len(), of_rows, page);
             return self.finish_page(page, Range::None, compressed);
         }
         let text = |place: Option<usize>| place.and_then(|at| texts[at].as_deref());
         let rows: Vec<Option<&str>> = match keys {
             None => texts.iter().map(Option::as_deref).collect(),
-            Some(keys) => keys.places().map(text).collect(),
+            Some(keys) => keys.rows().map(text).collect(),
         };
         // Several pages if the strings are long.
         let mut rest = &rows[..];
@@ -293,10 +298,10 @@ impl ChunkWriter {
         let offsets = lists.value_offsets();
         let elements = |at: usize| lists.is_valid(at).then(|| offsets[at]..offsets[at + 1]);
         let elements: Vec<_> = (0..lists.len()).map(elements).collect();
-        let Scratch { page, compressed, keys: of_rows, levels, .. } = scratch;
+        let Scratch { page, compressed, of_values, keys: of_rows, levels, .. } = scratch;
         let rows = match keys {
             None => Lists::of(elements.into_iter(), page, levels, of_rows),
-            Some(keys) => Lists::of(keys.places().map(|place| elements[place?].clone()), page, levels, of_rows),
+            Some(keys) => Lists::of(keys.rows().map(|place| elements[place?].clone()), page, levels, of_rows),
         };
         let text = |at: &i32| texts.value(*at as usize);
         let bytes = || rows.elements.iter().map(|at| text(at).len()).sum();
@@ -304,7 +309,7 @@ impl ChunkWriter {
         let page = if let Form::Dictionary(dictionary) | Form::Full(dictionary) = &mut self.form
             && has_keys
         {
-            let of_values = dictionary.text_keys(texts.iter().map(Option::unwrap_or_default));
+            dictionary.text_keys(texts.iter().map(Option::unwrap_or_default), of_values);
             rows.elements.iter_mut().for_each(|at| *at = of_values[*at as usize]);
             let mut page = RawPage::of_lists(&rows, Encoding::RLE_DICTIONARY, page);
             page.put_keys(rows.elements, dictionary.len());

@@ -102,22 +102,22 @@ impl Dictionary {
         }
     }
 
-    /// The keys of numbers. New ones are added.
-    pub fn number_keys(&mut self, numbers: &[i64]) -> Vec<i32> {
+    /// Puts the keys of numbers into `found`. New ones are added.
+    pub fn number_keys(&mut self, numbers: &[i64], found: &mut Vec<i32>) {
         let Dictionary::Numbers(Numbers { keys, values, .. }) = self else { unreachable!("a column has one type") };
-        runs(numbers.iter().copied(), i64::eq, |number| {
+        runs(numbers.iter().copied(), found, i64::eq, |number| {
             *keys.entry(number).or_insert_with(|| {
                 values.push(number);
                 (values.len() - 1) as i32
             })
-        })
+        });
     }
 
-    /// The keys of strings. New ones are added.
-    pub fn text_keys<'t>(&mut self, strings: impl Iterator<Item = &'t str>) -> Vec<i32> {
+    /// Puts the keys of strings into `found`. New ones are added.
+    pub fn text_keys<'t>(&mut self, strings: impl Iterator<Item = &'t str>, found: &mut Vec<i32>) {
         let Dictionary::Text(texts) = self else { unreachable!("a column has one type") };
         // Strings of the same entity are one and the same.
-        runs(strings, |a, b| std::ptr::eq(*a, *b) || a == b, |text| texts.key(text.as_bytes()))
+        runs(strings, found, |a, b| std::ptr::eq(*a, *b) || a == b, |text| texts.key(text.as_bytes()));
     }
 
     /// Appends all values in PLAIN encoding: the dictionary page.
@@ -142,15 +142,17 @@ impl Dictionary {
 /// The keys of values. Neighbours are often alike, and comparing is cheaper than hashing.
 fn runs<V: Copy>(
     values: impl Iterator<Item = V>,
+    found: &mut Vec<i32>,
     alike: impl Fn(&V, &V) -> bool,
     mut key: impl FnMut(V) -> i32,
-) -> Vec<i32> {
+) {
     let mut last: Option<(V, i32)> = None;
     let find = |value: V| match last {
         Some((before, key)) if alike(&value, &before) => key,
         _ => last.insert((value, key(value))).1,
     };
-    values.map(find).collect()
+    found.clear();
+    found.extend(values.map(find));
 }
 
 /// A string in PLAIN encoding.

@@ -34,11 +34,8 @@ impl Presence<'static> {
 impl<'k> Presence<'k> {
     /// Of rows that have a value if they have a key.
     pub fn of_keys(keys: &'k Keys) -> Presence<'k> {
-        let levels = keys.levels.get_or_init(|| {
-            let flags: Vec<bool> = keys.places().map(|place| place.is_some()).collect();
-            Presence::of(&flags).levels.into_owned()
-        });
-        Presence { rows: keys.places().len(), present: keys.present().len(), levels: levels.into() }
+        let levels = keys.levels.get_or_init(|| Presence::of(keys.present()).levels.into_owned());
+        Presence { rows: keys.present().len(), present: keys.places().len(), levels: levels.into() }
     }
 }
 
@@ -52,17 +49,17 @@ pub fn select<'v, T: Copy>(
 ) -> (Presence<'v>, &'v [T]) {
     let Some(keys) = keys else { return (Presence::of(present), values) };
     if values.is_empty() {
-        return (Presence::none(keys.places().len()), values);
+        return (Presence::none(keys.present().len()), values);
     }
     rows.clear();
     if values.len() == present.len() {
-        rows.extend(keys.present().iter().map(|key| values[*key as usize]));
+        rows.extend(keys.places().iter().map(|place| values[*place as usize]));
         return (Presence::of_keys(keys), rows);
     }
     let mut values = values.iter().copied();
     let values: Vec<Option<T>> = present.iter().map(|present| if *present { values.next() } else { None }).collect();
-    let flags: Vec<bool> = keys.places().map(|place| place.is_some_and(|at| values[at].is_some())).collect();
-    rows.extend(keys.present().iter().filter_map(|key| values[*key as usize]));
+    let flags: Vec<bool> = keys.rows().map(|place| place.is_some_and(|at| values[at].is_some())).collect();
+    rows.extend(keys.places().iter().filter_map(|place| values[*place as usize]));
     (Presence::of(&flags), rows)
 }
 

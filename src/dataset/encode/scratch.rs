@@ -11,7 +11,9 @@ pub struct Scratch {
     /// The page.
     pub page: Vec<u8>,
     pub compressed: Vec<u8>,
-    /// What its rows have, as keys or as numbers.
+    /// The keys of a batch's values.
+    pub of_values: Vec<i32>,
+    /// What the page's rows have, as keys or as numbers.
     pub keys: Vec<i32>,
     pub numbers: Vec<i64>,
     pub levels: Levels,
@@ -37,7 +39,11 @@ pub fn with<T>(encode: impl FnOnce(&mut Scratch) -> T) -> T {
 
 impl Scratch {
     fn bytes(&self) -> usize {
-        let Scratch { page, compressed, keys, numbers, levels } = self;
-        page.capacity() + compressed.capacity() + 4 * keys.capacity() + 8 * numbers.capacity() + levels.memory()
+        let Scratch { page, compressed, of_values, keys, numbers, levels } = self;
+        page.capacity()
+            + compressed.capacity()
+            + 4 * (of_values.capacity() + keys.capacity())
+            + 8 * numbers.capacity()
+            + levels.memory()
     }
 }
