@@ -36,7 +36,7 @@ pub(super) struct Found {
 impl Ahead {
     /// Steps that are found before anybody asks for them, and bytes of inflated blocks.
     const MOST: usize = 64;
-    const MOST_BYTES: usize = 1 << 20;
+    const MOST_BYTES: usize = 4 << 20;
 
     /// No block may be larger than `limit` bytes.
     pub fn new(codec: Codec, limit: usize) -> Ahead {
