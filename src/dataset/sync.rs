@@ -3,14 +3,14 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::thread;
 
 use crate::error::{IoContext, Result};
 use crate::fault;
 
-/// Files that are synced at a time.
+/// Files that are synced at a time. As many more may wait: each is open.
 const THREADS: usize = 8;
 
 struct Job {
@@ -29,8 +29,8 @@ impl Job {
 }
 
 /// Where the threads, which live as long as the process, take their jobs from.
-static JOBS: LazyLock<Sender<Job>> = LazyLock::new(|| {
-    let (jobs, queue) = channel();
+static JOBS: LazyLock<SyncSender<Job>> = LazyLock::new(|| {
+    let (jobs, queue) = sync_channel(THREADS);
     let queue = Arc::new(Mutex::new(queue));
     for _ in 0..THREADS {
         let queue = queue.clone();
@@ -62,7 +62,7 @@ impl Default for Syncs {
 }
 
 impl Syncs {
-    /// Begins to write a file to disk.
+    /// Begins to write a file to disk, as soon as few others wait.
     pub fn file(&self, file: File, path: PathBuf) {
         if let Err(unsent) = JOBS.send(Job { file, path, done: self.done.clone() }) {
             unsent.0.run();
