@@ -182,12 +182,17 @@ pub fn publish(layout: &Layout, manifest: &Manifest) -> Result<()> {
     complete(layout, manifest)
 }
 
-/// The folders that a run's files lie in.
+/// The folders that a run's files lie in, and those that it took files from.
 fn folders(layout: &Layout, manifest: &Manifest) -> BTreeSet<PathBuf> {
     let mut folders = BTreeSet::from([layout.root().to_owned()]);
     for file in &manifest.files {
         let path = layout.root().join(&file.path);
         folders.extend(path.ancestors().skip(1).take(2).map(Path::to_owned));
+    }
+    for path in &manifest.removed {
+        let folder = layout.root().join(path).parent().map(Path::to_owned);
+        // After a crash, someone may have removed a folder that was left empty.
+        folders.extend(folder.filter(|folder| folder.is_dir()));
     }
     folders
 }

@@ -55,7 +55,7 @@ pub trait Rows: Send + Sync {
         self.len() == 0
     }
     fn column(&self, index: usize) -> ColumnData<'_>;
-    /// Ends the batch, which is in its file.
+    /// Ends the batch, of which all columns are encoded.
     fn written(self: Box<Self>) {}
 }
 
