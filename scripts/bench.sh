@@ -5,9 +5,9 @@
 # --quick takes a twentieth of the input and only prints the figures. The inputs stay in target/bench for the next time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-times=1000 inputs=10000 runs=5 page=docs/performance.md
+times=1000 inputs=10000 rounds=5 page=docs/performance.md
 if [[ ${1:-} == --quick ]]; then
-  times=50 inputs=500 runs=3 page=
+  times=50 inputs=500 rounds=3 page=
   shift
 fi
 trace=${1:-${SF_PARQUET_TRACES:-../shared/traces}/v4_k8s.sf}
@@ -38,11 +38,14 @@ tile "$work/thirty.sf" --times 30
 
 # fact NAME VALUE: for scripts/bench_report.py.
 fact() { echo "$1 $2" >>"$work/facts"; }
-# measure NAME ARGUMENT...: hyperfine, without a shell between it and the program.
+# measure NAME ROUNDS ARGUMENT...: hyperfine, without a shell between it and the program. A round runs each command once: what
+# is compared ran side by side, however the machine changes from round to round.
 measure() {
-  local name=$1
-  shift
-  hyperfine --shell=none --style basic --export-json "$work/$name.json" "$@"
+  local name=$1 rounds=$2 round
+  shift 2
+  for ((round = 1; round <= rounds; round++)); do
+    hyperfine --shell=none --style basic --runs 1 --export-json "$work/$name.$round.json" "$@"
+  done
 }
 # peak COMMAND...: its peak memory in bytes.
 peak() {
@@ -63,15 +66,16 @@ for input in tenth large tenfold thirty; do
   fact "records.$input" "$($floor "$work/$input.sf")"
 done
 
-measure convert --warmup 1 --runs "$runs" "${fresh[@]}" \
+measure convert "$rounds" "${fresh[@]}" \
   --command-name floor "$floor $work/large.sf" \
   --command-name one "$convert --jobs 1 $work/large.sf" \
   --command-name two "$convert --jobs 2 $work/large.sf" \
   --command-name many-one "$convert --jobs 1 $work/many" \
   --command-name many-two "$convert --jobs 2 $work/many"
-measure linear --runs 2 "${fresh[@]}" \
-  --command-name tenth "$convert --jobs 1 $work/tenth.sf" \
-  --command-name tenfold "$convert --jobs 1 $work/tenfold.sf"
+# Short ones before and after the long one, while which the machine may change.
+tenth=(--command-name tenth "$convert --jobs 1 $work/tenth.sf")
+measure linear 3 "${fresh[@]}" "${tenth[@]}" "${tenth[@]}" "${tenth[@]}" \
+  --command-name tenfold "$convert --jobs 1 $work/tenfold.sf" "${tenth[@]}" "${tenth[@]}" "${tenth[@]}"
 
 for jobs in 1 2; do
   for input in large tenfold; do
@@ -88,7 +92,7 @@ done
 fact inputs "$inputs"
 find "$work/small" -type f | sort >"$work/list"
 $convert "$work/small"
-measure start --warmup 3 --runs 30 \
+measure start 30 \
   --command-name nothing "target/release/sf-parquet --version" \
   --command-name find "find $work/small -newermt 2100-01-01" \
   --command-name folder "$convert $work/small" \
@@ -97,7 +101,7 @@ aside
 
 if [[ -x $python ]]; then
   reference="from sysflow.reader import FlattenedSFReader as R; from sysflow.formatter import SFFormatter as F"
-  measure reference --runs 3 "${fresh[@]}" \
+  measure reference "$rounds" "${fresh[@]}" \
     --command-name convert "$convert $work/thirty.sf" \
     --command-name todataframe "$python -c '$reference; F(R(\"$work/thirty.sf\", False)).toDataframe()'"
 else

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Makes a table of what scripts/bench.sh measured: bench_report.py FOLDER [PAGE].
 
-FOLDER has hyperfine's JSON files and `facts`, lines of a name and a value. The table is printed, and put into PAGE
-between the lines BEGIN and END.
+FOLDER has hyperfine's JSON files, one for each round, and `facts`, lines of a name and a value. The table is printed, and
+put into PAGE between the lines BEGIN and END.
 """
 
 import json
 import os
 import re
 import sys
+from collections import defaultdict
 from pathlib import Path
 from statistics import median
 
@@ -18,24 +19,33 @@ MB = 1e6
 
 
 def read(folder):
-    """Median seconds by file and command name, and the facts."""
-    seconds = {}
-    for path in sorted(folder.glob("*.json")):
+    """The seconds in each round by measurement and command name, medians where it ran several times, and the facts."""
+    rounds = defaultdict(list)
+    for path in sorted(folder.glob("*.*.json")):
+        runs = defaultdict(list)
         for result in json.loads(path.read_text())["results"]:
-            seconds[f"{path.stem}.{result['command']}"] = median(result["times"])
+            runs[result["command"]] += result["times"]
+        for command, seconds in runs.items():
+            rounds[f"{path.name.split('.')[0]}.{command}"].append(median(seconds))
     facts = dict(line.split(maxsplit=1) for line in (folder / "facts").read_text().splitlines())
-    return seconds, facts
+    return rounds, facts
 
 
-def rows(seconds, facts):
+def times(rounds, one, other):
+    """How many times as long one command takes as the other: the median of what each round says."""
+    return median(a / b for a, b in zip(rounds[one], rounds[other], strict=True))
+
+
+def rows(rounds, facts):
     """What was measured, the figure, the goal, and whether it is reached (None where there is no goal)."""
     number = {name: int(value) for name, value in facts.items() if value.isdigit()}
     records = number["records.large"]
-    speed = {name: records / seconds[f"convert.{name}"] / 1e6 for name in ("floor", "one", "two", "many-one", "many-two")}
 
     def rate(what, name, least=None):
-        figure = f"{records / speed[name] / 1e6:.2f} s, {speed[name]:.2f} M records/s"
-        return what, figure, f"at least {least} M records/s" if least else "", least and speed[name] >= least
+        seconds = median(rounds[f"convert.{name}"])
+        speed = records / seconds / 1e6
+        figure = f"{seconds:.2f} s, {speed:.2f} M records/s"
+        return what, figure, f"at least {least} M records/s" if least else "", least and speed >= least
 
     def ratio(what, value, goal=None, most=False, digits=2):
         words = "" if goal is None else f"{'at most' if most else 'at least'} {goal}×"
@@ -44,41 +54,40 @@ def rows(seconds, facts):
 
     yield rate("floor: inflate and decode only, one thread", "floor")
     yield rate("one thread", "one", 1.0)
-    yield ratio("one thread, times the floor", seconds["convert.one"] / seconds["convert.floor"])
+    yield ratio("one thread, times the floor", times(rounds, "convert.one", "convert.floor"))
     yield rate("two threads, one big file", "two")
-    yield ratio("two threads to one, one big file", speed["two"] / speed["one"], 1.8)
+    yield ratio("two threads to one, one big file", times(rounds, "convert.one", "convert.two"), 1.8)
     yield rate("two threads, 50 files", "many-two")
-    yield ratio("two threads to one, 50 files", speed["many-two"] / speed["many-one"], 1.8)
-    per_record = {name: seconds[f"linear.{name}"] / number[f"records.{name}"] for name in ("tenth", "tenfold")}
-    yield ratio("time for a record, 100 times the input to 1", per_record["tenfold"] / per_record["tenth"], 1.1, most=True)
+    yield ratio("two threads to one, 50 files", times(rounds, "convert.many-one", "convert.many-two"), 1.8)
+    per_record = times(rounds, "linear.tenfold", "linear.tenth") * number["records.tenth"] / number["records.tenfold"]
+    yield ratio("time for a record, 100 times the input to 1", per_record, 1.1, most=True)
     for jobs, threads in ((1, "one thread"), (2, "two threads")):
         for name, input_ in (("large", ""), ("tenfold", ", ten times the input")):
             peak = number[f"peak.{name}.{jobs}"] / MB
             yield f"peak memory, {threads}{input_}", f"{peak:.0f} MB", "at most 400 MB", peak <= 400
     yield ratio("`records` to the deflated trace", number["bytes.records"] / number["bytes.input"], 0.75, most=True)
     yield ratio("whole dataset to the deflated trace", number["bytes.dataset"] / number["bytes.input"], 1.0, most=True)
-    start = {name: seconds[f"start.{name}"] * 1e3 for name in ("nothing", "find", "folder", "list")}
+    start = {name: median(rounds[f"start.{name}"]) * 1e3 for name in ("nothing", "find", "folder", "list")}
     inputs = f"{number['inputs']:,} converted inputs"
     for name, given in (("folder", "as a folder"), ("list", "as a list")):
-        figure = f"{start[name]:.1f} ms, {start[name] / start['find']:.2f}× `find -newermt` on them"
+        figure = f"{start[name]:.1f} ms, {times(rounds, f'start.{name}', 'start.find'):.2f}× `find -newermt` on them"
         yield f"nothing to do, {inputs} {given}", figure, "under 20 ms", start[name] < 20
     yield "the program's start alone (`--version`)", f"{start['nothing']:.1f} ms", "", None
-    if "reference.convert" in seconds:
-        times = seconds["reference.todataframe"] / seconds["reference.convert"]
+    if "reference.convert" in rounds:
         what = f"faster than sysflow-tools `toDataframe()`, {number['records.thirty']:,} records"
-        yield ratio(what, times, 150, digits=0)
+        yield ratio(what, times(rounds, "reference.todataframe", "reference.convert"), 150, digits=0)
 
 
-def table(seconds, facts, machine):
+def table(rounds, facts, machine):
     records, size = int(facts["records.large"]), int(facts["bytes.input"]) / MB
     lines = [
         f"Input: {facts['trace']} {int(facts['times']):,} times over, {records:,} records, {size:.0f} MB deflated."
-        f" Machine: {machine}. Medians.",
+        f" Machine: {machine}. Medians; ratios are the medians of the rounds' ratios.",
         "",
         "| | measured | goal | reached |",
         "| --- | --- | --- | --- |",
     ]
-    for what, figure, goal, reached in rows(seconds, facts):
+    for what, figure, goal, reached in rows(rounds, facts):
         lines.append(f"| {what} | {figure} | {goal} | {'' if reached is None else 'yes' if reached else '**no**'} |")
     return "\n".join(lines)
 
