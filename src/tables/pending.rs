@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::column::{Column, ColumnData};
 use super::records;
 use super::schema::TableId;
-use super::spare::{Recycle, Spares};
+use super::spare::{Recycle, Room, Spares};
 use super::{
     containers, experiment_events, files, k8s_events, k8s_items, k8s_service_ports, pod_service_ports, pods, processes,
     rejects, traces,
@@ -124,8 +124,8 @@ impl Ready {
 }
 
 impl<B: Recycle + 'static> Dates<B> {
-    fn new(table: TableId) -> Self {
-        let (others, spares) = (BTreeMap::new(), Spares::default());
+    fn new(table: TableId, room: &Room) -> Self {
+        let (others, spares) = (BTreeMap::new(), Spares::new(room));
         Dates { table, current: None, others, bytes: 0, rows: 0, began: false, spares }
     }
 
@@ -185,7 +185,7 @@ impl<B: Recycle + 'static> Dates<B> {
         let Waiting { rows, bytes, inputs, .. } = waiting;
         self.bytes -= bytes;
         let full = rows.len() >= BATCH_ROWS;
-        ready.push(Chunk { table: self.table, date, inputs, rows: self.spares.lend(rows, full), bytes });
+        ready.push(Chunk { table: self.table, date, inputs, rows: self.spares.lend(rows, full, bytes), bytes });
     }
 
     fn flush(&mut self, ready: &mut Ready) {
@@ -207,8 +207,8 @@ pub struct ByDate<R: 'static> {
 }
 
 impl<R: Send + Sync + 'static> ByDate<R> {
-    fn new(table: TableId, columns: &'static [Column<R>]) -> Self {
-        ByDate { columns, dates: Dates::new(table) }
+    fn new(table: TableId, columns: &'static [Column<R>], room: &Room) -> Self {
+        ByDate { columns, dates: Dates::new(table, room) }
     }
 
     /// Takes a row with about `bytes` bytes of memory behind it.
@@ -272,19 +272,20 @@ impl Pending {
     /// Rows wait until they are a batch or take `batch_bytes` bytes of memory; chunks wait until they are taken, or
     /// too many.
     pub fn new(batch_bytes: usize, overflow: Option<Overflow>) -> Pending {
+        let room = &Room::new(2 * batch_bytes);
         Pending {
-            records: RecordsByDate { dates: Dates::new(TableId::Records), full: None },
-            processes: ByDate::new(TableId::Processes, processes::COLUMNS),
-            files: ByDate::new(TableId::Files, files::COLUMNS),
-            containers: ByDate::new(TableId::Containers, containers::COLUMNS),
-            pods: ByDate::new(TableId::Pods, pods::COLUMNS),
-            pod_service_ports: ByDate::new(TableId::PodServicePorts, pod_service_ports::COLUMNS),
-            k8s_events: ByDate::new(TableId::K8sEvents, k8s_events::COLUMNS),
-            k8s_items: ByDate::new(TableId::K8sItems, k8s_items::COLUMNS),
-            k8s_service_ports: ByDate::new(TableId::K8sServicePorts, k8s_service_ports::COLUMNS),
-            experiment_events: ByDate::new(TableId::ExperimentEvents, experiment_events::COLUMNS),
-            traces: ByDate::new(TableId::Traces, traces::COLUMNS),
-            rejects: ByDate::new(TableId::Rejects, rejects::COLUMNS),
+            records: RecordsByDate { dates: Dates::new(TableId::Records, room), full: None },
+            processes: ByDate::new(TableId::Processes, processes::COLUMNS, room),
+            files: ByDate::new(TableId::Files, files::COLUMNS, room),
+            containers: ByDate::new(TableId::Containers, containers::COLUMNS, room),
+            pods: ByDate::new(TableId::Pods, pods::COLUMNS, room),
+            pod_service_ports: ByDate::new(TableId::PodServicePorts, pod_service_ports::COLUMNS, room),
+            k8s_events: ByDate::new(TableId::K8sEvents, k8s_events::COLUMNS, room),
+            k8s_items: ByDate::new(TableId::K8sItems, k8s_items::COLUMNS, room),
+            k8s_service_ports: ByDate::new(TableId::K8sServicePorts, k8s_service_ports::COLUMNS, room),
+            experiment_events: ByDate::new(TableId::ExperimentEvents, experiment_events::COLUMNS, room),
+            traces: ByDate::new(TableId::Traces, traces::COLUMNS, room),
+            rejects: ByDate::new(TableId::Rejects, rejects::COLUMNS, room),
             ready: Ready { chunks: Vec::new(), bytes: 0, batch_bytes, overflow },
         }
     }

@@ -1,61 +1,138 @@
 //! Batches whose rows are written leave their room to those that follow: fresh memory is slow (docs/performance.md).
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::column::ColumnData;
 use crate::dataset::part::Rows;
-
-/// Batches that are kept at most: about as many as wait between the reader and the writer.
-const KEPT: usize = 8;
 
 /// Rows that can be taken out of their memory.
 pub trait Recycle: Rows {
     fn clear(&mut self);
 }
 
-/// Full batches of a table that were written, without their rows.
-pub struct Spares<B>(Arc<Mutex<Vec<B>>>);
+/// Bytes of memory that the spare batches of all tables may still take.
+#[derive(Clone)]
+pub struct Room(Arc<AtomicUsize>);
 
-impl<B> Default for Spares<B> {
-    fn default() -> Self {
-        Spares(Arc::default())
+impl Room {
+    pub fn new(bytes: usize) -> Room {
+        Room(Arc::new(AtomicUsize::new(bytes)))
+    }
+
+    /// Whether there were as many.
+    fn take(&self, bytes: usize) -> bool {
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes)).is_ok()
+    }
+
+    fn give(&self, bytes: usize) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
     }
 }
 
+struct Spare<B> {
+    rows: B,
+    /// Of memory, roughly.
+    bytes: usize,
+}
+
+/// Full batches of a table that were written, without their rows.
+pub struct Spares<B> {
+    room: Room,
+    home: Arc<Mutex<Vec<Spare<B>>>>,
+}
+
 impl<B: Recycle + 'static> Spares<B> {
-    pub fn take(&self) -> Option<B> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    /// None yet. They share `room` with those of other tables.
+    pub fn new(room: &Room) -> Self {
+        Spares { room: room.clone(), home: Arc::default() }
     }
 
-    /// Rows that come back here when they are written, if the batch is `full`: others may have little room.
-    pub fn lend(&self, rows: B, full: bool) -> Box<dyn Rows> {
+    pub fn take(&self) -> Option<B> {
+        let Spare { rows, bytes } = self.home.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+        self.room.give(bytes);
+        Some(rows)
+    }
+
+    /// Rows of about `bytes` bytes that come back here when they are written, if the batch is `full`, others may have little
+    /// room, and if there is room for them.
+    pub fn lend(&self, rows: B, full: bool, bytes: usize) -> Box<dyn Rows> {
         match full {
-            true => Box::new(Lent { rows, home: self.0.clone() }),
+            true => {
+                let (room, home) = (self.room.clone(), self.home.clone());
+                Box::new(Lent { spare: Spare { rows, bytes }, room, home })
+            }
             false => Box::new(rows),
         }
     }
 }
 
 struct Lent<B> {
-    rows: B,
-    home: Arc<Mutex<Vec<B>>>,
+    spare: Spare<B>,
+    room: Room,
+    home: Arc<Mutex<Vec<Spare<B>>>>,
 }
 
 impl<B: Recycle> Rows for Lent<B> {
     fn len(&self) -> usize {
-        self.rows.len()
+        self.spare.rows.len()
     }
 
     fn column(&self, index: usize) -> ColumnData<'_> {
-        self.rows.column(index)
+        self.spare.rows.column(index)
     }
 
     fn written(self: Box<Self>) {
-        let Lent { mut rows, home } = *self;
-        rows.clear();
-        let mut home = home.lock().unwrap_or_else(PoisonError::into_inner);
-        if home.len() < KEPT {
-            home.push(rows);
+        let Lent { mut spare, room, home } = *self;
+        if room.take(spare.bytes) {
+            spare.rows.clear();
+            home.lock().unwrap_or_else(PoisonError::into_inner).push(spare);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Numbers(Vec<u64>);
+
+    impl Rows for Numbers {
+        fn len(&self) -> usize {
+            self.0.len()
+        }
+
+        fn column(&self, _: usize) -> ColumnData<'_> {
+            unreachable!("nobody writes them")
+        }
+    }
+
+    impl Recycle for Numbers {
+        fn clear(&mut self) {
+            self.0.clear();
+        }
+    }
+
+    #[test]
+    fn what_is_written_comes_back_empty_with_its_memory() {
+        let spares = Spares::new(&Room::new(100));
+        assert!(spares.take().is_none());
+        spares.lend(Numbers(vec![7; 10]), true, 80).written();
+        spares.lend(Numbers(vec![7; 10]), false, 1).written();
+        let Numbers(spare) = spares.take().unwrap();
+        assert!(spare.is_empty() && spare.capacity() >= 10);
+        assert!(spares.take().is_none());
+    }
+
+    #[test]
+    fn all_tables_share_the_room() {
+        let room = Room::new(100);
+        let (one, other) = (Spares::new(&room), Spares::new(&room));
+        one.lend(Numbers(Vec::new()), true, 60).written();
+        other.lend(Numbers(Vec::new()), true, 60).written();
+        assert!(other.take().is_none(), "there was no room for it");
+        assert!(one.take().is_some());
+        other.lend(Numbers(Vec::new()), true, 60).written();
+        assert!(other.take().is_some());
     }
 }
