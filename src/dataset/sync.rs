@@ -2,6 +2,7 @@
 //! some.
 
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -16,15 +17,31 @@ const THREADS: usize = 8;
 struct Job {
     file: File,
     path: PathBuf,
-    done: Sender<Result<()>>,
+    /// As errors call it.
+    action: &'static str,
+    /// Until it is told how the job went.
+    done: Option<Sender<Result<()>>>,
 }
 
 impl Job {
-    fn run(self) {
-        let synced = self.file.sync_all().during("sync", &self.path);
+    fn run(mut self) {
+        let synced = self.file.sync_all();
         fault::point("synced");
-        // Who has seen one error does not wait for the others.
-        let _ = self.done.send(synced);
+        self.tell(synced);
+    }
+
+    fn tell(&mut self, synced: io::Result<()>) {
+        if let Some(done) = self.done.take() {
+            // Who has seen one error does not wait for the others.
+            let _ = done.send(synced.during(self.action, &self.path));
+        }
+    }
+}
+
+/// A job that nobody has done is not one that went well.
+impl Drop for Job {
+    fn drop(&mut self) {
+        self.tell(Err(io::Error::other("the thread that should have done it ended")));
     }
 }
 
@@ -64,9 +81,7 @@ impl Default for Syncs {
 impl Syncs {
     /// Begins to write a file to disk, as soon as few others wait.
     pub fn file(&self, file: File, path: PathBuf) {
-        if let Err(unsent) = JOBS.send(Job { file, path, done: self.done.clone() }) {
-            unsent.0.run();
-        }
+        self.begin("sync", file, path);
     }
 
     /// Begins to make what was created, renamed or removed in a folder last.
@@ -74,9 +89,15 @@ impl Syncs {
     /// # Errors
     /// The folder cannot be opened.
     pub fn folder(&self, folder: &Path) -> Result<()> {
-        let file = File::open(folder).during("sync the folder", folder)?;
-        self.file(file, folder.to_owned());
+        let action = "sync the folder";
+        self.begin(action, File::open(folder).during(action, folder)?, folder.to_owned());
         Ok(())
+    }
+
+    fn begin(&self, action: &'static str, file: File, path: PathBuf) {
+        if let Err(unsent) = JOBS.send(Job { file, path, action, done: Some(self.done.clone()) }) {
+            unsent.0.run();
+        }
     }
 
     /// Waits until everything is on disk.
@@ -121,5 +142,13 @@ mod tests {
         let (pipe, _other) = std::io::pipe().unwrap();
         syncs.file(File::from(OwnedFd::from(pipe)), "the pipe".into());
         assert!(syncs.finish().unwrap_err().to_string().contains("the pipe"));
+    }
+
+    #[test]
+    fn what_nobody_has_synced_is_an_error() {
+        let syncs = Syncs::default();
+        let file = tempfile::tempfile().unwrap();
+        drop(Job { file, path: "lost".into(), action: "sync", done: Some(syncs.done.clone()) });
+        assert!(syncs.finish().unwrap_err().to_string().starts_with("cannot sync lost: the thread"));
     }
 }
