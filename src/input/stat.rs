@@ -27,8 +27,8 @@ impl Stat {
         let nanos = |seconds: i64, nanos: i64| seconds.saturating_mul(1_000_000_000).saturating_add(nanos);
         Stat {
             size: stat.st_size as u64,
-            mtime: nanos(stat.st_mtime, stat.st_mtime_nsec as i64),
-            ctime: nanos(stat.st_ctime, stat.st_ctime_nsec as i64),
+            mtime: nanos(stat.st_mtime, stat.st_mtime_nsec),
+            ctime: nanos(stat.st_ctime, stat.st_ctime_nsec),
         }
     }
 }

@@ -147,6 +147,10 @@ int lstat64(const char *path, struct stat64 *found) {
 int fstat64(int fd, struct stat64 *found) {
     return fails_at('s', fd, NULL) ? -1 : NEXT(int, "fstat64", int, struct stat64 *)(fd, found);
 }
+int fstatat64(int fd, const char *path, struct stat64 *found, int flags) {
+    if (fails_at('s', fd, path)) return -1;
+    return NEXT(int, "fstatat64", int, const char *, struct stat64 *, int)(fd, path, found, flags);
+}
 int statx(int fd, const char *path, int flags, unsigned mask, struct statx *found) {
     if (fails_at('s', fd, path)) return -1;
     return NEXT(int, "statx", int, const char *, int, unsigned, struct statx *)(fd, path, flags, mask, found);
