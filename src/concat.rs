@@ -23,7 +23,7 @@ use crate::input;
 use crate::text::Escaped;
 use crate::trace::codec::Codec;
 use crate::trace::container::{FileHeader, GapCause, Step, Walk};
-use crate::trace::decode::Cursor;
+use crate::trace::cursor::Cursor;
 use crate::trace::reader::{BLOCK_LIMIT, Blocks, Item};
 use crate::trace::records::{Event, Record};
 use crate::trace::transcode::Transcoder;

@@ -1,6 +1,6 @@
 //! Arbitrary records of a known schema: decoded, flattened, and brought into the other schemas.
 
-use sf_parquet::trace::decode::Cursor;
+use sf_parquet::trace::cursor::Cursor;
 use sf_parquet::trace::records::{Event, Record};
 use sf_parquet::trace::transcode::Transcoder;
 

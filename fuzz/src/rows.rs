@@ -6,7 +6,7 @@ use sf_parquet::flatten::flattener::{Flattener, InputCounts, InputInfo, Window};
 use sf_parquet::tables::column::ColumnData;
 use sf_parquet::tables::pending::Pending;
 use sf_parquet::tables::schema::TableId;
-use sf_parquet::trace::decode::Cursor;
+use sf_parquet::trace::cursor::Cursor;
 use sf_parquet::trace::reader::Place;
 use sf_parquet::trace::records::{Branches, Event, Record};
 use sf_parquet::trace::schema::Schema;

@@ -1,6 +1,6 @@
 //! An arbitrary schema, records of it, and schemas that these are brought into.
 
-use sf_parquet::trace::decode::{Cursor, DecodeError};
+use sf_parquet::trace::cursor::{Cursor, DecodeError};
 use sf_parquet::trace::records::{Branches, Event, Record};
 use sf_parquet::trace::schema::Schema;
 use sf_parquet::trace::transcode::Transcoder;

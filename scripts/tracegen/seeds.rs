@@ -9,7 +9,7 @@ use anyhow::{Error, Result};
 use serde_json::{Value, json};
 use sf_parquet::trace::codec::Codec;
 use sf_parquet::trace::container::FileHeader;
-use sf_parquet::trace::decode::Cursor;
+use sf_parquet::trace::cursor::Cursor;
 use sf_parquet::trace::reader::{BLOCK_LIMIT, Blocks, Item};
 use sf_parquet::trace::records::Record;
 use sf_parquet::trace::schema::Schema;

@@ -18,7 +18,7 @@ use crate::flatten::time::Date;
 use crate::input::{self, Stat};
 use crate::tables::pending::{Overflow, Pending};
 use crate::trace::container::{FileHeader, HeaderError};
-use crate::trace::decode::Cursor;
+use crate::trace::cursor::Cursor;
 use crate::trace::reader::{Blocks, Item, Place, Severity};
 use crate::trace::records::{Event, Record};
 

@@ -15,7 +15,8 @@ use crate::tables::row_counts::RowCounts;
 use crate::tables::schema::TableId;
 use crate::tables::traces::RecordCounts;
 use crate::tables::{experiment_events, pod_service_ports, pods, processes, rejects, traces};
-use crate::trace::decode::{Entries, MAX_ENTRIES};
+use crate::trace::cursor::MAX_ENTRIES;
+use crate::trace::decode::Entries;
 use crate::trace::reader::{Damage, Place, Severity};
 use crate::trace::records::{EventKind, Header, Record};
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::json::{Object, Odd, string};
-use crate::trace::decode::MAX_ENTRIES;
+use crate::trace::cursor::MAX_ENTRIES;
 
 type Str = Box<str>;
 

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::trace::decode::MAX_ENTRIES;
+use crate::trace::cursor::MAX_ENTRIES;
 
 /// An object's fields in order, their values still text.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use memchr::memmem;
 
 use super::codec::Codec;
-use super::decode::{Cursor, DecodeError};
+use super::cursor::{Cursor, DecodeError};
 use super::records::Branches;
 use super::schema::Schema;
 

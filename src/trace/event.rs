@@ -3,7 +3,8 @@
 //! It is read millions of times, so it is reused from record to record, and its numbers lie side by side as columns
 //! want them.
 
-use super::decode::{Cursor, Decode, DecodeError};
+use super::cursor::{Cursor, DecodeError};
+use super::decode::Decode;
 use super::records::{Oid, Text};
 use super::schema::{Reads, Schema, Step, Type, TypeId};
 

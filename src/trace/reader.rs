@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::ahead::{Ahead, Found};
 use super::codec::{InflateError, Inflater};
 use super::container::{FileHeader, Gap, GapCause, Step, Walk};
-use super::decode::{Cursor, DecodeError};
+use super::cursor::{Cursor, DecodeError};
 use super::records::{Event, Record};
 use crate::text::Escaped;
 
@@ -89,7 +89,7 @@ pub struct Place<'a> {
     pub size: usize,
     /// Strings of the record in which invalid UTF-8 was replaced.
     pub repaired: u64,
-    /// Entries of the record's lists that were left out, because they are more than [`super::decode::MAX_ENTRIES`].
+    /// Entries of the record's lists that were left out, because they are more than [`super::cursor::MAX_ENTRIES`].
     pub left_out: u64,
     /// The inflated block from behind the record on.
     pub rest: &'a [u8],

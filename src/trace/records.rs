@@ -6,7 +6,8 @@
 
 use std::borrow::Cow;
 
-use super::decode::{Cursor, Decode, DecodeError, Entries};
+use super::cursor::{Cursor, DecodeError};
+use super::decode::{Decode, Entries};
 pub use super::event::{Event, Number};
 use super::schema::{RecordType, Schema, Type, TypeId};
 

@@ -9,7 +9,7 @@ mod fill;
 
 use std::collections::HashMap;
 
-use super::decode::{Cursor, DecodeError};
+use super::cursor::{Cursor, DecodeError};
 use super::records::role;
 use super::schema::{Field, NO_SLOT, RecordType, Schema, Type, TypeId};
 use super::write::{put_bytes, put_long};
