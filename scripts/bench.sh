@@ -15,7 +15,7 @@ trace=${1:-${SF_PARQUET_TRACES:-../shared/traces}/v4_k8s.sf}
 work=target/bench/$times-$(sha256sum "$trace" | cut -c1-8)
 python=target/python/bin/python
 mkdir -p "$work"
-rm -rf "$work"/*.json "$work/facts" "$work/out" "$work"/old*
+rm -rf "$work"/*.json "$work/facts" "$work"/out* "$work"/old*
 
 cargo build --release --quiet --bin sf-parquet --example tracegen --example floor
 cargo bench --quiet --bench convert | tee "$work/criterion.txt"
@@ -59,7 +59,9 @@ floor=target/release/examples/floor
 convert="target/release/sf-parquet convert -q --out $work/out"
 # Moved aside, not removed: for minutes after many files were removed, ext4 takes longer to make new ones.
 aside() { mv --backup=numbered -T "$work/out" "$work/old"; }
-fresh=(--conclude "sh -c '[ ! -e $work/out ] || mv --backup=numbered -T $work/out $work/old'")
+fresh=(--conclude "sh -c 'for out in $work/out*; do [ ! -e \$out ] || mv --backup=numbered -T \$out $work/old; done'")
+# Two programs beside each other share nothing but the machine: no program of two threads can gain more than they do.
+pair="sh -c '${convert}2 --jobs 1 $work/large.sf & $convert --jobs 1 $work/large.sf && wait \$!'"
 fact trace "$(basename "$trace")"
 fact times "$times"
 for input in tenth large tenfold thirty; do
@@ -70,6 +72,7 @@ measure convert "$rounds" "${fresh[@]}" \
   --command-name floor "$floor $work/large.sf" \
   --command-name one "$convert --jobs 1 $work/large.sf" \
   --command-name two "$convert --jobs 2 $work/large.sf" \
+  --command-name pair "$pair" \
   --command-name many-one "$convert --jobs 1 $work/many" \
   --command-name many-two "$convert --jobs 2 $work/many"
 # Short ones before and after the long one, while which the machine may change.

@@ -59,6 +59,8 @@ def rows(rounds, facts):
     yield ratio("two threads to one, one big file", times(rounds, "convert.one", "convert.two"), 1.8)
     yield rate("two threads, 50 files", "many-two")
     yield ratio("two threads to one, 50 files", times(rounds, "convert.many-one", "convert.many-two"), 1.8)
+    beside = 2 * times(rounds, "convert.one", "convert.pair")
+    yield ratio("two runs beside each other, one thread each, to one after the other", beside)
     per_record = times(rounds, "linear.tenfold", "linear.tenth") * number["records.tenth"] / number["records.tenfold"]
     yield ratio("time for a record, 100 times the input to 1", per_record, 1.1, most=True)
     for jobs, threads in ((1, "one thread"), (2, "two threads")):

@@ -22,7 +22,7 @@ def hyperfine(folder, measurement, *rounds):
 
 @pytest.fixture
 def folder(tmp_path):
-    quiet = {"floor": 1.0, "one": 4.0, "two": 2.0, "many_one": 4.0, "many_two": 2.5}
+    quiet = {"floor": 1.0, "one": 4.0, "two": 2.0, "pair": 5.0, "many_one": 4.0, "many_two": 2.5}
     slow = {name: 2 * seconds for name, seconds in quiet.items()}
     # While its last command ran, the machine changed.
     broken = quiet | {"many_two": 0.1}
@@ -51,6 +51,7 @@ def test_figures_are_held_against_their_goals(folder):
     assert figure["one thread, times the floor"] == ("4.00×", "")
     assert figure["two threads to one, one big file"] == ("2.00×", "yes")
     assert figure["two threads to one, 50 files"] == ("1.60×", "**no**")
+    assert figure["two runs beside each other, one thread each, to one after the other"] == ("1.60×", "")
     assert figure["time for a record, 100 times the input to 1"] == ("1.09×", "yes")
     assert figure["peak memory, one thread"] == ("400 MB", "yes")
     assert figure["peak memory, one thread, ten times the input"] == ("401 MB", "**no**")
