@@ -5,6 +5,7 @@ mod support;
 use std::fs;
 use std::path::Path;
 
+use sf_parquet::tables::schema::TableId;
 use support::trace::{SECOND, T0, Trace, simple};
 use support::*;
 
@@ -175,6 +176,49 @@ fn reconvert_replaces_rows_and_nothing_else() {
         assert!(before.iter().all(|row| after.contains(row)));
         assert_eq!(row_count(&out, "traces"), 2);
         assert_eq!(row_count(&out, "processes"), 2);
+    }
+}
+
+#[test]
+fn rows_of_other_inputs_stay_in_tables_that_a_run_does_not_want() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b, out) = (folder.path().join("a.sf"), folder.path().join("b.sf"), folder.path().join("out"));
+    let (bytes, blocks) = simple("b", 20).bytes();
+    simple("a", 12).write(&a);
+    fs::write(&b, &bytes[..blocks[1]]).unwrap();
+    expect_status(&convert(&[&a, &b], &out, &[]), 0);
+    // Grown, and once more.
+    fs::write(&b, &bytes).unwrap();
+    for more in [&["--tables", "records"][..], &["--tables", "records", "--reconvert"]] {
+        expect_status(&convert(&[&b], &out, more), 0);
+        assert_eq!(row_count(&out, "records"), 12 + 20);
+        for table in ["processes", "traces"] {
+            assert_eq!(row_count(&out, table), 1, "{table} has the rows of a.sf");
+        }
+        // Tables without rows keep a file, too, which says their columns.
+        for table in TableId::ALL.map(TableId::name) {
+            assert!(
+                tree(&out).keys().any(|p| p.starts_with(&format!("{table}/")) && p.ends_with(".parquet")),
+                "{table}"
+            );
+        }
+        expect_status(&run(["verify".as_ref(), out.as_os_str()]), 0);
+    }
+}
+
+#[test]
+fn a_trace_may_grow_at_the_ends_of_blocks_as_often_as_it_likes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (bytes, blocks) = simple("growing", 80).bytes();
+    // Runs are named by what they read, so that their names have another order each time.
+    for trial in 0..6 {
+        let (growing, out) = (folder.path().join(format!("{trial}.sf")), folder.path().join(format!("out{trial}")));
+        for (cut, events) in [(blocks[1], 10), (blocks[2], 20), (blocks[3], 30), (blocks[5], 50), (bytes.len(), 80)] {
+            fs::write(&growing, &bytes[..cut]).unwrap();
+            expect_status(&convert(&[&growing], &out, &[]), 0);
+            assert_eq!(row_count(&out, "records"), events, "trial {trial}");
+            assert_eq!(row_count(&out, "traces"), 1);
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use super::options::Options;
 use super::progress::{Meter, Phase};
 use crate::dataset::known::{Early, Known};
 use crate::dataset::layout::Layout;
-use crate::dataset::manifest::{Content, InputEntry, State};
+use crate::dataset::manifest::{Content, InputEntry, Manifest, State};
 use crate::error::Result;
 use crate::input::{self, Found, Looker, Stat};
 use crate::tables::files::hex;
@@ -179,15 +179,17 @@ fn check(
     meter: &Meter,
 ) -> Checked {
     let name = path.to_string_lossy().into_owned();
-    let known = state.by_path(&name);
+    let known: Vec<(&Manifest, &InputEntry)> = state.by_path(&name).collect();
+    let before = || truncated.iter().copied().chain(known.iter().map(|(_, entry)| *entry));
     let done = |its: &Content| if its == content { Skip::Done } else { Skip::DoneOtherwise };
     // Size and time of last change spare the reading.
-    if let Some((manifest, entry)) = known
-        && !reconvert
-        && !entry.sha256.is_empty()
+    if !reconvert
+        && !known.is_empty()
         && let Some(stat) = Looker::default().look(path).file()
-        && stat.size == entry.size
-        && stat.mtime == entry.mtime
+        && let Some((manifest, _)) = known
+            .iter()
+            .rev()
+            .find(|(_, entry)| !entry.sha256.is_empty() && stat.size == entry.size && stat.mtime == entry.mtime)
     {
         return Checked::Skip(name, done(&manifest.content));
     }
@@ -201,8 +203,7 @@ fn check(
     let read = || -> io::Result<(Input, Vec<String>, Vec<u64>)> {
         let file = Arc::new(input::open(path)?);
         let stat = Stat::of(&file)?;
-        let mut prefixes: Vec<u64> =
-            truncated.iter().copied().chain(known.map(|k| k.1)).map(|e| e.size).filter(|s| *s < stat.size).collect();
+        let mut prefixes: Vec<u64> = before().map(|entry| entry.size).filter(|size| *size < stat.size).collect();
         prefixes.sort();
         prefixes.dedup();
         let stop = || meter.check().map_err(io::Error::other);
@@ -219,19 +220,12 @@ fn check(
     let mut supersedes = Vec::new();
     // A file that begins with what an earlier run read has grown since.
     for (hash, size) in hashes.iter().zip(&prefixes) {
-        let old = truncated.iter().copied().chain(known.map(|k| k.1)).find(|e| e.size == *size && e.sha256 == *hash);
-        if let Some(old) = old
-            && !state.is_gone(old)
-        {
-            supersedes.push(old.clone());
-        }
+        let old = before().find(|old| old.size == *size && old.sha256 == *hash && !state.is_gone(old));
+        supersedes.extend(old.cloned());
     }
-    let before = match known {
-        // What was rejected is known by its path, too: two empty files are not one.
-        Some((manifest, entry)) if entry.sha256 == input.sha256 => Some((manifest, entry)),
-        _ => state.by_hash(&input.sha256),
-    };
-    match before {
+    // What was rejected is known by its path, too: two empty files are not one.
+    let same = known.iter().rev().find(|(_, entry)| entry.sha256 == input.sha256).copied();
+    match same.or_else(|| state.by_hash(&input.sha256)) {
         Some((manifest, _)) if !reconvert => return Checked::Skip(name, done(&manifest.content)),
         Some((_, entry)) => supersedes.push(entry.clone()),
         None => {}

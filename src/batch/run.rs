@@ -131,20 +131,25 @@ fn stage(
 ) -> Result<(Manifest, Vec<String>)> {
     let bytes = plan.inputs.iter().map(|i| i.stat.size).sum();
     meter.begin(Phase::Converting, plan.inputs.len() as u64, bytes);
+    let rewritten = || state.files().filter(|(_, part)| plan.rewrite.contains(&part.path));
+    // Rows that stay are kept in tables that this run does not want, too.
+    let mut tables = options.tables.clone();
+    tables.extend(rewritten().filter_map(|(_, part)| TableId::by_name(&part.table)));
     let mut writer = DatasetWriter::new(
         layout.staging(&plan.run),
         &plan.run,
-        &options.tables,
+        &tables,
         options.compression,
         options.encodings,
         Limits::within(options.memory),
     )?;
     let gone = Gone(&plan.superseded);
-    for (manifest, part) in state.files().filter(|(_, part)| plan.rewrite.contains(&part.path)) {
+    for (manifest, part) in rewritten() {
         meter.check()?;
         rewrite(layout.root(), manifest, part, &gone, &mut writer)?;
     }
-    let needed = tables_without_files(state, plan, options);
+    writer.want_only(&options.tables);
+    let needed = tables_without_files(state, plan, tables);
     let (counts, problems, writer) = convert_inputs(layout, plan, options, meter, writer, needed)?;
     let files = writer.finish()?;
     fault::point("all parts closed");
@@ -206,12 +211,14 @@ fn read_all(source: &mut Source, pipe: &Pipe) -> Result<()> {
     Ok(())
 }
 
-/// The wanted tables of which the dataset has no file that stays: they get one, with or without rows, so that readers find
-/// their columns.
-fn tables_without_files(state: &State, plan: &Plan, options: &Options) -> BTreeSet<TableId> {
+/// Those of these tables of which the dataset has no file that stays: they get one, with or without rows, so that readers
+/// find their columns.
+fn tables_without_files(state: &State, plan: &Plan, mut tables: BTreeSet<TableId>) -> BTreeSet<TableId> {
     let stays = state.files().filter(|(_, part)| !plan.rewrite.contains(&part.path));
-    let there: BTreeSet<TableId> = stays.filter_map(|(_, part)| TableId::by_name(&part.table)).collect();
-    options.tables.difference(&there).copied().collect()
+    for table in stays.filter_map(|(_, part)| TableId::by_name(&part.table)) {
+        tables.remove(&table);
+    }
+    tables
 }
 
 fn entries(plan: &Plan, counts: &[InputCounts]) -> Vec<InputEntry> {

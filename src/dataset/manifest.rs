@@ -129,7 +129,7 @@ impl InputEntry {
 #[derive(Debug, Default)]
 pub struct State {
     pub manifests: Vec<Manifest>,
-    by_path: HashMap<String, Place>,
+    by_path: HashMap<String, Vec<Place>>,
     by_hash: HashMap<String, Place>,
     removed: BTreeSet<String>,
     superseded: BTreeSet<String>,
@@ -184,7 +184,7 @@ impl State {
             for (i, input) in manifest.inputs.iter().enumerate() {
                 // An input that was converted again is in several manifests: the one that holds its rows is the one
                 // whose part files were not removed, and any will do to know that it was read.
-                state.by_path.insert(input.path.clone(), (m, i));
+                state.by_path.entry(input.path.clone()).or_default().push((m, i));
                 if !input.sha256.is_empty() && input.status != Status::Rejected {
                     state.by_hash.insert(input.sha256.clone(), (m, i));
                 }
@@ -203,9 +203,9 @@ impl State {
         (manifest, &manifest.inputs[place.1])
     }
 
-    /// The entry of an input that was last seen under this path.
-    pub fn by_path(&self, path: &str) -> Option<(&Manifest, &InputEntry)> {
-        self.by_path.get(path).map(|p| self.at(*p))
+    /// All that was ever read under this path. Which came last nobody can tell.
+    pub fn by_path(&self, path: &str) -> impl Iterator<Item = (&Manifest, &InputEntry)> {
+        self.by_path.get(path).into_iter().flatten().map(|place| self.at(*place))
     }
 
     /// The entry of an input with this content.

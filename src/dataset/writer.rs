@@ -73,6 +73,8 @@ pub struct DatasetWriter {
     run: String,
     limits: Limits,
     encoders: BTreeMap<TableId, Arc<Encoder>>,
+    /// The tables whose rows are written.
+    wanted: BTreeSet<TableId>,
     open: BTreeMap<Place, Open>,
     /// Part files so far of each table and date.
     numbers: BTreeMap<Place, usize>,
@@ -107,6 +109,7 @@ impl DatasetWriter {
             run: run.to_owned(),
             limits,
             encoders,
+            wanted: tables.clone(),
             open: BTreeMap::new(),
             numbers: BTreeMap::new(),
             clock: 0,
@@ -115,10 +118,18 @@ impl DatasetWriter {
         })
     }
 
+    /// From here on only rows of these tables are wanted.
+    pub fn want_only(&mut self, tables: &BTreeSet<TableId>) {
+        self.wanted.retain(|table| tables.contains(table));
+    }
+
     /// Writes rows to the part file of their table and date. Tables that are not wanted are passed over.
     pub fn write(&mut self, chunk: &Chunk) -> Result<()> {
+        if !self.wanted.contains(&chunk.table) {
+            return Ok(());
+        }
         let place = (chunk.table, chunk.date);
-        let Some(encoder) = self.encoders.get(&chunk.table).cloned() else { return Ok(()) };
+        let encoder = self.encoders[&chunk.table].clone();
         if !self.open.contains_key(&place) {
             self.make_room()?;
             let part = self.create(place, encoder)?;
@@ -158,7 +169,7 @@ impl DatasetWriter {
         for (place, open) in std::mem::take(&mut self.open) {
             last.insert(place, (Some(open.part), Vec::new()));
         }
-        for chunk in chunks.into_iter().filter(|chunk| self.encoders.contains_key(&chunk.table)) {
+        for chunk in chunks.into_iter().filter(|chunk| self.wanted.contains(&chunk.table)) {
             last.entry((chunk.table, chunk.date)).or_default().1.push(chunk);
         }
         let mut missing = needed;
