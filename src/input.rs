@@ -14,6 +14,7 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 pub use self::stat::{Look, Looker, Stat};
+use crate::dataset::layout::PRIVATE;
 use crate::error::{Error, IoContext, Result};
 use crate::tables::files::hex;
 
@@ -103,7 +104,8 @@ fn expand(pattern: &Path, found: &mut Found) -> Result<()> {
     Ok(())
 }
 
-/// Collects a directory's files. Hidden files and links to directories are left out.
+/// Collects a directory's files. Hidden files, links to directories and what a dataset keeps beside its tables are left out:
+/// its lock would be taken for a trace.
 fn walk(folder: &Path, found: &mut Found) -> Result<()> {
     // The listing tells files and folders apart, so that they need not be looked at one by one.
     let entry = |entry: DirEntry| {
@@ -113,7 +115,7 @@ fn walk(folder: &Path, found: &mut Found) -> Result<()> {
     let mut entries: Vec<(Vec<u8>, OsString, Option<FileType>)> = std::fs::read_dir(folder)
         .and_then(|entries| entries.map(|e| e.map(entry)).collect::<io::Result<_>>())
         .during("list", folder)?;
-    entries.retain(|(_, name, _)| !name.as_bytes().starts_with(b"."));
+    entries.retain(|(_, name, _)| !name.as_bytes().starts_with(b".") && name != PRIVATE);
     entries.sort_unstable_by(|(a, x, _), (b, y, _)| a.cmp(b).then_with(|| x.cmp(y)));
     for (_, name, listed) in entries {
         let path = folder.join(name);

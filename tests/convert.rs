@@ -223,6 +223,31 @@ fn a_trace_may_grow_at_the_ends_of_blocks_as_often_as_it_likes() {
 }
 
 #[test]
+fn a_dataset_among_its_inputs_is_no_input() {
+    let folder = tempfile::tempdir().unwrap();
+    simple("a", 12).write(&folder.path().join("a.sf"));
+    for out in ["dataset", "."] {
+        for run in 0..3 {
+            let mut command = program(["convert", ".", "-o", out]);
+            expect_status(&command.current_dir(folder.path()).output().unwrap(), 0);
+            assert_eq!(row_count(&folder.path().join(out), "rejects"), 0, "{out}, run {run}");
+            assert_eq!(row_count(&folder.path().join(out), "traces"), 1);
+        }
+        fs::remove_dir_all(folder.path().join("dataset")).unwrap_or_default();
+    }
+}
+
+#[test]
+fn a_summary_that_cannot_be_written_keeps_the_run_from_publishing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, out) = (folder.path().join("a.sf"), folder.path().join("out"));
+    simple("a", 12).write(&a);
+    let nowhere = folder.path().join("nowhere/summary.json");
+    expect_status(&convert(&[&a], &out, &["--summary-json", nowhere.to_str().unwrap()]), 1);
+    assert!(!out.exists());
+}
+
+#[test]
 fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (a, out) = (folder.path().join("a.sf"), folder.path().join("out"));

@@ -142,6 +142,26 @@ fn a_second_run_is_locked_out_or_waits() {
 }
 
 #[test]
+fn signals_also_stop_a_run_that_waits() {
+    for (name, status) in [("-INT", 130), ("-TERM", 143)] {
+        let case = Case::new([6, 4]);
+        let out = case.path("out");
+        fs::create_dir_all(out.join("_sf_parquet")).unwrap();
+        let lock = fs::File::create(out.join("_sf_parquet/lock")).unwrap();
+        lock.lock().unwrap();
+        let mut child = case.convert(&out).arg("--wait").stderr(Stdio::piped()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(500));
+        assert!(child.try_wait().unwrap().is_none(), "it waits");
+        signal(&child, name);
+        let start = Instant::now();
+        let output = child.wait_with_output().unwrap();
+        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+        expect_status(&output, status);
+        assert_eq!(tree(&out).into_keys().collect::<Vec<_>>(), ["_sf_parquet/lock"]);
+    }
+}
+
+#[test]
 fn what_cannot_be_written_is_said_and_nothing_is_published() {
     let case = Case::new([6, 4]);
     // A file is where the dataset should be.

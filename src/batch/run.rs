@@ -39,7 +39,7 @@ pub fn convert(found: &Found, early: Option<Early>, options: &Options, meter: &M
     let _lock = if options.dry_run {
         None
     } else {
-        let lock = Lock::take(&layout, options.wait)?;
+        let lock = Lock::take(&layout, options.wait, &|| meter.check())?;
         commit::recover(&layout)?;
         Some(lock)
     };

@@ -176,6 +176,8 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
         log.detail(&format!("{} is no trace and was passed over", Escaped(&path.to_string_lossy())));
     }
 
+    // A place where nothing can be written must be known before the dataset is changed.
+    let summary_json = summary_json.map(|path| Ok::<_, Error>((WholeFile::create(&path)?, path))).transpose()?;
     let meter = Arc::new(Meter::default());
     stop_on_signals(meter.clone())?;
     let summary =
@@ -211,11 +213,10 @@ pub(super) fn stop_on_signals(meter: Arc<Meter>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn report(summary: &Summary, output: &Output, log: &Log, json: Option<PathBuf>) -> anyhow::Result<()> {
+fn report(summary: &Summary, output: &Output, log: &Log, json: Option<(WholeFile, PathBuf)>) -> anyhow::Result<()> {
     summary.problems.iter().for_each(|line| log.problem(line));
     summary.notes.iter().for_each(|line| log.note(line));
-    if let Some(path) = json {
-        let mut file = WholeFile::create(&path)?;
+    if let Some((mut file, path)) = json {
         writeln!(file, "{}", serde_json::to_string_pretty(summary)?).during("write", &path)?;
         file.publish()?;
     }

@@ -22,6 +22,8 @@ use crate::fault;
 
 /// Longer than it takes to ask whether a dataset is locked.
 const ASKING: Duration = Duration::from_millis(1);
+/// How long a run that waits for another sleeps before it looks again.
+const WAITING: Duration = Duration::from_millis(50);
 
 /// The exclusive right to change a dataset. It ends with the process, so none can be left behind.
 #[derive(Debug)]
@@ -35,20 +37,21 @@ impl Drop for Lock {
 }
 
 impl Lock {
-    /// Takes the lock, waiting for it if `wait`.
+    /// Takes the lock, waiting for it if `wait`, until `stop` fails.
     ///
     /// # Errors
-    /// [`Error::Locked`] with the number of the process that has it.
-    pub fn take(layout: &Layout, wait: bool) -> Result<Lock> {
+    /// [`Error::Locked`] with the number of the process that has it, and those of `stop`.
+    pub fn take(layout: &Layout, wait: bool, stop: &dyn Fn() -> Result<()>) -> Result<Lock> {
         let (folder, path) = (layout.private(), layout.lock());
         fs::create_dir_all(&folder).during("create the folder", &folder)?;
         let mut file =
             File::options().read(true).write(true).create(true).truncate(false).open(&path).during("open", &path)?;
         while let Err(e) = file.try_lock() {
             match e {
+                // Asked again and again: a signal would not end a wait within the system.
                 TryLockError::WouldBlock if wait => {
-                    file.lock().during("lock", &path)?;
-                    break;
+                    stop()?;
+                    thread::sleep(WAITING);
                 }
                 // It can be shared, so no run has it: another process just asks, see `holder`.
                 TryLockError::WouldBlock if file.try_lock_shared().is_ok() => {

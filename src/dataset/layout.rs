@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use crate::flatten::time::Date;
 use crate::tables::schema::TableId;
 
+/// The folder of a dataset that holds everything that is not a table.
+pub const PRIVATE: &str = "_sf_parquet";
+
 /// Paths of one dataset.
 #[derive(Debug, Clone)]
 pub struct Layout {
@@ -22,7 +25,7 @@ impl Layout {
 
     /// Everything that is not a table.
     pub fn private(&self) -> PathBuf {
-        self.root.join("_sf_parquet")
+        self.root.join(PRIVATE)
     }
 
     pub fn manifests(&self) -> PathBuf {
