@@ -90,7 +90,7 @@ const EXAMPLES: &str = "\
 Examples:
   sf-parquet convert /mnt/traces --out dataset              every trace below a folder
   sf-parquet convert 'traces/2022-03-1*.sf' -o dataset      a glob
-  find traces -mtime -1 | sf-parquet convert - -o dataset   a list of files
+  find traces -type f -mtime -1 | sf-parquet convert - -o dataset   a list of files
   sf-parquet convert traces -o dataset --since 2022-03-17T18:00:00Z --until 2022-03-18
   duckdb -c \"SELECT type, count(*) FROM 'dataset/records/*/*.parquet' GROUP BY type\"";
 

@@ -278,11 +278,11 @@ impl Entities {
         let mut lineage = Lineage::default();
         let (mut seen, mut text, mut at) = (vec![index], 0, index);
         while let Ref::To(parent) = self.parent(at) {
+            let Process { record_no, id, exe, .. } = &*self.processes.get_mut(parent).entity;
+            lineage.parent_no.get_or_insert(*record_no);
             if seen.contains(&parent) {
                 break;
             }
-            let Process { record_no, id, exe, .. } = &*self.processes.get_mut(parent).entity;
-            lineage.parent_no.get_or_insert(*record_no);
             text += exe.as_ref().map_or(0, |exe| exe.len());
             if lineage.ancestors.len() == MAX_ANCESTORS || text > MAX_ANCESTOR_TEXT {
                 break;

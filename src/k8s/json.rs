@@ -55,7 +55,7 @@ const MAX_ODD: usize = 1_000;
 impl Odd {
     pub fn push(&mut self, name: &str) {
         match self.0.len() {
-            MAX_ODD => self.1 += 1,
+            MAX_ODD.. => self.1 += 1,
             _ => self.0.push(name.to_owned()),
         }
     }

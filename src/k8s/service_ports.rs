@@ -19,7 +19,7 @@ impl ServicePort {
     /// Reads an entry. One that is no object has no fields, and is noted.
     pub fn parse(json: &RawValue, odd: &mut Odd) -> ServicePort {
         let Some(entry) = Object::of(json) else {
-            odd.0.push("ports".into());
+            odd.push("ports");
             return ServicePort::default();
         };
         ServicePort {
