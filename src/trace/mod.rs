@@ -3,8 +3,8 @@
 //! [`container`] knows the file (header, blocks, sync markers, damage), [`codec`] the compression of a block,
 //! [`schema`] the writer's schema, [`cursor`] where in a block the next value of it is, [`decode`] how that becomes a Rust
 //! value, [`records`] the SysFlow records ([`event`] those that happen), and [`reader`] strings these together, with blocks
-//! that `ahead` inflates while others are read. The other way go [`compress`] and [`mod@write`]; [`transcode`] brings records from one schema into
-//! another.
+//! that `ahead` inflates while others are read. The other way go [`compress`] and [`mod@write`]; [`transcode`] brings
+//! records from one schema into another.
 
 mod ahead;
 pub mod codec;
