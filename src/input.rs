@@ -1,6 +1,7 @@
 //! Which files are the input: paths, directories, globs and lists become files, in a fixed order; a file becomes a
 //! fingerprint.
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::fs::{DirEntry, File, FileType};
 use std::io::{self, BufRead, Read};
@@ -33,28 +34,47 @@ pub struct Found {
     pub passed_over: Vec<PathBuf>,
 }
 
-/// Finds the files that `arguments` mean: files, directories (recursively), globs, `-` for a list on standard input.
-/// A file that is named and does not exist is among them, so that its absence is accounted for like any damage.
+impl Found {
+    /// Takes a file as the log of the experiment. It is no trace then, as it would be by a name without an extension.
+    pub fn take_experiment_log(&mut self, log: PathBuf) {
+        let Found { files, stats, experiment_log, .. } = self;
+        let real = log.canonicalize().ok();
+        let is_same = |file: &PathBuf| real.is_some() && file.canonicalize().ok() == real;
+        let is_log = |file: &PathBuf| *file == log || (file.file_name() == log.file_name() && is_same(file));
+        let (kept, of_kept) = files.drain(..).zip(stats.drain(..)).filter(|(file, _)| !is_log(file)).unzip();
+        (*files, *stats, *experiment_log) = (kept, of_kept, Some(log));
+    }
+}
+
+/// Finds the files that `arguments` mean: files, directories (recursively), globs, `-` for a list on standard input; and those
+/// of a list, in which a name is never a pattern. A file that is named and does not exist is among them, so that its absence
+/// is accounted for like any damage.
 ///
 /// # Errors
 /// A directory or list that cannot be read, a glob that is none or matches nothing.
-pub fn find(arguments: &[PathBuf], stdin: &mut dyn BufRead) -> Result<Found> {
+pub fn find(arguments: &[PathBuf], listed: Vec<PathBuf>, stdin: &mut dyn BufRead) -> Result<Found> {
+    let mut named: Vec<(Cow<Path>, Named)> = Vec::with_capacity(arguments.len() + listed.len());
+    let list = |names: Vec<PathBuf>| names.into_iter().map(|name| (Cow::Owned(name), Named::Listed));
+    for argument in arguments {
+        if argument.as_os_str() == "-" {
+            let names = read_list(stdin).during("read the list of inputs on", Path::new("standard input"))?;
+            named.extend(list(names));
+        } else {
+            named.push((Cow::Borrowed(argument), Named::Given));
+        }
+    }
+    named.extend(list(listed));
     let mut found = Found::default();
-    let looks: Vec<Look> =
-        arguments.par_iter().map_init(Looker::default, |looker, argument| looker.look(argument)).collect();
-    for (argument, look) in arguments.iter().zip(looks) {
+    let looks: Vec<Look> = named.par_iter().map_init(Looker::default, |looker, (path, _)| looker.look(path)).collect();
+    for ((path, named), look) in named.into_iter().zip(looks) {
         match look {
-            _ if argument.as_os_str() == "-" => {
-                let names = read_list(stdin).during("read the list of inputs on", Path::new("standard input"))?;
-                found.files.extend(names);
-            }
-            Look::Folder => walk(argument, &mut found)?,
-            Look::Nothing if is_pattern(argument) => expand(argument, &mut found)?,
+            Look::Folder => walk(&path, &mut found)?,
+            Look::Nothing if named == Named::Given && is_pattern(&path) => expand(&path, &mut found)?,
             Look::File(stat) => {
-                found.files.push(argument.clone());
+                found.files.push(path.into_owned());
                 found.stats.push(Some(stat));
             }
-            Look::Other | Look::Nothing => found.files.push(argument.clone()),
+            Look::Other | Look::Nothing => found.files.push(path.into_owned()),
         }
         found.stats.resize(found.files.len(), None);
     }
@@ -66,6 +86,13 @@ pub fn find(arguments: &[PathBuf], stdin: &mut dyn BufRead) -> Result<Found> {
     let mut is_first = first.iter();
     found.stats.retain(|_| is_first.next() == Some(&true));
     Ok(found)
+}
+
+/// Where a name comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Named {
+    Given,
+    Listed,
 }
 
 /// File names, one on each line, or apart by NUL (`find -print0`).

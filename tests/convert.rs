@@ -125,39 +125,6 @@ fn two_thousand_small_traces_give_a_handful_of_files() {
 }
 
 #[test]
-fn a_trace_that_has_grown_replaces_its_earlier_rows() {
-    let folder = tempfile::tempdir().unwrap();
-    let (growing, other, out) = (folder.path().join("g.sf"), folder.path().join("o.sf"), folder.path().join("out"));
-    let (bytes, blocks) = simple("growing", 40).bytes();
-    simple("other", 7).write(&other);
-    // Ends inside a block; at the end of a block; further; whole.
-    for (cut, events, status) in
-        [(blocks[2] + 9, 20, 3), (blocks[2], 20, 0), (blocks[3] + 5, 30, 3), (bytes.len(), 40, 0)]
-    {
-        fs::write(&growing, &bytes[..cut]).unwrap();
-        let output = convert(&[&growing, &other], &out, &[]);
-        expect_status(&output, if cut == blocks[2] { 0 } else { status });
-        // A file that shrank to a prefix is another file: its rows are there, too.
-        if cut == blocks[2] {
-            fs::remove_dir_all(&out).unwrap();
-            expect_status(&convert(&[&growing, &other], &out, &[]), 0);
-        }
-        assert_eq!(row_count(&out, "records"), events + 7, "cut at {cut}");
-        assert_eq!(row_count(&out, "processes"), 2);
-        assert_eq!(row_count(&out, "traces"), 2);
-    }
-    assert_eq!(row_count(&out, "rejects"), 0, "the notice of the cut went with the rows");
-    // Renamed while it was incomplete, it is still the same trace.
-    let out = folder.path().join("out2");
-    fs::write(&growing, &bytes[..blocks[2] + 9]).unwrap();
-    expect_status(&convert(&[&growing], &out, &[]), 3);
-    let renamed = folder.path().join("renamed.sf");
-    fs::write(&renamed, &bytes).unwrap();
-    expect_status(&convert(&[&renamed], &out, &[]), 0);
-    assert_eq!(row_count(&out, "records"), 40);
-}
-
-#[test]
 fn reconvert_replaces_rows_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let (a, b, out) = (folder.path().join("a.sf"), folder.path().join("b.sf"), folder.path().join("out"));
@@ -203,22 +170,6 @@ fn rows_of_other_inputs_stay_in_tables_that_a_run_does_not_want() {
             );
         }
         expect_status(&run(["verify".as_ref(), out.as_os_str()]), 0);
-    }
-}
-
-#[test]
-fn a_trace_may_grow_at_the_ends_of_blocks_as_often_as_it_likes() {
-    let folder = tempfile::tempdir().unwrap();
-    let (bytes, blocks) = simple("growing", 80).bytes();
-    // Runs are named by what they read, so that their names have another order each time.
-    for trial in 0..6 {
-        let (growing, out) = (folder.path().join(format!("{trial}.sf")), folder.path().join(format!("out{trial}")));
-        for (cut, events) in [(blocks[1], 10), (blocks[2], 20), (blocks[3], 30), (blocks[5], 50), (bytes.len(), 80)] {
-            fs::write(&growing, &bytes[..cut]).unwrap();
-            expect_status(&convert(&[&growing], &out, &[]), 0);
-            assert_eq!(row_count(&out, "records"), events, "trial {trial}");
-            assert_eq!(row_count(&out, "traces"), 1);
-        }
     }
 }
 

@@ -117,3 +117,61 @@ fn an_experiment_log_becomes_a_table() {
     expect_status(&convert(&[&a], &out, &["--experiment-log", log.to_str().unwrap()]), 0);
     assert!(row_count(&out, "experiment_events") > 0);
 }
+
+#[test]
+fn an_experiment_log_among_the_traces_is_no_trace() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, log) = (folder.path().join("out"), folder.path().join("experiment"));
+    fs::copy(testdata().join("experiment.log"), &log).unwrap();
+    simple("a", 3).write(&folder.path().join("a.sf"));
+    let convert_folder = |out: &Path, more: &[&str]| convert(&[folder.path()], out, more);
+    // Named in another way than it is found.
+    let name = folder.path().join("./experiment");
+    expect_status(&convert_folder(&out, &["--experiment-log", name.to_str().unwrap()]), 0);
+    let steps = row_count(&out, "experiment_events");
+    assert!(steps > 0);
+    assert_eq!(row_count(&out, "rejects"), 0);
+    // Taken for a trace by a run that was not told.
+    let out = folder.path().join("out2");
+    expect_status(&convert_folder(&out, &[]), 3);
+    for _ in 0..2 {
+        expect_status(&convert_folder(&out, &["--experiment-log", log.to_str().unwrap()]), 0);
+        assert_eq!((row_count(&out, "experiment_events"), row_count(&out, "rejects")), (steps, 0));
+        expect_status(&run(["verify".as_ref(), out.as_os_str()]), 0);
+    }
+}
+
+#[test]
+fn names_of_a_list_are_no_patterns_and_may_be_folders() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::create_dir(path("traces")).unwrap();
+    simple("a", 3).write(&path("traces/a[1].sf"));
+    fs::write(path("list"), "traces\nmissing[1].sf\n*.sf\n").unwrap();
+    for (out, arguments) in [("1", &["--files-from", "list"][..]), ("2", &["-"])] {
+        let mut command = program(["convert", "-o", out]);
+        let list = fs::File::open(path("list")).unwrap();
+        let output = command.args(arguments).current_dir(folder.path()).stdin(list).output().unwrap();
+        expect_status(&output, 3);
+        assert_eq!((row_count(&path(out), "records"), row_count(&path(out), "rejects")), (3, 2));
+    }
+}
+
+#[test]
+fn a_summary_that_cannot_be_printed_does_not_make_a_published_run_a_failed_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, out) = (folder.path().join("a.sf"), folder.path().join("out"));
+    simple("a", 3).write(&a);
+    let full = || fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let convert = |status| {
+        let mut command = program([Path::new("convert"), &a, "-o".as_ref(), &out]);
+        let output = command.stdout(full()).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+        expect_status(&output, status);
+        stderr(&output)
+    };
+    let said = convert(0);
+    assert!(said.contains("standard output") && said.contains("the run was published"), "{said}");
+    assert_eq!(row_count(&out, "records"), 3);
+    // Nothing was, this time.
+    convert(1);
+}

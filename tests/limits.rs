@@ -2,9 +2,15 @@
 
 mod support;
 
+use std::fs::File;
+
 use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
 use arrow_select::concat::concat_batches;
-use support::trace::{T0, Trace, many_processes};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use support::trace::{T0, Trace, many_processes, simple};
 use support::*;
 
 /// A table's rows as one batch.
@@ -52,4 +58,59 @@ fn one_block_may_make_many_rows() {
     for jobs in ["2", "8"] {
         assert_eq!(tree(&one), tree(&out(jobs)));
     }
+}
+
+#[test]
+fn a_long_string_of_many_rows_stays_one_where_its_file_is_rewritten() {
+    let folder = fast_folder();
+    let (a, b, out) = (folder.path().join("a.sf"), folder.path().join("b.sf"), folder.path().join("out"));
+    let exe = "/bin/x".repeat(25_000);
+    let mut trace = Trace::new().header("a").process(1, None, T0, exe.as_bytes()).block();
+    for i in 0..20_000 {
+        trace = trace.exec(1, T0 + i);
+    }
+    trace.write(&a);
+    simple("b", 5).write(&b);
+    expect_status(&convert(&[&a, &b], &out, &["--memory", "256MiB"]), 0);
+    let before = row_values(&out);
+    assert_eq!((before.len(), before[7].1), (20_005, 150_000));
+    // Expanded, the strings are 3 GB, which no column has room for.
+    expect_status(&convert(&[&b], &out, &["--reconvert", "--memory", "256MiB"]), 0);
+    assert!(before == row_values(&out), "the rows are others");
+}
+
+/// The time of each record, and how long the executable of its process is; batch by batch, as they are 3 GB.
+fn row_values(out: &std::path::Path) -> Vec<(i64, i32)> {
+    let mut rows = Vec::new();
+    for path in parts(out, "records") {
+        let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
+        let mask = ProjectionMask::columns(builder.parquet_schema(), ["ts_uts", "proc_exe"]);
+        for batch in builder.with_projection(mask).build().unwrap() {
+            let batch = batch.unwrap();
+            let times = batch.column_by_name("ts_uts").unwrap().as_primitive::<Int64Type>();
+            let exes = batch.column_by_name("proc_exe").unwrap().as_string::<i32>();
+            rows.extend((0..batch.num_rows()).map(|row| (times.value(row), exes.value_length(row))));
+        }
+    }
+    rows.sort();
+    rows
+}
+
+#[test]
+fn rejects_of_an_input_without_any_record_wait_on_disk_in_order() {
+    let folder = fast_folder();
+    let (input, out) = (folder.path().join("a.sf"), folder.path().join("out"));
+    let trace = Trace::new();
+    let (mut bytes, _) = trace.bytes();
+    // Blocks of one record that says to be of a type that is none.
+    let (start, blocks) = (bytes.len(), 20_000);
+    for _ in 0..blocks {
+        bytes.extend([2, 2, 99]);
+        bytes.extend(trace.sync);
+    }
+    std::fs::write(&input, bytes).unwrap();
+    expect_status(&convert(&[&input], &out, &["--memory", "256MiB"]), 3);
+    let offsets = longs(&out, "rejects", "byte_offset");
+    assert_eq!(offsets, (0..blocks).map(|i| Some((start + 19 * i) as i64)).collect::<Vec<_>>());
+    assert_eq!(row_count(&out, "traces"), 0);
 }

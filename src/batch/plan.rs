@@ -1,7 +1,6 @@
 //! The plan of a run: which inputs are new, grown, done or unreadable, and what the run is called.
 
 use std::collections::{BTreeSet, HashSet};
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,15 +9,15 @@ use std::sync::atomic::Ordering::Relaxed;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
+use super::growth::{self, Outline};
 use super::options::Options;
 use super::progress::{Meter, Phase};
 use crate::dataset::known::{Early, Known};
 use crate::dataset::layout::Layout;
-use crate::dataset::manifest::{Content, InputEntry, Manifest, State};
+use crate::dataset::manifest::{Content, InputEntry, Manifest, State, Status};
 use crate::error::Result;
 use crate::input::{self, Found, Looker, Stat};
 use crate::tables::files::hex;
-use crate::trace::container::{FileHeader, GapCause, HeaderError, Step, Walk};
 
 /// An input that will be read.
 #[derive(Debug, Clone)]
@@ -29,6 +28,8 @@ pub struct Input {
     pub stat: Stat,
     pub sha256: String,
     pub kind: Kind,
+    /// See [`Outline::head`].
+    pub head: String,
     /// The file ends inside a block, so it will probably grow.
     pub incomplete: bool,
 }
@@ -39,6 +40,13 @@ pub enum Kind {
     Trace,
     /// The log of an experiment.
     ExperimentLog,
+}
+
+impl Kind {
+    /// Whether a run that came to this is all that can be done. A log may have been taken for a trace, which was rejected.
+    fn is_done(self, status: Status) -> bool {
+        self == Kind::Trace || status != Status::Rejected
+    }
 }
 
 /// An input of which nothing can be read, and why.
@@ -57,6 +65,15 @@ pub enum Skip {
     DoneOtherwise,
     /// Another input of this run has the same content.
     Duplicate,
+    /// Another input, of this run or an earlier one, begins with it.
+    Beginning,
+}
+
+/// An input that may be the beginning of one that was converted and is not there any more as it was.
+#[derive(Debug, Clone)]
+pub struct Doubt {
+    pub name: String,
+    pub converted: String,
 }
 
 /// What a run will do.
@@ -67,6 +84,8 @@ pub struct Plan {
     pub inputs: Vec<Input>,
     pub unreadable: Vec<Unreadable>,
     pub skipped: Vec<(String, Skip)>,
+    /// Inputs that others may begin with, which nobody can tell any more.
+    pub doubtful: Vec<Doubt>,
     /// Inputs of earlier runs whose rows this run replaces.
     pub superseded: Vec<InputEntry>,
     /// Part files that hold such rows.
@@ -98,9 +117,9 @@ pub fn nothing_new(
     // A wait for another run may have been long.
     let stats = if options.wait { &[] } else { &found.stats[..] };
     let stats = stats.iter().copied().chain(std::iter::repeat(None));
-    let files: Vec<(&PathBuf, Option<Stat>)> = found.files.iter().chain(&found.experiment_log).zip(stats).collect();
+    let files: Vec<((&PathBuf, Kind), Option<Stat>)> = named(found).zip(stats).collect();
     meter.begin(Phase::Checking, files.len() as u64, 0);
-    let look = |looker: &mut Looker, &(path, stat): &(&PathBuf, Option<Stat>)| {
+    let look = |looker: &mut Looker, &((path, _), stat): &((&PathBuf, Kind), Option<Stat>)| {
         meter.check().ok()?;
         meter.files.fetch_add(1, Relaxed);
         stat.or_else(|| looker.look(path).file())
@@ -110,9 +129,9 @@ pub fn nothing_new(
     let known = early.and_then(|early| early.end(layout)).or_else(|| Known::read(layout));
     let Some(known) = known else { return Ok(None) };
     let content = options.content();
-    let skip = |((path, _), stat): (&(&PathBuf, _), &Option<Stat>)| {
+    let skip = |(((path, kind), _), stat): (&((&PathBuf, Kind), _), &Option<Stat>)| {
         let (name, stat) = (path.to_string_lossy(), stat.as_ref()?);
-        let done = known.find(&name, stat.size, stat.mtime)?;
+        let (done, _) = known.find(&name, stat.size, stat.mtime).filter(|(_, status)| kind.is_done(*status))?;
         Some((name.into_owned(), if *done == content { Skip::Done } else { Skip::DoneOtherwise }))
     };
     let skipped: Vec<Option<(String, Skip)>> = files.par_iter().zip(&stats).map(skip).collect();
@@ -120,10 +139,16 @@ pub fn nothing_new(
     Ok(skipped.map(|skipped| Plan { skipped, ..Plan::default() }))
 }
 
+/// All that was found, and for what it is taken.
+fn named(found: &Found) -> impl Iterator<Item = (&PathBuf, Kind)> {
+    let traces = found.files.iter().map(|path| (path, Kind::Trace));
+    traces.chain(found.experiment_log.iter().map(|path| (path, Kind::ExperimentLog)))
+}
+
 enum Checked {
     Skip(String, Skip),
     Unreadable(Unreadable),
-    Input { input: Input, supersedes: Vec<InputEntry> },
+    Input { input: Input, supersedes: Vec<InputEntry>, doubt: Option<Doubt> },
 }
 
 /// Plans a run over what was found.
@@ -131,16 +156,13 @@ enum Checked {
 /// # Errors
 /// The run was asked to stop.
 pub fn plan(found: &Found, state: &State, options: &Options, meter: &Meter) -> Result<Plan> {
-    let traces = found.files.iter().map(|path| (path, Kind::Trace));
-    let log = found.experiment_log.iter().map(|path| (path, Kind::ExperimentLog));
-    let files: Vec<(&PathBuf, Kind)> = traces.chain(log).collect();
+    let files: Vec<(&PathBuf, Kind)> = named(found).collect();
     meter.begin(Phase::Checking, files.len() as u64, 0);
-    let truncated: Vec<&InputEntry> = state.truncated().collect();
     let content = options.content();
     let checked: Vec<Checked> = files
         .par_iter()
         .map(|&(path, kind)| {
-            let checked = check(path, kind, state, &truncated, options.reconvert, &content, meter);
+            let checked = check(path, kind, state, options.reconvert, &content, meter);
             meter.files.fetch_add(1, Relaxed);
             meter.check().map(|()| checked)
         })
@@ -152,15 +174,22 @@ pub fn plan(found: &Found, state: &State, options: &Options, meter: &Meter) -> R
         match checked {
             Checked::Skip(name, why) => plan.skipped.push((name, why)),
             Checked::Unreadable(unreadable) => plan.unreadable.push(unreadable),
-            // The same empty or broken file twice is twice something to report.
-            Checked::Input { input, .. } if !seen.insert(input.sha256.clone()) && input.stat.size > 0 => {
-                plan.skipped.push((input.name, Skip::Duplicate));
-            }
-            Checked::Input { input, supersedes } => {
+            Checked::Input { input, supersedes, doubt } => {
                 plan.superseded.extend(supersedes);
-                plan.inputs.push(input);
+                // The same empty or broken file twice is twice something to report.
+                if !seen.insert(input.sha256.clone()) && input.stat.size > 0 {
+                    plan.skipped.push((input.name, Skip::Duplicate));
+                } else {
+                    plan.inputs.push(input);
+                    plan.doubtful.extend(doubt);
+                }
             }
         }
+    }
+    let beginnings = growth::beginnings(&plan.inputs, &|| meter.check().map_err(io::Error::other));
+    meter.check()?;
+    for place in beginnings.into_iter().rev() {
+        plan.skipped.push((plan.inputs.remove(place).name, Skip::Beginning));
     }
     plan.superseded.sort_by_key(InputEntry::key);
     plan.superseded.dedup_by_key(|input| input.key());
@@ -169,18 +198,9 @@ pub fn plan(found: &Found, state: &State, options: &Options, meter: &Meter) -> R
     Ok(plan)
 }
 
-fn check(
-    path: &Path,
-    kind: Kind,
-    state: &State,
-    truncated: &[&InputEntry],
-    reconvert: bool,
-    content: &Content,
-    meter: &Meter,
-) -> Checked {
+fn check(path: &Path, kind: Kind, state: &State, reconvert: bool, content: &Content, meter: &Meter) -> Checked {
     let name = path.to_string_lossy().into_owned();
     let known: Vec<(&Manifest, &InputEntry)> = state.by_path(&name).collect();
-    let before = || truncated.iter().copied().chain(known.iter().map(|(_, entry)| *entry));
     let done = |its: &Content| if its == content { Skip::Done } else { Skip::DoneOtherwise };
     // Size and time of last change spare the reading.
     if !reconvert
@@ -189,6 +209,7 @@ fn check(
         && let Some((manifest, _)) = known
             .iter()
             .rev()
+            .filter(|(_, entry)| kind.is_done(entry.status))
             .find(|(_, entry)| !entry.sha256.is_empty() && stat.size == entry.size && stat.mtime == entry.mtime)
     {
         return Checked::Skip(name, done(&manifest.content));
@@ -200,52 +221,61 @@ fn check(
         };
         Checked::Unreadable(Unreadable { name: name.clone(), message })
     };
+    let stop = || meter.check().map_err(io::Error::other);
+    // What may have grown to this file, or may begin with it.
+    let relatives = |head: &str| -> Vec<&InputEntry> {
+        let of_path = known.iter().map(|(_, entry)| *entry);
+        of_path.chain(state.by_head(head)).filter(|entry| !state.is_gone(entry)).collect()
+    };
     let read = || -> io::Result<(Input, Vec<String>, Vec<u64>)> {
         let file = Arc::new(input::open(path)?);
         let stat = Stat::of(&file)?;
-        let mut prefixes: Vec<u64> = before().map(|entry| entry.size).filter(|size| *size < stat.size).collect();
+        let outline = Outline::of(&file, stat.size, kind, &stop)?;
+        let head = outline.head.clone();
+        let mut prefixes: Vec<u64> =
+            relatives(&head).iter().map(|old| old.size).filter(|size| *size < stat.size).collect();
         prefixes.sort();
         prefixes.dedup();
-        let stop = || meter.check().map_err(io::Error::other);
-        let walk = || if kind == Kind::Trace { ends_inside_a_block(file.clone(), stat.size) } else { Ok(false) };
-        let (hashed, incomplete) = rayon::join(|| input::sha256(&file, stat.size, &prefixes, &stop), walk);
+        let (hashed, incomplete) =
+            rayon::join(|| input::sha256(&file, stat.size, &prefixes, &stop), || outline.ends_inside_a_block());
         let ((sha256, hashes), incomplete) = (hashed?, incomplete?);
-        let input = Input { path: path.to_owned(), name: name.clone(), stat, sha256, kind, incomplete };
+        let input = Input { path: path.to_owned(), name: name.clone(), stat, sha256, kind, head, incomplete };
         Ok((input, hashes, prefixes))
     };
     let (input, hashes, prefixes) = match read() {
         Ok(read) => read,
         Err(e) => return unreadable(e),
     };
+    let relatives = relatives(&input.head);
     let mut supersedes = Vec::new();
     // A file that begins with what an earlier run read has grown since.
     for (hash, size) in hashes.iter().zip(&prefixes) {
-        let old = before().find(|old| old.size == *size && old.sha256 == *hash && !state.is_gone(old));
-        supersedes.extend(old.cloned());
+        let old = relatives.iter().filter(|old| old.size == *size && old.sha256 == *hash);
+        supersedes.extend(old.map(|old| InputEntry::clone(old)));
     }
     // What was rejected is known by its path, too: two empty files are not one.
     let same = known.iter().rev().find(|(_, entry)| entry.sha256 == input.sha256).copied();
     match same.or_else(|| state.by_hash(&input.sha256)) {
-        Some((manifest, _)) if !reconvert => return Checked::Skip(name, done(&manifest.content)),
-        Some((_, entry)) => supersedes.push(entry.clone()),
+        Some((manifest, entry)) if !reconvert && kind.is_done(entry.status) => {
+            return Checked::Skip(name, done(&manifest.content));
+        }
+        // What it has grown to has its rows.
+        Some((_, entry)) if state.is_gone(entry) => return Checked::Skip(name, Skip::Beginning),
+        Some((_, entry)) => {
+            supersedes.push(entry.clone());
+            return Checked::Input { input, supersedes, doubt: None };
+        }
         None => {}
     }
-    Checked::Input { input, supersedes }
-}
-
-/// Whether the file ends inside a block, as one does that is still being written.
-fn ends_inside_a_block(file: Arc<File>, size: u64) -> io::Result<bool> {
-    let header = match FileHeader::read(&file, size) {
-        Ok(header) => header,
-        Err(HeaderError::Io(e)) => return Err(e),
-        Err(_) => return Ok(false),
-    };
-    let mut walk = Walk::new(file, header.sync, size, header.len);
-    let mut last = None;
-    while let Some(step) = walk.step()? {
-        last = Some(step);
+    let mut doubt = None;
+    for longer in relatives.iter().filter(|entry| entry.size > input.stat.size && entry.head == input.head) {
+        match growth::begins_with(longer, &input.sha256, input.stat.size, &stop) {
+            Some(true) => return Checked::Skip(name, Skip::Beginning),
+            Some(false) => {}
+            None => doubt = Some(Doubt { name: name.clone(), converted: longer.path.clone() }),
+        }
     }
-    Ok(matches!(last, Some(Step::Gap(gap)) if gap.cause == GapCause::Truncated))
+    Checked::Input { input, supersedes, doubt }
 }
 
 /// Part files that hold rows of these inputs. Files without any rows are written anew with them, so that one that was

@@ -1,15 +1,22 @@
 //! Takes the rows of replaced inputs out of part files that hold rows of others, too.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, BooleanArray, RecordBatch};
+use arrow_array::types::Int32Type;
+use arrow_array::{Array, ArrayAccessor, BooleanArray, RecordBatch, StringArray, TypedDictionaryArray};
+use arrow_schema::{DataType, Field, Schema};
 use arrow_select::filter::filter_record_batch;
 use bytes::Bytes;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
+};
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::file::reader::{ChunkReader, Length};
 
 use crate::dataset::manifest::{InputEntry, Manifest};
@@ -17,7 +24,7 @@ use crate::dataset::part::{PartFile, Rows};
 use crate::dataset::writer::{Chunk, DatasetWriter};
 use crate::error::{Error, IoContext, Result};
 use crate::flatten::time::Date;
-use crate::tables::column::{ColumnData, Values};
+use crate::tables::column::ColumnData;
 use crate::tables::schema::TableId;
 
 struct Batch(RecordBatch);
@@ -28,21 +35,63 @@ impl Rows for Batch {
     }
 
     fn column(&self, index: usize) -> ColumnData<'_> {
-        Values::from(self.0.column(index)).into()
+        ColumnData::from(self.0.column(index))
     }
 }
 
 /// A part file and its length. Of a bare `File` the parquet crate asks the length each time, and takes 0 if that fails.
+#[derive(Clone)]
 struct Part {
-    file: File,
+    file: Arc<File>,
     len: u64,
 }
 
 impl Part {
     fn open(path: &Path) -> io::Result<Part> {
         let file = File::open(path)?;
-        Ok(Part { len: file.metadata()?.len(), file })
+        Ok(Part { len: file.metadata()?.len(), file: Arc::new(file) })
     }
+
+    /// What is in it, with strings as dictionaries: one that many rows have is in memory once.
+    fn metadata(&self) -> parquet::errors::Result<ArrowReaderMetadata> {
+        let options = ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Required);
+        let metadata = ArrowReaderMetadata::load(self, options.clone())?;
+        let fields = metadata.schema().fields().iter().map(|field| match field.data_type() {
+            DataType::Utf8 => {
+                let keyed = DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into());
+                Arc::new(Field::clone(field).with_data_type(keyed))
+            }
+            _ => field.clone(),
+        });
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        ArrowReaderMetadata::try_new(metadata.metadata().clone(), options.with_schema(schema))
+    }
+
+    /// These rows of a row group.
+    fn read(
+        &self,
+        metadata: &ArrowReaderMetadata,
+        group: usize,
+        rows: Range<usize>,
+    ) -> parquet::errors::Result<ParquetRecordBatchReader> {
+        ParquetRecordBatchReaderBuilder::new_with_metadata(self.clone(), metadata.clone())
+            .with_row_groups(vec![group])
+            .with_batch_size(rows.len())
+            .with_row_selection(RowSelection::from_consecutive_ranges([rows.clone()].into_iter(), rows.end))
+            .build()
+    }
+}
+
+/// The batches in which rows were written, by row group: they take no more memory now than then. Each has a page of its own in
+/// every column, or several of long strings.
+fn batches(metadata: &ParquetMetaData) -> impl Iterator<Item = (usize, Range<usize>)> {
+    (0..metadata.num_row_groups()).flat_map(|group| {
+        let pages = metadata.page_index_for_row_group(group);
+        let pages = pages.page_locations(0).into_iter().flatten();
+        let mut starts: Vec<usize> = pages.map(|page| page.first_row_index as usize).collect();
+        starts.push(metadata.row_group(group).num_rows() as usize);
+        starts.windows(2).map(|pair| (group, pair[0]..pair[1])).collect::<Vec<_>>()
+    })
 }
 
 impl Length for Part {
@@ -64,25 +113,42 @@ impl ChunkReader for Part {
 }
 
 /// Inputs whose rows go.
-pub struct Gone<'s>(pub &'s [InputEntry]);
+pub struct Gone<'s> {
+    keys: BTreeSet<String>,
+    /// What trace ids and log ids begin with: so much of the hash.
+    ids: HashSet<&'s str>,
+    names: HashSet<&'s str>,
+}
 
-impl Gone<'_> {
+impl<'s> Gone<'s> {
+    pub fn new(inputs: &'s [InputEntry]) -> Gone<'s> {
+        Gone {
+            keys: inputs.iter().map(InputEntry::key).collect(),
+            ids: inputs.iter().filter_map(|input| input.sha256.get(..16)).collect(),
+            names: inputs.iter().map(|input| &*input.path).collect(),
+        }
+    }
+
     /// Keys of the inputs of a part file whose rows stay.
     fn kept(&self, manifest: &Manifest, part: &PartFile) -> BTreeSet<String> {
         let of_run = part.inputs.iter().filter_map(|i| manifest.inputs.get(*i as usize)).map(InputEntry::key);
-        let gone: BTreeSet<String> = self.0.iter().map(InputEntry::key).collect();
-        of_run.chain(part.kept.iter().cloned()).filter(|key| !gone.contains(key)).collect()
+        of_run.chain(part.kept.iter().cloned()).filter(|key| !self.keys.contains(key)).collect()
     }
 
-    /// Rows have the beginning of the hash in their trace id; a reject without a trace has only its input's name.
-    fn has(&self, trace_id: Option<&str>, input: Option<&str>) -> bool {
-        match trace_id {
-            Some(id) => {
-                let prefix = id.split('-').next().unwrap_or(id);
-                self.0.iter().any(|gone| !prefix.is_empty() && gone.sha256.starts_with(prefix))
-            }
-            None => input.is_some_and(|input| self.0.iter().any(|gone| gone.path == input)),
+    /// Which rows stay. They have the beginning of the hash in their trace id; a reject without a trace has only its
+    /// input's name.
+    fn stays(&self, batch: &RecordBatch) -> BooleanArray {
+        type Texts<'b> = TypedDictionaryArray<'b, Int32Type, StringArray>;
+        fn value<'b>(texts: Option<Texts<'b>>, row: usize) -> Option<&'b str> {
+            texts.filter(|texts| texts.is_valid(row)).map(|texts| texts.value(row))
         }
+        let texts = |name| -> Option<Texts> { batch.column_by_name(name)?.as_dictionary_opt()?.downcast_dict() };
+        let (ids, names) = (texts("trace_id").or_else(|| texts("log_id")), texts("input"));
+        let goes = |row| match value(ids, row) {
+            Some(id) => self.ids.contains(id.split('-').next().unwrap_or(id)),
+            None => value(names, row).is_some_and(|name| self.names.contains(name)),
+        };
+        (0..batch.num_rows()).map(|row| Some(!goes(row))).collect()
     }
 }
 
@@ -109,27 +175,23 @@ pub fn rewrite(
     }
     let error = |cause| Error::of_parquet("read", &path, cause);
     let file = Part::open(&path).during("open", &path)?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(error)?;
-    let reader = reader.with_batch_size(16 << 10).build().map_err(error)?;
+    let metadata = file.metadata().map_err(error)?;
     let first = writer.ended();
-    for batch in reader {
-        let batch = batch.map_err(|e| error(e.into()))?;
-        let text = |name: &str| batch.column_by_name(name).and_then(|c| c.as_string_opt::<i32>());
-        let (ids, names) = (text("trace_id").or_else(|| text("log_id")), text("input"));
-        let stays: BooleanArray = (0..batch.num_rows())
-            .map(|row| {
-                let value = |column: Option<&arrow_array::StringArray>| {
-                    column.filter(|c| c.is_valid(row)).map(|c| c.value(row).to_owned())
-                };
-                Some(!gone.has(value(ids).as_deref(), value(names).as_deref()))
-            })
-            .collect();
-        let batch = filter_record_batch(&batch, &stays).map_err(|e| error(e.into()))?;
-        if batch.num_rows() > 0 {
-            let bytes = batch.get_array_memory_size();
-            let rows = Box::new(Batch(batch));
-            writer.write(&Chunk { table, date, inputs: BTreeSet::new(), rows, bytes })?;
+    let mut read = 0;
+    for (group, rows) in batches(metadata.metadata()) {
+        for batch in file.read(&metadata, group, rows).map_err(error)? {
+            let batch = batch.map_err(|e| error(e.into()))?;
+            read += batch.num_rows() as u64;
+            let batch = filter_record_batch(&batch, &gone.stays(&batch)).map_err(|e| error(e.into()))?;
+            if batch.num_rows() > 0 {
+                let bytes = batch.get_array_memory_size();
+                let rows = Box::new(Batch(batch));
+                writer.write(&Chunk { table, date, inputs: BTreeSet::new(), rows, bytes })?;
+            }
         }
+    }
+    if read != part.rows {
+        return Err(lost("it does not have the rows that the manifest says"));
     }
     writer.cut_kept(first, &kept)
 }

@@ -54,6 +54,7 @@ pub fn convert(found: &Found, early: Option<Early>, options: &Options, meter: &M
     summary.dry_run = options.dry_run;
     summary.inputs.passed_over = found.passed_over.len();
     summary.skip(&plan.skipped);
+    summary.doubt(&plan.doubtful);
     if options.dry_run {
         describe(&plan, &mut summary);
     } else if !plan.is_empty() {
@@ -143,7 +144,7 @@ fn stage(
         options.encodings,
         Limits::within(options.memory),
     )?;
-    let gone = Gone(&plan.superseded);
+    let gone = Gone::new(&plan.superseded);
     for (manifest, part) in rewritten() {
         meter.check()?;
         rewrite(layout.root(), manifest, part, &gone, &mut writer)?;
@@ -186,7 +187,7 @@ fn convert_inputs(
     let (read, ()) = rayon::join(|| read_all(&mut source, &pipe), || pipe.write_to_the_end());
     read?;
     source.reject_unreadable(&plan.unreadable);
-    let last = source.finish(pipe.earliest_date());
+    let last = source.finish(pipe.earliest_date())?;
     let pipe = Arc::into_inner(pipe).unwrap_or_else(|| unreachable!("the source has ended"));
     let mut writer = pipe.finish()?;
     writer.write_last(last.chunks, needed)?;
@@ -232,6 +233,7 @@ fn entries(plan: &Plan, counts: &[InputCounts]) -> Vec<InputEntry> {
             _ if counts.damaged => Status::Damaged,
             _ => Status::Converted,
         },
+        head: input.head.clone(),
         truncated: counts.truncated,
         traces: counts.traces,
         records: counts.records,
@@ -251,6 +253,7 @@ fn entries(plan: &Plan, counts: &[InputCounts]) -> Vec<InputEntry> {
         mtime: 0,
         sha256: String::new(),
         status: Status::Rejected,
+        head: String::new(),
         truncated: false,
         traces: 0,
         records: 0,

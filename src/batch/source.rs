@@ -129,9 +129,12 @@ impl<'p> Source<'p> {
     }
 
     /// The rows that still wait. What has no date gets `earliest`, or 1970-01-01 if nothing has any.
-    pub fn finish(mut self, earliest: Option<Date>) -> Last {
-        self.flattener.finish(earliest);
-        Last { chunks: self.flattener.pending.ready.take(), counts: self.counts, problems: self.flattener.problems }
+    ///
+    /// # Errors
+    /// Rows that waited on disk do not come back.
+    pub fn finish(mut self, earliest: Option<Date>) -> Result<Last> {
+        self.flattener.finish(earliest)?;
+        Ok(Last { chunks: self.flattener.pending.ready.take(), counts: self.counts, problems: self.flattener.problems })
     }
 
     fn begin_input(&mut self, input: &Input) -> Result<()> {

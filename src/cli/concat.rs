@@ -74,7 +74,7 @@ pub fn run(args: ConcatArgs, output: &Output, log: &Log) -> anyhow::Result<Outco
         Codec::Xz => codec::Codec::Xz,
         Codec::Null => codec::Codec::Null,
     });
-    let found = input::find(&input, &mut io::stdin().lock())?;
+    let found = input::find(&input, Vec::new(), &mut io::stdin().lock())?;
     for path in &found.passed_over {
         log.detail(&format!("{} is no trace and was passed over", Escaped(&path.to_string_lossy())));
     }

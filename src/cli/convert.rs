@@ -124,7 +124,7 @@ const LEAST_MEMORY: u64 = 256 << 20;
 
 pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outcome> {
     let ConvertArgs {
-        input: mut arguments,
+        input: arguments,
         out,
         files_from,
         tables,
@@ -149,9 +149,7 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
     {
         return Err(Error::Usage("--since must be earlier than --until".into()).into());
     }
-    if let Some(list) = files_from {
-        arguments.extend(input::read_list_file(&list)?);
-    }
+    let listed = files_from.map(|list| input::read_list_file(&list)).transpose()?.unwrap_or_default();
     let options = Options {
         out,
         tables: wanted(&tables)?,
@@ -170,8 +168,10 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
     let jobs = jobs.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build().context("cannot start threads")?;
     let early = (!reconvert).then(|| Early::begin(&pool, &Layout::new(&options.out)));
-    let mut found = pool.install(|| input::find(&arguments, &mut BufReader::new(io::stdin())))?;
-    found.experiment_log = experiment_log;
+    let mut found = pool.install(|| input::find(&arguments, listed, &mut BufReader::new(io::stdin())))?;
+    if let Some(log) = experiment_log {
+        found.take_experiment_log(log);
+    }
     for path in &found.passed_over {
         log.detail(&format!("{} is no trace and was passed over", Escaped(&path.to_string_lossy())));
     }
@@ -182,7 +182,11 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
     stop_on_signals(meter.clone())?;
     let summary =
         progress::shown(&meter, output, log, || pool.install(|| run::convert(&found, early, &options, &meter)))?;
-    report(&summary, output, log, summary_json)?;
+    match report(&summary, output, log, summary_json) {
+        // Exit status 1 would mean that nothing was.
+        Err(e) if summary.published => log.problem(&format!("error: {e:#}; the run was published")),
+        result => result?,
+    }
     Ok(if summary.is_damaged() && !dry_run { Outcome::Damaged } else { Outcome::Whole })
 }
 

@@ -48,7 +48,7 @@ const SHOWN: usize = 20;
 
 pub fn run(args: InspectArgs, output: &Output, log: &Log) -> anyhow::Result<Outcome> {
     let InspectArgs { input, records, json } = args;
-    let found = input::find(&input, &mut io::stdin().lock())?;
+    let found = input::find(&input, Vec::new(), &mut io::stdin().lock())?;
     for path in &found.passed_over {
         log.detail(&format!("{} is no trace and was passed over", Escaped(&path.to_string_lossy())));
     }

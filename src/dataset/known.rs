@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use serde::Deserialize;
 
 use super::layout::Layout;
-use super::manifest::{Content, FORMAT, State};
+use super::manifest::{Content, FORMAT, State, Status};
 
 /// What is looked at of a manifest; the rest need only be JSON.
 #[derive(Debug, Deserialize)]
@@ -33,6 +33,7 @@ struct Seen<'t> {
     mtime: i64,
     #[serde(borrow)]
     sha256: Cow<'t, str>,
+    status: Status,
 }
 
 /// The files that were read, by path.
@@ -50,6 +51,7 @@ struct File {
     content: usize,
     /// It could be opened.
     has_content: bool,
+    status: Status,
 }
 
 /// A look that is taken while the inputs are still looked for.
@@ -94,8 +96,8 @@ impl Known {
 
     fn of_text(text: &[u8]) -> Option<Known> {
         let Glance { inputs, content, .. } = Glance::of(text)?;
-        let file = |Seen { path, size, mtime, sha256 }: Seen| {
-            (path.into(), File { size, mtime, content: 0, has_content: !sha256.is_empty() })
+        let file = |Seen { path, size, mtime, sha256, status }: Seen| {
+            (path.into(), File { size, mtime, content: 0, has_content: !sha256.is_empty(), status })
         };
         Some(Known { contents: vec![content], files: inputs.into_iter().map(file).collect() })
     }
@@ -112,10 +114,11 @@ impl Known {
         all
     }
 
-    /// The options of the run that read a file, if the file was as large and as old.
-    pub fn find(&self, path: &str, size: u64, mtime: i64) -> Option<&Content> {
+    /// The options of the run that read a file, if the file was as large and as old, and what became of it.
+    pub fn find(&self, path: &str, size: u64, mtime: i64) -> Option<(&Content, Status)> {
         let file = self.files.get(path)?;
-        (file.has_content && file.size == size && file.mtime == mtime).then(|| &self.contents[file.content])
+        let is_same = file.has_content && file.size == size && file.mtime == mtime;
+        is_same.then(|| (&self.contents[file.content], file.status))
     }
 }
 
@@ -134,7 +137,7 @@ mod tests {
     fn run(format: u32, table: &str, path: &str, size: u64, sha256: &str) -> Vec<u8> {
         json!({
             "format": format, "run": "r", "content": {"tables": [table], "since": null, "until": null}, "files": [{}],
-            "inputs": [{"path": path, "mtime": 7, "size": size, "sha256": sha256, "rows": {"records": 1}}],
+            "inputs": [{"path": path, "mtime": 7, "size": size, "sha256": sha256, "status": "damaged", "rows": {"records": 1}}],
         })
         .to_string()
         .into_bytes()
@@ -148,7 +151,7 @@ mod tests {
     fn a_file_is_known_by_path_size_and_time_as_the_last_run_saw_it() {
         let texts = [run(1, "pods", "a\"b", 1, "x"), run(1, "files", "a\"b", 2, "y"), run(1, "files", "c", 2, "")];
         let known = known(&texts).unwrap();
-        assert_eq!(known.find("a\"b", 2, 7).unwrap().tables, ["files"]);
+        assert_eq!(known.find("a\"b", 2, 7).unwrap().0.tables, ["files"]);
         for (path, size, mtime) in [("a\"b", 1, 7), ("a\"b", 2, 8), ("a", 2, 7), ("c", 2, 7)] {
             assert_eq!(known.find(path, size, mtime), None, "{path} {size} {mtime}");
         }

@@ -87,6 +87,9 @@ pub struct InputEntry {
     /// Empty where the file could not even be opened.
     pub sha256: String,
     pub status: Status,
+    /// What it has in common with all that it may grow to, see [`crate::batch::growth::Outline::head`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub head: String,
     /// The file ended inside a block.
     #[serde(default, skip_serializing_if = "is_default")]
     pub truncated: bool,
@@ -131,6 +134,8 @@ pub struct State {
     pub manifests: Vec<Manifest>,
     by_path: HashMap<String, Vec<Place>>,
     by_hash: HashMap<String, Place>,
+    /// Those without a head are there if they ended inside their first block.
+    by_head: HashMap<String, Vec<Place>>,
     removed: BTreeSet<String>,
     superseded: BTreeSet<String>,
     gone: BTreeSet<String>,
@@ -187,6 +192,9 @@ impl State {
                 state.by_path.entry(input.path.clone()).or_default().push((m, i));
                 if !input.sha256.is_empty() && input.status != Status::Rejected {
                     state.by_hash.insert(input.sha256.clone(), (m, i));
+                    if !input.head.is_empty() || input.truncated {
+                        state.by_head.entry(input.head.clone()).or_default().push((m, i));
+                    }
                 }
             }
         }
@@ -213,10 +221,11 @@ impl State {
         self.by_hash.get(sha256).map(|p| self.at(*p))
     }
 
-    /// Inputs whose end was missing, and which may have grown under another name since.
-    pub fn truncated(&self) -> impl Iterator<Item = &InputEntry> {
-        let inputs = self.manifests.iter().flat_map(|m| &m.inputs);
-        inputs.filter(|i| i.truncated && !self.is_gone(i))
+    /// Inputs that a file with this head may have grown from, or may be the beginning of.
+    pub fn by_head(&self, head: &str) -> impl Iterator<Item = &InputEntry> {
+        let heads = [Some(head).filter(|head| !head.is_empty()), Some("")];
+        let places = heads.into_iter().flatten().filter_map(|head| self.by_head.get(head)).flatten();
+        places.map(|place| self.at(*place).1)
     }
 
     /// Whether other content took an input's place, as when it has grown.

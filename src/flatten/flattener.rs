@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::entities::{Ancestor, Entities, Index, Room};
 use super::entity::{Container, File, Pod, Process, Str, Trace};
 use super::event::Target;
+use super::spill::Spill;
 use super::time::Date;
 use crate::error::Result;
 use crate::experiment;
@@ -102,10 +103,40 @@ pub struct Flattener {
     /// Losses before the first header.
     lost_before: i64,
     counts: InputCounts,
-    /// Rejects of inputs that have no trace, and so no date.
-    dateless: Vec<(u32, rejects::Row)>,
+    dateless: Dateless,
     /// What was wrong with inputs, one line each, the first [`MAX_PROBLEMS`].
     pub problems: Vec<String>,
+}
+
+/// Rejects of inputs that have no trace, and so no date. They wait for the end of the run: on disk, if they are many.
+struct Dateless {
+    rows: Vec<(u32, rejects::Row)>,
+    spill: Spill,
+    /// Where [`DATELESS`] rows each are.
+    places: Vec<u64>,
+}
+
+/// Rejects without a date that wait in memory.
+const DATELESS: usize = 4_096;
+
+impl Dateless {
+    fn push(&mut self, input: u32, row: rejects::Row) {
+        if self.rows.len() == DATELESS {
+            self.places.push(self.spill.append(&self.rows));
+            self.rows.clear();
+        }
+        self.rows.push((input, row));
+    }
+
+    /// Hands out all rows in order.
+    fn drain(&mut self, mut each: impl FnMut(u32, rejects::Row)) -> Result<()> {
+        for place in std::mem::take(&mut self.places) {
+            let rows: Vec<(u32, rejects::Row)> = self.spill.read(place);
+            rows.into_iter().for_each(|(input, row)| each(input, row));
+        }
+        std::mem::take(&mut self.rows).into_iter().for_each(|(input, row)| each(input, row));
+        self.spill.failure.take().map_or(Ok(()), Err)
+    }
 }
 
 /// Lines that are kept for people; `rejects` has them all.
@@ -121,6 +152,7 @@ impl Flattener {
     /// The entities of each trace have `room`.
     pub fn new(pending: Pending, window: Window, room: Room) -> Flattener {
         let input = InputInfo { index: 0, name: "".into(), sha256: "".into(), bytes: 0 };
+        let dateless = Dateless { rows: Vec::new(), spill: Spill::within(&room.folder), places: Vec::new() };
         Flattener {
             pending,
             window,
@@ -131,18 +163,24 @@ impl Flattener {
             entities: None,
             lost_before: 0,
             counts: InputCounts::default(),
-            dateless: Vec::new(),
+            dateless,
             problems: Vec::new(),
         }
     }
 
     /// Makes all rows ready. What has no date gets the earliest of all, or 1970-01-01 if nothing has any.
-    pub fn finish(&mut self, earliest: Option<Date>) {
+    ///
+    /// # Errors
+    /// Rows that waited on disk do not come back.
+    pub fn finish(&mut self, earliest: Option<Date>) -> Result<()> {
         let date = self.pending.earliest_date().into_iter().chain(earliest).min().unwrap_or_default();
-        for (input, row) in std::mem::take(&mut self.dateless) {
-            self.pending.rejects.push(date, input, row, 256, &mut self.pending.ready);
-        }
-        self.pending.flush();
+        let Flattener { pending, dateless, .. } = self;
+        dateless.drain(|input, row| {
+            let bytes = TEXT * row.message.len();
+            pending.rejects.push(date, input, row, bytes, &mut pending.ready);
+        })?;
+        pending.flush();
+        Ok(())
     }
 
     pub fn begin_input(&mut self, input: InputInfo) {
@@ -289,7 +327,7 @@ impl Flattener {
             record_no,
             byte_offset,
             severity,
-            code,
+            code: code.into(),
             message,
             records_lost,
         };
@@ -300,7 +338,7 @@ impl Flattener {
             }
             None => {
                 self.counts.rows[TableId::Rejects] += 1;
-                self.dateless.push((self.input.index, row));
+                self.dateless.push(self.input.index, row);
             }
         }
     }

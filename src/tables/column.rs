@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use arrow_array::builder::{Int64Builder, ListBuilder, MapBuilder, MapFieldNames, StringBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type, TimestampMicrosecondType};
-use arrow_array::{Array, ArrayRef, ArrowPrimitiveType};
+use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, DictionaryArray};
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
 
 use crate::flatten::time::micros;
@@ -193,20 +193,37 @@ impl ColumnData<'_> {
     }
 }
 
-impl<'r> From<&'r ArrayRef> for Values<'r> {
+/// Strings come as dictionaries.
+impl<'r> From<&'r ArrayRef> for ColumnData<'r> {
     fn from(array: &'r ArrayRef) -> Self {
         fn numbers<'r, T: ArrowPrimitiveType<Native: Into<i64>>>(array: &ArrayRef) -> Values<'r> {
             Values::Numbers(array.as_primitive::<T>().iter().map(|v| v.map(Into::into)).collect())
         }
-        match array.data_type() {
+        let values = match array.data_type() {
             DataType::Boolean => Values::Numbers(array.as_boolean().iter().map(|v| v.map(i64::from)).collect()),
             DataType::Int32 => numbers::<Int32Type>(array),
             DataType::Int64 => numbers::<Int64Type>(array),
             DataType::Timestamp(..) => numbers::<TimestampMicrosecondType>(array),
-            DataType::Utf8 => Values::Texts(array.as_string::<i32>().iter().map(|v| v.map(Cow::Borrowed)).collect()),
+            DataType::Dictionary(..) => return keyed(array.as_dictionary()),
             _ => Values::Array(array.clone()),
-        }
+        };
+        values.into()
     }
+}
+
+/// The strings that rows have of a dictionary, in the order in which they first come.
+fn keyed<'r>(array: &'r DictionaryArray<Int32Type>) -> ColumnData<'r> {
+    let all = array.values().as_string::<i32>();
+    let mut places: Vec<Option<i32>> = vec![None; all.len()];
+    let mut texts: Texts = Vec::new();
+    let mut place = |key: i32| {
+        *places[key as usize].get_or_insert_with(|| {
+            texts.push(Some(Cow::Borrowed(all.value(key as usize))));
+            texts.len() as i32 - 1
+        })
+    };
+    let keys: Keys = array.keys().iter().map(|key| key.map(&mut place)).collect();
+    ColumnData { keys: Some(Cow::Owned(keys)), values: Values::Texts(texts) }
 }
 
 impl serde::Serialize for ColumnType {

@@ -1,6 +1,9 @@
 //! `rejects`: everything that could not be taken over whole.
 
+use std::borrow::Cow;
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use super::column::Get::{I64, Seq, Str};
 use super::column::{Column, column};
@@ -8,7 +11,7 @@ use crate::trace::reader::Severity;
 
 pub const DOC: &str = "something that could not be taken over whole, or that a reader should know";
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Row {
     /// `None` where the input has no trace at all.
     pub trace_id: Option<String>,
@@ -16,7 +19,7 @@ pub struct Row {
     pub record_no: Option<i64>,
     pub byte_offset: Option<i64>,
     pub severity: Severity,
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     pub message: String,
     pub records_lost: Option<i64>,
 }
@@ -27,7 +30,7 @@ pub const COLUMNS: &[Column<Row>] = &[
     column("record_no", "", Seq(|r| r.record_no), "ordinal of the first record concerned"),
     column("byte_offset", "", Seq(|r| r.byte_offset), "offset in the file of the block or gap concerned"),
     column("severity", "", Str(|r| Some(r.severity.name().into())), "notice, warning (nothing lost) or error"),
-    column("code", "", Str(|r| Some(r.code.into())), "what happened, for programs"),
+    column("code", "", Str(|r| Some((&*r.code).into())), "what happened, for programs"),
     column("message", "", Str(|r| Some((&*r.message).into())), "what happened, for people"),
     column("records_lost", "", I64(|r| r.records_lost), "records that are missing; NULL if nobody can know"),
 ];

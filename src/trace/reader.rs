@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::ahead::{Ahead, Found};
 use super::codec::{InflateError, Inflater};
@@ -22,7 +22,7 @@ pub const BLOCK_LIMIT: usize = 256 << 20;
 pub(super) const KEPT_BUFFER: usize = 4 << 20;
 
 /// How bad something is: WARN means that nothing was lost, ERROR that something was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     Notice,

@@ -36,14 +36,15 @@ pub fn flatten(path: &Path) -> Last {
     let stat = Stat::of(&file).unwrap();
     let (sha256, _) = input::sha256(&file, stat.size, &[], &|| Ok(())).unwrap();
     let name = "trace".to_owned();
-    let inputs = [Input { path: path.to_owned(), name, stat, sha256, kind: Kind::Trace, incomplete: false }];
-    let (meter, options) = (Meter::default(), options(path));
+    let (path, head) = (path.to_owned(), String::new());
+    let inputs = [Input { path, name, stat, sha256, kind: Kind::Trace, head, incomplete: false }];
+    let (meter, options) = (Meter::default(), options(&inputs[0].path));
     let mut source = Source::new(&inputs, &options, std::env::temp_dir(), None, &meter);
     let mut chunks = Vec::new();
     while let Some(items) = source.read().unwrap() {
         chunks.extend(items.into_iter().filter_map(Item::rows));
     }
-    let mut last = source.finish(None);
+    let mut last = source.finish(None).unwrap();
     chunks.append(&mut last.chunks);
     Last { chunks, ..last }
 }

@@ -1,0 +1,117 @@
+//! Which trace begins with which. One that has grown replaces what it was; one that another begins with has its rows there.
+//!
+//! Files that can begin with one another are found by their [`Outline::head`], and then by hashes of their beginnings: the
+//! marker between Avro blocks is not enough, since collectors that begin a file in the same second have the same.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::plan::{Input, Kind};
+use crate::dataset::manifest::InputEntry;
+use crate::input::{self, Looker, Stat};
+use crate::trace::container::{FileHeader, GapCause, HeaderError, Step, Walk};
+
+/// Bytes of the first block, or of a log's first line, that tell files apart.
+const HEAD: u64 = 64 << 10;
+
+/// Ends a run that is asked to stop.
+type Stop<'s> = &'s (dyn Fn() -> io::Result<()> + Sync);
+
+/// What is seen of an input without reading it whole.
+pub struct Outline {
+    /// 16 hex digits that a file has in common with all that it grows to: of the SHA-256 of its header and first block, or of
+    /// a log's first line. Empty if that is not whole.
+    pub head: String,
+    /// The walk over the blocks, behind the first.
+    walk: Option<(Walk, Option<Step>)>,
+}
+
+impl Outline {
+    /// # Errors
+    /// The file cannot be read. Damage is no error.
+    pub fn of(file: &Arc<File>, size: u64, kind: Kind, stop: Stop) -> io::Result<Outline> {
+        let nothing = Outline { head: String::new(), walk: None };
+        let (start, end, walk) = match kind {
+            Kind::ExperimentLog => match first_line(file, size)? {
+                Some(end) => (0, end, None),
+                None => return Ok(nothing),
+            },
+            Kind::Trace => {
+                let header = match FileHeader::read(file, size) {
+                    Ok(header) => header,
+                    Err(HeaderError::Io(e)) => return Err(e),
+                    Err(_) => return Ok(nothing),
+                };
+                let mut walk = Walk::new(file.clone(), header.sync, size, header.len);
+                let first = walk.step()?;
+                match first {
+                    Some(Step::Block(block)) if block.sync_ok => (header.len, walk.pos(), Some((walk, first))),
+                    _ => return Ok(Outline { walk: Some((walk, first)), ..nothing }),
+                }
+            }
+        };
+        let (hash, _) = input::sha256(file, end.min(start + HEAD), &[], stop)?;
+        Ok(Outline { head: hash[..16].to_owned(), walk })
+    }
+
+    /// Whether the file ends inside a block, as one does that is still being written.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn ends_inside_a_block(self) -> io::Result<bool> {
+        let Some((mut walk, mut last)) = self.walk else { return Ok(false) };
+        while let Some(step) = walk.step()? {
+            last = Some(step);
+        }
+        Ok(matches!(last, Some(Step::Gap(gap)) if gap.cause == GapCause::Truncated))
+    }
+}
+
+/// Where the first line of a file ends, if it is no longer than [`HEAD`].
+fn first_line(file: &File, size: u64) -> io::Result<Option<u64>> {
+    use std::os::unix::fs::FileExt;
+    let mut bytes = vec![0; size.min(HEAD) as usize];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(memchr::memchr(b'\n', &bytes).map(|end| end as u64 + 1))
+}
+
+/// Whether the file that was converted begins with these bytes; `None` if it is not there any more as it was.
+pub fn begins_with(converted: &InputEntry, sha256: &str, size: u64, stop: Stop) -> Option<bool> {
+    let path = Path::new(&converted.path);
+    let Stat { size: now, mtime, .. } = Looker::default().look(path).file()?;
+    if (now, mtime) != (converted.size, converted.mtime) {
+        return None;
+    }
+    let (hash, _) = input::sha256(&input::open(path).ok()?, size, &[], stop).ok()?;
+    Some(hash == sha256)
+}
+
+/// Those of the inputs, by their places, that others of them begin with.
+pub fn beginnings(inputs: &[Input], stop: Stop) -> BTreeSet<usize> {
+    let mut by_head: HashMap<&str, Vec<usize>> = HashMap::new();
+    // Those without a head have no records.
+    for (place, input) in inputs.iter().enumerate().filter(|(_, input)| !input.head.is_empty()) {
+        by_head.entry(&input.head).or_default().push(place);
+    }
+    let of_input = |input: &Input| -> Vec<usize> {
+        let alike = by_head.get(&*input.head).into_iter().flatten().copied();
+        let shorter: Vec<usize> = alike.filter(|other| inputs[*other].stat.size < input.stat.size).collect();
+        let sizes: BTreeSet<u64> = shorter.iter().map(|other| inputs[*other].stat.size).collect();
+        let mut sizes: Vec<u64> = sizes.into_iter().collect();
+        let Some(longest) = sizes.pop() else { return Vec::new() };
+        // What cannot be read any more ends the run when it is converted.
+        let hashed = input::open(&input.path).and_then(|file| input::sha256(&file, longest, &sizes, stop));
+        let Ok((last, mut hashes)) = hashed else { return Vec::new() };
+        sizes.push(longest);
+        hashes.push(last);
+        let hashes: HashMap<u64, String> = sizes.into_iter().zip(hashes).collect();
+        let within = |other: &usize| hashes.get(&inputs[*other].stat.size) == Some(&inputs[*other].sha256);
+        shorter.into_iter().filter(within).collect()
+    };
+    inputs.par_iter().flat_map_iter(of_input).collect()
+}

@@ -1,0 +1,206 @@
+//! Traces that grow between runs, and those that are the beginning of others: each row is in the dataset once.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use support::trace::{Trace, simple};
+use support::*;
+
+#[test]
+fn a_trace_that_has_grown_replaces_its_earlier_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let (growing, other, out) = (folder.path().join("g.sf"), folder.path().join("o.sf"), folder.path().join("out"));
+    let (bytes, blocks) = simple("growing", 40).bytes();
+    simple("other", 7).write(&other);
+    // Ends inside a block; at the end of a block; further; whole.
+    for (cut, events, status) in
+        [(blocks[2] + 9, 20, 3), (blocks[2], 20, 0), (blocks[3] + 5, 30, 3), (bytes.len(), 40, 0)]
+    {
+        fs::write(&growing, &bytes[..cut]).unwrap();
+        let output = convert(&[&growing, &other], &out, &[]);
+        expect_status(&output, if cut == blocks[2] { 0 } else { status });
+        // The file that shrank is another one.
+        if cut == blocks[2] {
+            fs::remove_dir_all(&out).unwrap();
+            expect_status(&convert(&[&growing, &other], &out, &[]), 0);
+        }
+        assert_eq!(row_count(&out, "records"), events + 7, "cut at {cut}");
+        assert_eq!(row_count(&out, "processes"), 2);
+        assert_eq!(row_count(&out, "traces"), 2);
+    }
+    assert_eq!(row_count(&out, "rejects"), 0, "the notice of the cut went with the rows");
+    // Renamed while it was incomplete, it is still the same trace.
+    let out = folder.path().join("out2");
+    fs::write(&growing, &bytes[..blocks[2] + 9]).unwrap();
+    expect_status(&convert(&[&growing], &out, &[]), 3);
+    let renamed = folder.path().join("renamed.sf");
+    fs::write(&renamed, &bytes).unwrap();
+    expect_status(&convert(&[&renamed], &out, &[]), 0);
+    assert_eq!(row_count(&out, "records"), 40);
+}
+
+#[test]
+fn a_trace_may_grow_at_the_ends_of_blocks_as_often_as_it_likes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (bytes, blocks) = simple("growing", 80).bytes();
+    // Runs are named by what they read, so that their names have another order each time.
+    for trial in 0..6 {
+        let (growing, out) = (folder.path().join(format!("{trial}.sf")), folder.path().join(format!("out{trial}")));
+        for (cut, events) in [(blocks[1], 10), (blocks[2], 20), (blocks[3], 30), (blocks[5], 50), (bytes.len(), 80)] {
+            fs::write(&growing, &bytes[..cut]).unwrap();
+            expect_status(&convert(&[&growing], &out, &[]), 0);
+            assert_eq!(row_count(&out, "records"), events, "trial {trial}");
+            assert_eq!(row_count(&out, "traces"), 1);
+        }
+    }
+}
+
+/// A trace of 80 events in eight blocks, in a folder, and a dataset beside it.
+struct Growing {
+    folder: tempfile::TempDir,
+    bytes: Vec<u8>,
+    blocks: Vec<usize>,
+    out: PathBuf,
+}
+
+impl Growing {
+    fn new() -> Growing {
+        let folder = tempfile::tempdir().unwrap();
+        let (bytes, blocks) = simple("growing", 80).bytes();
+        Growing { out: folder.path().join("out"), folder, bytes, blocks }
+    }
+
+    /// The first `blocks` blocks as a file.
+    fn write(&self, name: &str, blocks: usize) -> PathBuf {
+        let path = self.folder.path().join(name);
+        let end = self.blocks.get(blocks).copied().unwrap_or(self.bytes.len());
+        fs::write(&path, &self.bytes[..end]).unwrap();
+        path
+    }
+
+    /// Converts, and expects so many events and, if any, something to be said.
+    fn expect(&self, inputs: &[&Path], more: &[&str], events: usize, said: &str) {
+        let output = convert(inputs, &self.out, more);
+        expect_status(&output, 0);
+        let notes = stderr(&output);
+        assert!(notes.contains(said) && (said.is_empty() == notes.is_empty()), "{said:?}: {notes}");
+        assert_eq!(row_count(&self.out, "records"), events, "{inputs:?}");
+        expect_status(&run(["verify".as_ref(), self.out.as_os_str()]), 0);
+    }
+}
+
+const BEGINNING: &str = "is the beginning of another input, which has its rows";
+
+#[test]
+fn a_trace_may_grow_under_another_name() {
+    let growing = Growing::new();
+    let short = growing.write("a.sf", 2);
+    growing.expect(&[&short], &[], 20, "");
+    // Renamed, spelled in another way, and with a copy beside it.
+    fs::remove_file(short).unwrap();
+    let renamed = growing.write("b.sf", 3);
+    growing.expect(&[&renamed], &[], 30, "");
+    growing.write("b.sf", 4);
+    let spelled = growing.folder.path().join("./b.sf");
+    growing.expect(&[&spelled], &[], 40, "");
+    growing.write("b.sf", 6);
+    let copy = growing.write("a copy.sf", 6);
+    growing.expect(&[&copy, &renamed], &[], 60, "has the content of another input");
+    assert_eq!(row_count(&growing.out, "traces"), 1);
+}
+
+#[test]
+fn of_a_trace_and_its_beginning_one_is_taken() {
+    for order in [[0, 1], [1, 0]] {
+        let growing = Growing::new();
+        let (cut, whole) = (growing.write("1.sf", 3), growing.write("0.sf", 8));
+        let inputs = order.map(|i| [&*cut, &*whole][i]);
+        growing.expect(&inputs, &[], 80, BEGINNING);
+        // And so it stays, also where the whole must be converted again.
+        growing.expect(&inputs, &[], 80, BEGINNING);
+        growing.expect(&inputs, &["--reconvert"], 80, BEGINNING);
+        growing.expect(&[&cut], &["--reconvert"], 80, BEGINNING);
+    }
+}
+
+#[test]
+fn an_older_copy_is_known_by_the_file_that_was_converted() {
+    let growing = Growing::new();
+    let whole = growing.write("whole.sf", 8);
+    growing.expect(&[&whole], &[], 80, "");
+    let copy = growing.write("copy.sf", 4);
+    growing.expect(&[&copy], &[], 80, BEGINNING);
+    // Nobody can tell any more.
+    fs::remove_file(&whole).unwrap();
+    growing.expect(&[&copy], &[], 80 + 40, "the dataset has its rows twice");
+    growing.expect(&[&copy], &["--reconvert"], 80 + 40, "");
+}
+
+#[test]
+fn what_a_trace_grew_from_is_known_without_any_file() {
+    let growing = Growing::new();
+    let path = growing.write("a.sf", 4);
+    growing.expect(&[&path], &[], 40, "");
+    growing.write("a.sf", 8);
+    growing.expect(&[&path], &[], 80, "");
+    growing.write("a.sf", 4);
+    growing.expect(&[&path], &["--reconvert"], 80, BEGINNING);
+}
+
+#[test]
+fn traces_that_only_start_alike_are_two() {
+    let folder = tempfile::tempdir().unwrap();
+    let (short, long, out) = (folder.path().join("1.sf"), folder.path().join("2.sf"), folder.path().join("out"));
+    // The first block is the same.
+    simple("node", 20).write(&short);
+    let (bytes, blocks) = simple("node", 40).bytes();
+    let mut other = bytes[..blocks[1]].to_vec();
+    other.extend_from_slice(&bytes[blocks[2]..]);
+    fs::write(&long, other).unwrap();
+    for (inputs, events) in [(&[&*short, &long][..], 50), (&[&*short], 20), (&[&*long], 50), (&[&*short, &long], 50)] {
+        if inputs.len() == 2 && out.exists() {
+            fs::remove_dir_all(&out).unwrap();
+        }
+        if inputs == [&*short] {
+            fs::remove_dir_all(&out).unwrap();
+        }
+        let output = convert(inputs, &out, &[]);
+        expect_status(&output, 0);
+        assert!(stderr(&output).is_empty(), "{}", stderr(&output));
+        assert_eq!(row_count(&out, "records"), events);
+    }
+}
+
+#[test]
+fn the_log_of_an_experiment_may_grow_under_another_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (trace, out) = (folder.path().join("a.sf"), folder.path().join("out"));
+    simple("node", 20).write(&trace);
+    let step = |second| format!("2022-03-17 18:48:4{second},736 main INFO     ----- step\n");
+    let lines = [0, 1, 2].map(step).concat();
+    let mut counts = Vec::new();
+    for (name, end) in [("a.log", 1), ("b.log", 2), ("b.log", 3)] {
+        let log = folder.path().join(name);
+        fs::write(&log, &lines[..end * lines.len() / 3]).unwrap();
+        expect_status(&convert(&[&trace], &out, &["--experiment-log", log.to_str().unwrap()]), 0);
+        counts.push(row_count(&out, "experiment_events"));
+    }
+    assert_eq!(counts, [1, 2, 3]);
+}
+
+#[test]
+fn a_file_that_was_empty_has_no_reject_any_more_once_it_has_content() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b, out) = (folder.path().join("a.sf"), folder.path().join("b.sf"), folder.path().join("out"));
+    fs::write(&b, "").unwrap();
+    expect_status(&convert(&[&b], &out, &[]), 3);
+    assert_eq!(row_count(&out, "rejects"), 1);
+    // A copy of another new one.
+    for path in [&a, &b] {
+        Trace::new().header("node").exec(1, support::trace::T0).write(path);
+    }
+    expect_status(&convert(&[&a, &b], &out, &[]), 0);
+    assert_eq!((row_count(&out, "rejects"), row_count(&out, "records")), (0, 1));
+}
