@@ -9,7 +9,8 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_select::concat::concat_batches;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::file::metadata::PageIndexPolicy;
 use support::trace::{T0, Trace, many_processes, simple};
 use support::*;
 
@@ -76,6 +77,34 @@ fn a_long_string_of_many_rows_stays_one_where_its_file_is_rewritten() {
     assert_eq!((before.len(), before[7].1), (20_005, 150_000));
     // Expanded, the strings are 3 GB, which no column has room for.
     expect_status(&convert(&[&b], &out, &["--reconvert", "--memory", "256MiB"]), 0);
+    assert!(before == row_values(&out), "the rows are others");
+}
+
+#[test]
+fn long_strings_that_are_not_in_the_dictionary_are_rewritten_as_they_are() {
+    let folder = fast_folder();
+    let (a, b, out) = (folder.path().join("a.sf"), folder.path().join("b.sf"), folder.path().join("out"));
+    let mut trace = Trace::new().header("a").process(100, None, T0, b"/bin/short");
+    for pid in 1..=60 {
+        let exe = format!("/bin/{pid}/").repeat(60_000 / 8 - pid as usize);
+        trace = trace.process(pid, None, T0, exe.as_bytes());
+    }
+    // Twice a batch of records, of which one in 25 has a long string.
+    for i in 0..40_000 {
+        trace = trace.exec(if i % 25 == 0 { 1 + i / 25 % 60 } else { 100 }, T0 + i);
+    }
+    trace.write(&a);
+    simple("b", 5).write(&b);
+    expect_status(&convert(&[&a, &b], &out, &[]), 0);
+    let options = ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Required);
+    let records = File::open(&parts(&out, "records")[0]).unwrap();
+    let metadata = ArrowReaderMetadata::load(&records, options).unwrap().metadata().clone();
+    let columns = metadata.row_group(0).columns();
+    let exe = columns.iter().position(|column| column.column_path().string() == "proc_exe").unwrap();
+    let pages = metadata.page_index_for_row_group(0).page_locations(exe).unwrap().len();
+    assert!(pages > 2 * 8, "strings without keys have many pages: {pages}");
+    let before = row_values(&out);
+    expect_status(&convert(&[&b], &out, &["--reconvert"]), 0);
     assert!(before == row_values(&out), "the rows are others");
 }
 

@@ -67,30 +67,51 @@ impl Part {
         ArrowReaderMetadata::try_new(metadata.metadata().clone(), options.with_schema(schema))
     }
 
-    /// These rows of a row group.
     fn read(
         &self,
         metadata: &ArrowReaderMetadata,
-        group: usize,
-        rows: Range<usize>,
+        batch: Written,
     ) -> parquet::errors::Result<ParquetRecordBatchReader> {
+        let Written { group, rows, at_once } = batch;
         ParquetRecordBatchReaderBuilder::new_with_metadata(self.clone(), metadata.clone())
             .with_row_groups(vec![group])
-            .with_batch_size(rows.len())
+            .with_batch_size(at_once)
             .with_row_selection(RowSelection::from_consecutive_ranges([rows.clone()].into_iter(), rows.end))
             .build()
     }
 }
 
-/// The batches in which rows were written, by row group: they take no more memory now than then. Each has a page of its own in
-/// every column, or several of long strings.
-fn batches(metadata: &ParquetMetaData) -> impl Iterator<Item = (usize, Range<usize>)> {
+/// Rows of a row group that were written together, which took no more memory than a batch may.
+struct Written {
+    group: usize,
+    rows: Range<usize>,
+    /// So many rows are read together: strings that are not in the dictionary are there as often as rows have them.
+    at_once: usize,
+}
+
+/// Pages of a column that are read together, if a batch has more: those of long strings, of 1 MiB each.
+const PAGES: usize = 8;
+
+/// The batches in which rows were written. Each has a page of its own in every column, or several of long strings.
+fn written(metadata: &ParquetMetaData) -> impl Iterator<Item = Written> {
     (0..metadata.num_row_groups()).flat_map(|group| {
-        let pages = metadata.page_index_for_row_group(group);
-        let pages = pages.page_locations(0).into_iter().flatten();
-        let mut starts: Vec<usize> = pages.map(|page| page.first_row_index as usize).collect();
-        starts.push(metadata.row_group(group).num_rows() as usize);
-        starts.windows(2).map(|pair| (group, pair[0]..pair[1])).collect::<Vec<_>>()
+        let index = metadata.page_index_for_row_group(group);
+        let starts = |column: usize| {
+            let pages = index.page_locations(column).into_iter().flatten();
+            pages.map(|page| page.first_row_index as usize).collect::<Vec<_>>()
+        };
+        let of_group = metadata.row_group(group);
+        let of_columns: Vec<Vec<usize>> = (0..of_group.num_columns()).map(starts).collect();
+        let mut ends = of_columns.first().cloned().unwrap_or_default();
+        ends.push(of_group.num_rows() as usize);
+        let batch = |pair: &[usize]| {
+            let rows = pair[0]..pair[1];
+            let pages = |starts: &Vec<usize>| starts.iter().filter(|start| rows.contains(start)).count();
+            let most = of_columns.iter().map(pages).max().unwrap_or_default();
+            let at_once = rows.len().div_ceil(most.div_ceil(PAGES).max(1));
+            Written { group, rows, at_once }
+        };
+        ends.windows(2).map(batch).collect::<Vec<_>>()
     })
 }
 
@@ -178,8 +199,8 @@ pub fn rewrite(
     let metadata = file.metadata().map_err(error)?;
     let first = writer.ended();
     let mut read = 0;
-    for (group, rows) in batches(metadata.metadata()) {
-        for batch in file.read(&metadata, group, rows).map_err(error)? {
+    for batch in written(metadata.metadata()) {
+        for batch in file.read(&metadata, batch).map_err(error)? {
             let batch = batch.map_err(|e| error(e.into()))?;
             read += batch.num_rows() as u64;
             let batch = filter_record_batch(&batch, &gone.stays(&batch)).map_err(|e| error(e.into()))?;
