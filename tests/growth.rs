@@ -2,10 +2,12 @@
 
 mod support;
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use support::trace::{Trace, simple};
+use proptest::prelude::*;
+use support::trace::{SECOND, T0, Trace, simple};
 use support::*;
 
 #[test]
@@ -132,8 +134,12 @@ fn an_older_copy_is_known_by_the_file_that_was_converted() {
     growing.expect(&[&whole], &[], 80, "");
     let copy = growing.write("copy.sf", 4);
     growing.expect(&[&copy], &[], 80, BEGINNING);
+    // Moved, it is found among the inputs.
+    let moved = growing.folder.path().join("moved.sf");
+    fs::rename(&whole, &moved).unwrap();
+    growing.expect(&[&copy, &moved], &[], 80, BEGINNING);
     // Nobody can tell any more.
-    fs::remove_file(&whole).unwrap();
+    fs::remove_file(&moved).unwrap();
     growing.expect(&[&copy], &[], 80 + 40, "the dataset has its rows twice");
     growing.expect(&[&copy], &["--reconvert"], 80 + 40, "");
 }
@@ -203,4 +209,123 @@ fn a_file_that_was_empty_has_no_reject_any_more_once_it_has_content() {
     }
     expect_status(&convert(&[&a, &b], &out, &[]), 0);
     assert_eq!((row_count(&out, "rejects"), row_count(&out, "records")), (0, 1));
+}
+
+/// Something that happens to files between and in runs. Files are named by numbers below [`FILES`].
+#[derive(Debug, Clone)]
+enum Step {
+    /// So many whole blocks of one of the traces, and a piece of the next.
+    Write {
+        file: usize,
+        trace: usize,
+        blocks: usize,
+        cut: bool,
+    },
+    Remove(usize),
+    Rename(usize, usize),
+    Copy(usize, usize),
+    Convert {
+        files: Vec<usize>,
+        reconvert: bool,
+    },
+}
+
+const FILES: usize = 5;
+const BLOCKS: usize = 6;
+
+fn step() -> impl Strategy<Value = Step> {
+    let write = (0..FILES, 0..TRACES.len(), 0..=BLOCKS, any::<bool>());
+    let convert = (prop::sample::subsequence((0..FILES).collect::<Vec<_>>(), 1..=FILES).prop_shuffle(), 0..4);
+    prop_oneof![
+        4 => write.prop_map(|(file, trace, blocks, cut)| Step::Write { file, trace, blocks, cut }),
+        1 => (0..FILES).prop_map(Step::Remove),
+        1 => (0..FILES, 0..FILES).prop_map(|(from, to)| Step::Rename(from, to)),
+        1 => (0..FILES, 0..FILES).prop_map(|(from, to)| Step::Copy(from, to)),
+        3 => convert.prop_map(|(files, n)| Step::Convert { files, reconvert: n == 0 }),
+    ]
+}
+
+/// Node and process of traces: the first two start with the same block.
+const TRACES: [(&str, i64); 3] = [("a", 1), ("a", 2), ("b", 1)];
+
+fn of_trace((node, number): (&str, i64)) -> (Vec<u8>, Vec<usize>) {
+    let mut trace = Trace::new().header(node).process(1, None, T0, b"/bin/init").block();
+    for block in 0..BLOCKS as i64 - 1 {
+        trace = trace.exec(1, T0 + number * SECOND + block).exec(1, T0 + number * SECOND + block).block();
+    }
+    trace.bytes()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever happens to files, each record of what was ever converted is there once; unless a note says that it may be
+    /// there twice.
+    #[test]
+    fn each_record_is_there_once(steps in prop::collection::vec(step(), 60)) {
+        let folder = tempfile::tempdir().unwrap();
+        let (out, path) = (folder.path().join("out"), |file: usize| folder.path().join(format!("{file}.sf")));
+        let traces = TRACES.map(of_trace);
+        // What was converted, and what of it is nowhere but in its own rows.
+        let (mut known, mut apart): (HashSet<Vec<u8>>, Vec<Vec<u8>>) = Default::default();
+        let is_within = |short: &[u8], long: &[u8]| short.len() < long.len() && long.starts_with(short);
+        for step in steps {
+            let (files, reconvert) = match step {
+                Step::Write { file, trace, blocks, cut } => {
+                    let (bytes, starts) = &traces[trace];
+                    let end = starts.get(blocks).map_or(bytes.len(), |start| start + 9 * usize::from(cut));
+                    fs::write(path(file), &bytes[..end]).unwrap();
+                    continue;
+                }
+                Step::Remove(file) => {
+                    fs::remove_file(path(file)).unwrap_or_default();
+                    continue;
+                }
+                Step::Rename(from, to) => {
+                    fs::rename(path(from), path(to)).unwrap_or_default();
+                    continue;
+                }
+                Step::Copy(from, to) => {
+                    if from != to {
+                        fs::copy(path(from), path(to)).unwrap_or_default();
+                    }
+                    continue;
+                }
+                Step::Convert { files, reconvert } => (files, reconvert),
+            };
+            let paths: Vec<PathBuf> = files.into_iter().map(path).filter(|path| path.exists()).collect();
+            if paths.is_empty() {
+                continue;
+            }
+            let inputs: Vec<&Path> = paths.iter().map(|path| path.as_path()).collect();
+            let output = convert(&inputs, &out, if reconvert { &["--reconvert"] } else { &[] });
+            prop_assert!(matches!(output.status.code(), Some(0 | 3)), "{}", stderr(&output));
+            let doubtful: HashSet<String> =
+                stderr(&output).lines().filter_map(|line| Some(line.strip_prefix("note: ")?.split_once(" starts like")?.0.to_owned())).collect();
+            let contents: Vec<Vec<u8>> = paths.iter().map(|path| fs::read(path).unwrap()).collect();
+            let mut new = Vec::new();
+            for (path, content) in paths.iter().zip(&contents) {
+                let here = contents.iter().any(|other| is_within(content, other));
+                let there = apart.iter().any(|other| is_within(content, other));
+                let doubtful = doubtful.contains(path.to_str().unwrap());
+                if !known.contains(content) && !here && (!there || doubtful) && !new.contains(content) {
+                    new.push(content.clone());
+                }
+            }
+            let converted = contents.iter().filter(|content| reconvert && apart.contains(content)).chain(&new);
+            let converted: Vec<Vec<u8>> = converted.cloned().collect();
+            apart.retain(|old| !converted.iter().any(|content| is_within(old, content)));
+            known.extend(new.iter().cloned());
+            apart.extend(new);
+            let events = |content: &Vec<u8>| {
+                let whole = |(bytes, starts): &(Vec<u8>, Vec<usize>)| {
+                    let ends = starts.iter().skip(2).copied().chain([bytes.len()]);
+                    ends.filter(|end| content.starts_with(&bytes[..*end])).count()
+                };
+                2 * traces.iter().map(whole).max().unwrap_or_default()
+            };
+            prop_assert_eq!(row_count(&out, "records"), apart.iter().map(events).sum::<usize>());
+            expect_status(&run(["verify".as_ref(), out.as_os_str()]), 0);
+        }
+    }
 }

@@ -3,17 +3,17 @@
 //! Files that can begin with one another are found by their [`Outline::head`], and then by hashes of their beginnings: the
 //! marker between Avro blocks is not enough, since collectors that begin a file in the same second have the same.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::plan::{Input, Kind};
 use crate::dataset::manifest::InputEntry;
-use crate::input::{self, Looker, Stat};
+use crate::input::{self, Looker};
 use crate::trace::container::{FileHeader, GapCause, HeaderError, Step, Walk};
 
 /// Bytes of the first block, or of a log's first line, that tell files apart.
@@ -80,19 +80,58 @@ fn first_line(file: &File, size: u64) -> io::Result<Option<u64>> {
     Ok(memchr::memchr(b'\n', &bytes).map(|end| end as u64 + 1))
 }
 
-/// Whether the file that was converted begins with these bytes; `None` if it is not there any more as it was.
-pub fn begins_with(converted: &InputEntry, sha256: &str, size: u64, stop: Stop) -> Option<bool> {
-    let path = Path::new(&converted.path);
-    let Stat { size: now, mtime, .. } = Looker::default().look(path).file()?;
-    if (now, mtime) != (converted.size, converted.mtime) {
-        return None;
-    }
-    let (hash, _) = input::sha256(&input::open(path).ok()?, size, &[], stop).ok()?;
-    Some(hash == sha256)
+/// Whether rows of an input are there without it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Relation {
+    Apart,
+    /// Another input, of this run or an earlier one, begins with it.
+    Beginning,
+    /// The input of this name may have begun with it, and is not at hand any more.
+    Doubtful(String),
+}
+
+/// How each input is related to the others, and to those that earlier runs read: `longer` are those of each input that may
+/// begin with it, `at_hand` are paths of files by their SHA-256.
+pub fn relations(
+    inputs: &[Input],
+    longer: &[Vec<&InputEntry>],
+    at_hand: &HashMap<&str, &PathBuf>,
+    stop: Stop,
+) -> Vec<Relation> {
+    let beginnings = beginnings(inputs, stop);
+    let relation = |(place, (input, longer)): (usize, (&Input, &Vec<&InputEntry>))| {
+        let mut relation = Relation::Apart;
+        for read in longer {
+            let path = at_hand.get(&*read.sha256).map(|path| path.as_path()).or_else(|| unchanged(read));
+            let begins = path.and_then(|path| hashes(path, &[input.stat.size], stop).ok());
+            match begins.map(|hashes| hashes[0] == input.sha256) {
+                Some(true) => return Relation::Beginning,
+                Some(false) => {}
+                None => relation = Relation::Doubtful(read.path.clone()),
+            }
+        }
+        if beginnings.contains(&place) { Relation::Beginning } else { relation }
+    };
+    inputs.par_iter().zip(longer).enumerate().map(relation).collect()
+}
+
+/// The file that an earlier run read, if it is still what it was.
+fn unchanged(read: &InputEntry) -> Option<&Path> {
+    let path = Path::new(&read.path);
+    let stat = Looker::default().look(path).file()?;
+    (stat.size == read.size && stat.mtime == read.mtime).then_some(path)
+}
+
+/// SHA-256 of the beginnings of a file that have these sizes, ascending.
+fn hashes(path: &Path, sizes: &[u64], stop: Stop) -> io::Result<Vec<String>> {
+    let Some((longest, others)) = sizes.split_last() else { return Ok(Vec::new()) };
+    let (last, mut hashes) = input::sha256(&input::open(path)?, *longest, others, stop)?;
+    hashes.push(last);
+    Ok(hashes)
 }
 
 /// Those of the inputs, by their places, that others of them begin with.
-pub fn beginnings(inputs: &[Input], stop: Stop) -> BTreeSet<usize> {
+fn beginnings(inputs: &[Input], stop: Stop) -> HashSet<usize> {
     let mut by_head: HashMap<&str, Vec<usize>> = HashMap::new();
     // Those without a head have no records.
     for (place, input) in inputs.iter().enumerate().filter(|(_, input)| !input.head.is_empty()) {
@@ -102,16 +141,12 @@ pub fn beginnings(inputs: &[Input], stop: Stop) -> BTreeSet<usize> {
         let alike = by_head.get(&*input.head).into_iter().flatten().copied();
         let shorter: Vec<usize> = alike.filter(|other| inputs[*other].stat.size < input.stat.size).collect();
         let sizes: BTreeSet<u64> = shorter.iter().map(|other| inputs[*other].stat.size).collect();
-        let mut sizes: Vec<u64> = sizes.into_iter().collect();
-        let Some(longest) = sizes.pop() else { return Vec::new() };
+        let sizes: Vec<u64> = sizes.into_iter().collect();
         // What cannot be read any more ends the run when it is converted.
-        let hashed = input::open(&input.path).and_then(|file| input::sha256(&file, longest, &sizes, stop));
-        let Ok((last, mut hashes)) = hashed else { return Vec::new() };
-        sizes.push(longest);
-        hashes.push(last);
+        let hashes = hashes(&input.path, &sizes, stop).unwrap_or_default();
         let hashes: HashMap<u64, String> = sizes.into_iter().zip(hashes).collect();
-        let within = |other: &usize| hashes.get(&inputs[*other].stat.size) == Some(&inputs[*other].sha256);
-        shorter.into_iter().filter(within).collect()
+        let begins = |other: &usize| hashes.get(&inputs[*other].stat.size) == Some(&inputs[*other].sha256);
+        shorter.into_iter().filter(begins).collect()
     };
     inputs.par_iter().flat_map_iter(of_input).collect()
 }

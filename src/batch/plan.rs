@@ -1,6 +1,6 @@
 //! The plan of a run: which inputs are new, grown, done or unreadable, and what the run is called.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::growth::{self, Outline};
+use super::growth::{self, Outline, Relation};
 use super::options::Options;
 use super::progress::{Meter, Phase};
 use crate::dataset::known::{Early, Known};
@@ -145,10 +145,16 @@ fn named(found: &Found) -> impl Iterator<Item = (&PathBuf, Kind)> {
     traces.chain(found.experiment_log.iter().map(|path| (path, Kind::ExperimentLog)))
 }
 
-enum Checked {
-    Skip(String, Skip),
+enum Checked<'s> {
+    /// The content is that of an input that was read.
+    Skip(String, Skip, &'s InputEntry),
     Unreadable(Unreadable),
-    Input { input: Input, supersedes: Vec<InputEntry>, doubt: Option<Doubt> },
+    /// One of the longer ones, which were converted, may begin with it.
+    Input {
+        input: Input,
+        supersedes: Vec<InputEntry>,
+        longer: Vec<&'s InputEntry>,
+    },
 }
 
 /// Plans a run over what was found.
@@ -169,27 +175,38 @@ pub fn plan(found: &Found, state: &State, options: &Options, meter: &Meter) -> R
         .collect::<Result<_>>()?;
 
     let mut plan = Plan::default();
-    let mut seen = HashSet::new();
-    for checked in checked {
+    let (mut seen, mut at_hand, mut longer) = (HashSet::new(), HashMap::new(), Vec::new());
+    for (checked, (path, _)) in checked.into_iter().zip(files) {
         match checked {
-            Checked::Skip(name, why) => plan.skipped.push((name, why)),
+            Checked::Skip(name, why, read) => {
+                at_hand.insert(&*read.sha256, path);
+                plan.skipped.push((name, why));
+            }
             Checked::Unreadable(unreadable) => plan.unreadable.push(unreadable),
-            Checked::Input { input, supersedes, doubt } => {
+            Checked::Input { input, supersedes, longer: of_input } => {
                 plan.superseded.extend(supersedes);
                 // The same empty or broken file twice is twice something to report.
                 if !seen.insert(input.sha256.clone()) && input.stat.size > 0 {
                     plan.skipped.push((input.name, Skip::Duplicate));
                 } else {
                     plan.inputs.push(input);
-                    plan.doubtful.extend(doubt);
+                    longer.push(of_input);
                 }
             }
         }
     }
-    let beginnings = growth::beginnings(&plan.inputs, &|| meter.check().map_err(io::Error::other));
+    let relations = growth::relations(&plan.inputs, &longer, &at_hand, &|| meter.check().map_err(io::Error::other));
     meter.check()?;
-    for place in beginnings.into_iter().rev() {
-        plan.skipped.push((plan.inputs.remove(place).name, Skip::Beginning));
+    for (input, relation) in std::mem::take(&mut plan.inputs).into_iter().zip(relations) {
+        match relation {
+            Relation::Beginning => {
+                plan.skipped.push((input.name, Skip::Beginning));
+                continue;
+            }
+            Relation::Doubtful(converted) => plan.doubtful.push(Doubt { name: input.name.clone(), converted }),
+            Relation::Apart => {}
+        }
+        plan.inputs.push(input);
     }
     plan.superseded.sort_by_key(InputEntry::key);
     plan.superseded.dedup_by_key(|input| input.key());
@@ -198,21 +215,28 @@ pub fn plan(found: &Found, state: &State, options: &Options, meter: &Meter) -> R
     Ok(plan)
 }
 
-fn check(path: &Path, kind: Kind, state: &State, reconvert: bool, content: &Content, meter: &Meter) -> Checked {
+fn check<'s>(
+    path: &Path,
+    kind: Kind,
+    state: &'s State,
+    reconvert: bool,
+    content: &Content,
+    meter: &Meter,
+) -> Checked<'s> {
     let name = path.to_string_lossy().into_owned();
-    let known: Vec<(&Manifest, &InputEntry)> = state.by_path(&name).collect();
+    let known: Vec<(&Manifest, &'s InputEntry)> = state.by_path(&name).collect();
     let done = |its: &Content| if its == content { Skip::Done } else { Skip::DoneOtherwise };
     // Size and time of last change spare the reading.
     if !reconvert
         && !known.is_empty()
         && let Some(stat) = Looker::default().look(path).file()
-        && let Some((manifest, _)) = known
+        && let Some((manifest, entry)) = known
             .iter()
             .rev()
             .filter(|(_, entry)| kind.is_done(entry.status))
             .find(|(_, entry)| !entry.sha256.is_empty() && stat.size == entry.size && stat.mtime == entry.mtime)
     {
-        return Checked::Skip(name, done(&manifest.content));
+        return Checked::Skip(name, done(&manifest.content), entry);
     }
     let unreadable = |e: io::Error| {
         let message = match e.kind() {
@@ -223,9 +247,8 @@ fn check(path: &Path, kind: Kind, state: &State, reconvert: bool, content: &Cont
     };
     let stop = || meter.check().map_err(io::Error::other);
     // What may have grown to this file, or may begin with it.
-    let relatives = |head: &str| -> Vec<&InputEntry> {
-        let of_path = known.iter().map(|(_, entry)| *entry);
-        of_path.chain(state.by_head(head)).filter(|entry| !state.is_gone(entry)).collect()
+    let relatives = |head: &str| -> Vec<&'s InputEntry> {
+        known.iter().map(|(_, entry)| *entry).chain(state.by_head(head)).collect()
     };
     let read = || -> io::Result<(Input, Vec<String>, Vec<u64>)> {
         let file = Arc::new(input::open(path)?);
@@ -250,32 +273,26 @@ fn check(path: &Path, kind: Kind, state: &State, reconvert: bool, content: &Cont
     let mut supersedes = Vec::new();
     // A file that begins with what an earlier run read has grown since.
     for (hash, size) in hashes.iter().zip(&prefixes) {
-        let old = relatives.iter().filter(|old| old.size == *size && old.sha256 == *hash);
+        let old = relatives.iter().filter(|old| old.size == *size && old.sha256 == *hash && !state.is_gone(old));
         supersedes.extend(old.map(|old| InputEntry::clone(old)));
     }
     // What was rejected is known by its path, too: two empty files are not one.
     let same = known.iter().rev().find(|(_, entry)| entry.sha256 == input.sha256).copied();
     match same.or_else(|| state.by_hash(&input.sha256)) {
         Some((manifest, entry)) if !reconvert && kind.is_done(entry.status) => {
-            return Checked::Skip(name, done(&manifest.content));
+            return Checked::Skip(name, done(&manifest.content), entry);
         }
         // What it has grown to has its rows.
-        Some((_, entry)) if state.is_gone(entry) => return Checked::Skip(name, Skip::Beginning),
+        Some((_, entry)) if state.is_gone(entry) => return Checked::Skip(name, Skip::Beginning, entry),
         Some((_, entry)) => {
             supersedes.push(entry.clone());
-            return Checked::Input { input, supersedes, doubt: None };
+            return Checked::Input { input, supersedes, longer: Vec::new() };
         }
         None => {}
     }
-    let mut doubt = None;
-    for longer in relatives.iter().filter(|entry| entry.size > input.stat.size && entry.head == input.head) {
-        match growth::begins_with(longer, &input.sha256, input.stat.size, &stop) {
-            Some(true) => return Checked::Skip(name, Skip::Beginning),
-            Some(false) => {}
-            None => doubt = Some(Doubt { name: name.clone(), converted: longer.path.clone() }),
-        }
-    }
-    Checked::Input { input, supersedes, doubt }
+    let is_longer = |entry: &&InputEntry| entry.size > input.stat.size && entry.head == input.head;
+    let longer = relatives.into_iter().filter(is_longer).collect();
+    Checked::Input { input, supersedes, longer }
 }
 
 /// Part files that hold rows of these inputs. Files without any rows are written anew with them, so that one that was
