@@ -21,10 +21,12 @@ pub struct Step {
 /// What the lines that count contain.
 const SELECTED: [&str; 2] = ["----- ", "waiting"];
 
-/// The steps of a log. A step without a time that can be read keeps its line.
-pub fn steps(log: &str) -> impl Iterator<Item = Step> {
-    let lines = log.lines().enumerate();
-    lines.filter(|(_, line)| SELECTED.iter().any(|s| line.contains(s))).map(|(line_no, line)| {
+impl Step {
+    /// The step that a line tells of. One without a time that can be read keeps its line.
+    pub fn of(line_no: i64, line: &str) -> Option<Step> {
+        if !SELECTED.iter().any(|s| line.contains(s)) {
+            return None;
+        }
         let words: Vec<&str> = line.split_whitespace().collect();
         let time = |words: &[&str]| {
             let text = words.get(..2)?.join(" ");
@@ -32,14 +34,14 @@ pub fn steps(log: &str) -> impl Iterator<Item = Step> {
             fraction(time, words[1])
         };
         let rest = words.get(4..).unwrap_or_default().join(" ");
-        Step {
-            line_no: line_no as i64,
+        Some(Step {
+            line_no,
             ts: time(&words),
             level: words.get(3).map(|w| (*w).to_owned()),
             event: rest.replace("----- ", "").replace("... ", "").replace(" seconds", "s"),
             line: line.trim_end().to_owned(),
-        }
-    })
+        })
+    }
 }
 
 /// chrono takes the digits of `%f` for nanoseconds; behind Python's comma stand milliseconds.
@@ -60,7 +62,7 @@ mod tests {
                    namespace/robot-shop created\n\
                    2022-03-17 18:48:40,991 main INFO     ... waiting for 60 seconds\n\
                    no time but waiting\n";
-        let steps: Vec<Step> = steps(log).collect();
+        let steps: Vec<Step> = (0..).zip(log.lines()).filter_map(|(no, line)| Step::of(no, line)).collect();
         assert_eq!(
             steps.iter().map(|s| &*s.event).collect::<Vec<_>>(),
             ["create project robot-shop", "waiting for 60s", ""]

@@ -233,35 +233,37 @@ pub fn sha256(
     prefixes: &[u64],
     stop: &(dyn Fn() -> io::Result<()> + Sync),
 ) -> io::Result<(String, Vec<String>)> {
-    let ends: Vec<u64> = prefixes.iter().copied().filter(|prefix| *prefix < size).chain([size]).collect();
     let mut pos = 0;
-    // Up to the next end, none of which is before `pos`.
     let mut read = |buffer: &mut Vec<u8>| -> io::Result<()> {
         stop()?;
-        let end = ends.iter().find(|end| **end > pos).copied().unwrap_or(size);
-        buffer.resize((end - pos).min(HASHED) as usize, 0);
+        buffer.resize((size - pos).min(HASHED) as usize, 0);
         file.read_exact_at(buffer, pos)?;
         pos += buffer.len() as u64;
         Ok(())
     };
+    let (mut hash, mut hashed, mut hashes) = (Sha256::new(), 0, Vec::new());
+    let mut ends = prefixes.iter().copied().filter(|prefix| *prefix < size).peekable();
+    let mut take = |mut bytes: &[u8]| {
+        while let Some(end) = ends.next_if(|end| *end <= hashed + bytes.len() as u64) {
+            let (before, rest) = bytes.split_at((end - hashed) as usize);
+            hash.update(before);
+            hashes.push(hex(&hash.clone().finalize()));
+            (hashed, bytes) = (end, rest);
+        }
+        hash.update(bytes);
+        hashed += bytes.len() as u64;
+    };
     let (mut now, mut next) = (Vec::new(), Vec::new());
     read(&mut now)?;
-    let (mut hash, mut hashed, mut hashes) = (Sha256::new(), 0, Vec::new());
-    for end in &ends {
-        while hashed < *end {
-            let after = hashed + now.len() as u64;
-            if after == size {
-                hash.update(&now);
-            } else {
-                rayon::join(|| hash.update(&now), || read(&mut next)).1?;
-            }
-            hashed = after;
-            std::mem::swap(&mut now, &mut next);
-        }
-        hashes.push(hex(&hash.clone().finalize()));
+    // The last bytes are hashed alone: nothing is read beside them.
+    let mut left = size;
+    while left > now.len() as u64 {
+        left -= now.len() as u64;
+        rayon::join(|| take(&now), || read(&mut next)).1?;
+        std::mem::swap(&mut now, &mut next);
     }
-    let whole = hashes.pop().unwrap_or_default();
-    Ok((whole, hashes))
+    take(&now);
+    Ok((hex(&hash.finalize()), hashes))
 }
 
 /// Reads a file of file names.

@@ -156,8 +156,8 @@ fn rows_of_other_inputs_stay_in_tables_that_a_run_does_not_want() {
     expect_status(&convert(&[&a, &b], &out, &[]), 0);
     // Grown, and once more.
     fs::write(&b, &bytes).unwrap();
-    for more in [&["--tables", "records"][..], &["--tables", "records", "--reconvert"]] {
-        expect_status(&convert(&[&b], &out, more), 0);
+    for more in [["--tables", "records", "--reconvert"]; 2] {
+        expect_status(&convert(&[&b], &out, &more), 0);
         assert_eq!(row_count(&out, "records"), 12 + 20);
         for table in ["processes", "traces"] {
             assert_eq!(row_count(&out, table), 1, "{table} has the rows of a.sf");

@@ -197,6 +197,90 @@ fn the_log_of_an_experiment_may_grow_under_another_name() {
 }
 
 #[test]
+fn rows_that_other_options_gave_do_not_go_when_a_trace_has_grown() {
+    for less in [["--since", "2022-03-17T18:00:30Z"], ["--tables", "records,pods"]] {
+        let growing = Growing::new();
+        let path = growing.write("a.sf", 4);
+        growing.expect(&[&path], &[], 40, "");
+        growing.write("a.sf", 8);
+        growing.expect(&[&path], &less, 40, "rows would be lost; --reconvert converts it as asked for now");
+        assert_eq!(row_count(&growing.out, "processes"), 1);
+        growing.expect(&[&path], &[], 80, "");
+        let asked = [&less[..], &["--reconvert"]].concat();
+        growing.expect(&[&path], &asked, if less[0] == "--since" { 50 } else { 80 }, "");
+        // More than before is no loss.
+        growing.expect(&[&path], &[], if less[0] == "--since" { 50 } else { 80 }, "--reconvert converts it anew");
+        assert_eq!(row_count(&growing.out, "processes"), usize::from(less[0] == "--since"));
+    }
+}
+
+#[test]
+fn what_was_converted_again_to_nothing_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, other, out) = (folder.path().join("a.sf"), folder.path().join("o.sf"), folder.path().join("out"));
+    simple("a", 20).write(&a);
+    simple("other", 10).write(&other);
+    let records = |input: &Path, more: &[&str]| {
+        let output = convert(&[input], &out, &[&["--tables", "records"], more].concat());
+        expect_status(&output, 0);
+        row_count(&out, "records")
+    };
+    assert_eq!((records(&other, &[]), records(&a, &[])), (10, 30));
+    for _ in 0..2 {
+        assert_eq!(records(&a, &["--reconvert", "--since", "2030-01-01"]), 10);
+        assert_eq!(records(&a, &["--reconvert"]), 30);
+    }
+    expect_status(&run(["verify".as_ref(), out.as_os_str()]), 0);
+}
+
+#[test]
+fn a_file_is_a_trace_or_a_log_each_for_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let (trace, log, out) = (folder.path().join("a.sf"), folder.path().join("experiment"), folder.path().join("out"));
+    simple("a", 20).write(&trace);
+    fs::write(&log, "2022-03-17 18:48:40,736 main INFO     ----- step\n").unwrap();
+    let of_log = |path: &Path, more: &[&str], status| {
+        let flag = ["--experiment-log", path.to_str().unwrap(), "--files-from", "/dev/null"];
+        expect_status(&convert(&[], &out, &[&flag, more].concat()), status);
+        (row_count(&out, "experiment_events"), row_count(&out, "records"), row_count(&out, "rejects"))
+    };
+    assert_eq!(of_log(&log, &[], 0), (1, 0, 0));
+    // Taken for a trace, it is rejected, but stays a log.
+    expect_status(&convert(&[&log], &out, &["--reconvert"]), 3);
+    for more in [&[][..], &["--reconvert"]] {
+        assert_eq!(of_log(&log, more, 0).0, 1);
+    }
+    // And a trace taken for a log is still to be converted.
+    assert_eq!(of_log(&trace, &[], 0).1, 0);
+    expect_status(&convert(&[&trace], &out, &[]), 0);
+    assert_eq!(row_count(&out, "records"), 20);
+    expect_status(&run(["verify".as_ref(), out.as_os_str()]), 0);
+}
+
+#[test]
+fn what_can_be_read_again_is_no_reject_any_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b, out) = (folder.path().join("a.sf"), folder.path().join("b.sf"), folder.path().join("out"));
+    fs::write(&b, "no trace").unwrap();
+    let counts = |inputs: &[&Path], status| {
+        expect_status(&convert(inputs, &out, &[]), status);
+        (row_count(&out, "records"), row_count(&out, "rejects"))
+    };
+    for (inputs, rejects) in [(&[&*a][..], 1), (&[&a, &b], 2), (&[&a, &b], 2), (&[&a], 2)] {
+        assert_eq!(counts(inputs, 3), (0, rejects), "a file that is not there is reported each time");
+    }
+    simple("a", 20).write(&a);
+    assert_eq!(counts(&[&a, &b], 0), (20, 1));
+    // The same content twice is twice something to report, if it is broken.
+    fs::copy(&b, folder.path().join("c.sf")).unwrap();
+    fs::copy(&b, folder.path().join("d.sf")).unwrap();
+    let [c, d] = ["c.sf", "d.sf"].map(|name| folder.path().join(name));
+    assert_eq!(counts(&[&a, &b, &c, &d], 3), (20, 3));
+    assert_eq!(counts(&[&a, &b, &c, &d], 0), (20, 3));
+    expect_status(&run(["verify".as_ref(), out.as_os_str()]), 0);
+}
+
+#[test]
 fn a_file_that_was_empty_has_no_reject_any_more_once_it_has_content() {
     let folder = tempfile::tempdir().unwrap();
     let (a, b, out) = (folder.path().join("a.sf"), folder.path().join("b.sf"), folder.path().join("out"));
@@ -300,8 +384,8 @@ proptest! {
             let inputs: Vec<&Path> = paths.iter().map(|path| path.as_path()).collect();
             let output = convert(&inputs, &out, if reconvert { &["--reconvert"] } else { &[] });
             prop_assert!(matches!(output.status.code(), Some(0 | 3)), "{}", stderr(&output));
-            let doubtful: HashSet<String> =
-                stderr(&output).lines().filter_map(|line| Some(line.strip_prefix("note: ")?.split_once(" starts like")?.0.to_owned())).collect();
+            let doubt = |line: &str| Some(line.strip_prefix("warning: ")?.split_once(": it starts like ")?.0.to_owned());
+            let doubtful: HashSet<String> = stderr(&output).lines().filter_map(doubt).collect();
             let contents: Vec<Vec<u8>> = paths.iter().map(|path| fs::read(path).unwrap()).collect();
             let mut new = Vec::new();
             for (path, content) in paths.iter().zip(&contents) {
@@ -312,7 +396,7 @@ proptest! {
                     new.push(content.clone());
                 }
             }
-            let converted = contents.iter().filter(|content| reconvert && apart.contains(content)).chain(&new);
+            let converted = contents.iter().filter(|content| apart.contains(content)).chain(&new);
             let converted: Vec<Vec<u8>> = converted.cloned().collect();
             apart.retain(|old| !converted.iter().any(|content| is_within(old, content)));
             known.extend(new.iter().cloned());

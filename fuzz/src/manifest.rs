@@ -21,6 +21,6 @@ pub fn check(data: &[u8]) {
         }
     }
     let state = State::of(manifests);
-    let live = accounts::live_inputs(&state);
+    let live = state.live();
     accounts::check(&Layout::new(Path::new("dataset")), &state, &live);
 }

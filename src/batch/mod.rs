@@ -1,8 +1,9 @@
 //! A batch: planned first, then run, then committed.
 //!
-//! [`plan`] settles which inputs are new, by [`growth`] also those that grew, and what the run is called, [`source`] makes rows of them, [`rewrite`] takes
+//! [`plan`] settles which inputs are read and what the run is called, as [`check`] finds them new or [`growth`] grown, [`source`] makes rows of them, [`rewrite`] takes
 //! rows out of part files, [`run`] puts it together, [`progress`] and [`summary`] tell what happens and happened.
 
+pub mod check;
 pub mod growth;
 pub mod options;
 pub mod pipe;

@@ -1,23 +1,24 @@
-//! The plan of a run: which inputs are new, grown, done or unreadable, and what the run is called.
+//! The plan of a run: which inputs are read, whose rows they replace, and what the run is called.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
 
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::growth::{self, Outline, Relation};
+use super::check::{Checked, check};
+use super::growth::{self, Relation};
 use super::options::Options;
 use super::progress::{Meter, Phase};
 use crate::dataset::known::{Early, Known};
 use crate::dataset::layout::Layout;
-use crate::dataset::manifest::{Content, InputEntry, Manifest, State, Status};
+use crate::dataset::manifest::{InputEntry, State, key, rejected_key};
 use crate::error::Result;
-use crate::input::{self, Found, Looker, Stat};
+use crate::input::{Found, Looker, Stat};
 use crate::tables::files::hex;
+use crate::text::Escaped;
 
 /// An input that will be read.
 #[derive(Debug, Clone)]
@@ -28,10 +29,22 @@ pub struct Input {
     pub stat: Stat,
     pub sha256: String,
     pub kind: Kind,
-    /// See [`Outline::head`].
+    /// See [`growth::Outline::head`].
     pub head: String,
+    /// It is no trace, or its header is damaged.
+    pub broken: bool,
     /// The file ends inside a block, so it will probably grow.
     pub incomplete: bool,
+    /// Name of an input of an earlier run that may have begun with it, and is not at hand any more: then the dataset has its
+    /// rows already.
+    pub within: Option<String>,
+}
+
+impl Input {
+    /// What tells it apart, unless it is rejected.
+    pub fn key(&self) -> String {
+        key(&self.sha256, self.kind == Kind::ExperimentLog)
+    }
 }
 
 /// What an input holds.
@@ -42,18 +55,23 @@ pub enum Kind {
     ExperimentLog,
 }
 
-impl Kind {
-    /// Whether a run that came to this is all that can be done. A log may have been taken for a trace, which was rejected.
-    fn is_done(self, status: Status) -> bool {
-        self == Kind::Trace || status != Status::Rejected
-    }
-}
-
 /// An input of which nothing can be read, and why.
 #[derive(Debug, Clone)]
 pub struct Unreadable {
     pub name: String,
     pub message: String,
+}
+
+impl Unreadable {
+    /// What is wrong with it.
+    pub fn what(&self) -> String {
+        format!("the file cannot be read: {}", self.message)
+    }
+
+    /// The same as a line for people.
+    pub fn problem(&self) -> String {
+        format!("error: {}: {}", Escaped(&self.name), Escaped(&self.what()))
+    }
 }
 
 /// Why an input will not be read.
@@ -67,13 +85,8 @@ pub enum Skip {
     Duplicate,
     /// Another input, of this run or an earlier one, begins with it.
     Beginning,
-}
-
-/// An input that may be the beginning of one that was converted and is not there any more as it was.
-#[derive(Debug, Clone)]
-pub struct Doubt {
-    pub name: String,
-    pub converted: String,
+    /// It has grown, and the dataset has rows of it that would go, of tables or times that are not asked for now.
+    GrownOtherwise,
 }
 
 /// What a run will do.
@@ -83,9 +96,9 @@ pub struct Plan {
     pub run: String,
     pub inputs: Vec<Input>,
     pub unreadable: Vec<Unreadable>,
+    /// Those of which the dataset says so already.
+    pub still_unreadable: Vec<Unreadable>,
     pub skipped: Vec<(String, Skip)>,
-    /// Inputs that others may begin with, which nobody can tell any more.
-    pub doubtful: Vec<Doubt>,
     /// Inputs of earlier runs whose rows this run replaces.
     pub superseded: Vec<InputEntry>,
     /// Part files that hold such rows.
@@ -93,7 +106,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Whether there is anything to convert or to say about an input.
+    /// Whether there is anything to write.
     pub fn is_empty(&self) -> bool {
         self.inputs.is_empty() && self.unreadable.is_empty()
     }
@@ -131,7 +144,7 @@ pub fn nothing_new(
     let content = options.content();
     let skip = |(((path, kind), _), stat): (&((&PathBuf, Kind), _), &Option<Stat>)| {
         let (name, stat) = (path.to_string_lossy(), stat.as_ref()?);
-        let (done, _) = known.find(&name, stat.size, stat.mtime).filter(|(_, status)| kind.is_done(*status))?;
+        let done = known.find(&name, stat.size, stat.mtime, *kind == Kind::ExperimentLog)?;
         Some((name.into_owned(), if *done == content { Skip::Done } else { Skip::DoneOtherwise }))
     };
     let skipped: Vec<Option<(String, Skip)>> = files.par_iter().zip(&stats).map(skip).collect();
@@ -145,18 +158,6 @@ fn named(found: &Found) -> impl Iterator<Item = (&PathBuf, Kind)> {
     traces.chain(found.experiment_log.iter().map(|path| (path, Kind::ExperimentLog)))
 }
 
-enum Checked<'s> {
-    /// The content is that of an input that was read.
-    Skip(String, Skip, &'s InputEntry),
-    Unreadable(Unreadable),
-    /// One of the longer ones, which were converted, may begin with it.
-    Input {
-        input: Input,
-        supersedes: Vec<InputEntry>,
-        longer: Vec<&'s InputEntry>,
-    },
-}
-
 /// Plans a run over what was found.
 ///
 /// # Errors
@@ -168,131 +169,52 @@ pub fn plan(found: &Found, state: &State, options: &Options, meter: &Meter) -> R
     let checked: Vec<Checked> = files
         .par_iter()
         .map(|&(path, kind)| {
-            let checked = check(path, kind, state, options.reconvert, &content, meter);
+            let checked = check(path, kind, state, options, &content, meter);
             meter.files.fetch_add(1, Relaxed);
             meter.check().map(|()| checked)
         })
         .collect::<Result<_>>()?;
 
     let mut plan = Plan::default();
-    let (mut seen, mut at_hand, mut longer) = (HashSet::new(), HashMap::new(), Vec::new());
+    let (mut seen, mut at_hand) = (HashSet::new(), HashMap::new());
     for (checked, (path, _)) in checked.into_iter().zip(files) {
         match checked {
             Checked::Skip(name, why, read) => {
-                at_hand.insert(&*read.sha256, path);
+                at_hand.extend(read.map(|read| (&*read.sha256, path)));
                 plan.skipped.push((name, why));
             }
-            Checked::Unreadable(unreadable) => plan.unreadable.push(unreadable),
-            Checked::Input { input, supersedes, longer: of_input } => {
+            Checked::Unreadable(unreadable) => {
+                let known = state.by_key(&rejected_key("", &unreadable.name)).is_some_and(|read| read.live);
+                if known { &mut plan.still_unreadable } else { &mut plan.unreadable }.push(unreadable);
+            }
+            Checked::Input { input, supersedes } => {
                 plan.superseded.extend(supersedes);
                 // The same empty or broken file twice is twice something to report.
-                if !seen.insert(input.sha256.clone()) && input.stat.size > 0 {
+                if !input.broken && !seen.insert(input.key()) {
                     plan.skipped.push((input.name, Skip::Duplicate));
                 } else {
                     plan.inputs.push(input);
-                    longer.push(of_input);
                 }
             }
         }
     }
-    let relations = growth::relations(&plan.inputs, &longer, &at_hand, &|| meter.check().map_err(io::Error::other));
+    let relations = growth::relations(&plan.inputs, state, &at_hand, &|| meter.check().map_err(io::Error::other));
     meter.check()?;
-    for (input, relation) in std::mem::take(&mut plan.inputs).into_iter().zip(relations) {
+    for (mut input, relation) in std::mem::take(&mut plan.inputs).into_iter().zip(relations) {
         match relation {
-            Relation::Beginning => {
-                plan.skipped.push((input.name, Skip::Beginning));
-                continue;
+            Relation::Apart => plan.inputs.push(input),
+            Relation::Beginning => plan.skipped.push((input.name, Skip::Beginning)),
+            Relation::Doubtful(longer) => {
+                input.within = Some(longer);
+                plan.inputs.push(input);
             }
-            Relation::Doubtful(converted) => plan.doubtful.push(Doubt { name: input.name.clone(), converted }),
-            Relation::Apart => {}
         }
-        plan.inputs.push(input);
     }
     plan.superseded.sort_by_key(InputEntry::key);
     plan.superseded.dedup_by_key(|input| input.key());
     plan.rewrite = parts_of(state, &plan.superseded);
-    plan.run = run_name(&plan, options);
+    plan.run = run_name(&plan, state, options);
     Ok(plan)
-}
-
-fn check<'s>(
-    path: &Path,
-    kind: Kind,
-    state: &'s State,
-    reconvert: bool,
-    content: &Content,
-    meter: &Meter,
-) -> Checked<'s> {
-    let name = path.to_string_lossy().into_owned();
-    let known: Vec<(&Manifest, &'s InputEntry)> = state.by_path(&name).collect();
-    let done = |its: &Content| if its == content { Skip::Done } else { Skip::DoneOtherwise };
-    // Size and time of last change spare the reading.
-    if !reconvert
-        && !known.is_empty()
-        && let Some(stat) = Looker::default().look(path).file()
-        && let Some((manifest, entry)) = known
-            .iter()
-            .rev()
-            .filter(|(_, entry)| kind.is_done(entry.status))
-            .find(|(_, entry)| !entry.sha256.is_empty() && stat.size == entry.size && stat.mtime == entry.mtime)
-    {
-        return Checked::Skip(name, done(&manifest.content), entry);
-    }
-    let unreadable = |e: io::Error| {
-        let message = match e.kind() {
-            io::ErrorKind::UnexpectedEof => "it became shorter while it was read".to_owned(),
-            _ => e.to_string(),
-        };
-        Checked::Unreadable(Unreadable { name: name.clone(), message })
-    };
-    let stop = || meter.check().map_err(io::Error::other);
-    // What may have grown to this file, or may begin with it.
-    let relatives = |head: &str| -> Vec<&'s InputEntry> {
-        known.iter().map(|(_, entry)| *entry).chain(state.by_head(head)).collect()
-    };
-    let read = || -> io::Result<(Input, Vec<String>, Vec<u64>)> {
-        let file = Arc::new(input::open(path)?);
-        let stat = Stat::of(&file)?;
-        let outline = Outline::of(&file, stat.size, kind, &stop)?;
-        let head = outline.head.clone();
-        let mut prefixes: Vec<u64> =
-            relatives(&head).iter().map(|old| old.size).filter(|size| *size < stat.size).collect();
-        prefixes.sort();
-        prefixes.dedup();
-        let (hashed, incomplete) =
-            rayon::join(|| input::sha256(&file, stat.size, &prefixes, &stop), || outline.ends_inside_a_block());
-        let ((sha256, hashes), incomplete) = (hashed?, incomplete?);
-        let input = Input { path: path.to_owned(), name: name.clone(), stat, sha256, kind, head, incomplete };
-        Ok((input, hashes, prefixes))
-    };
-    let (input, hashes, prefixes) = match read() {
-        Ok(read) => read,
-        Err(e) => return unreadable(e),
-    };
-    let relatives = relatives(&input.head);
-    let mut supersedes = Vec::new();
-    // A file that begins with what an earlier run read has grown since.
-    for (hash, size) in hashes.iter().zip(&prefixes) {
-        let old = relatives.iter().filter(|old| old.size == *size && old.sha256 == *hash && !state.is_gone(old));
-        supersedes.extend(old.map(|old| InputEntry::clone(old)));
-    }
-    // What was rejected is known by its path, too: two empty files are not one.
-    let same = known.iter().rev().find(|(_, entry)| entry.sha256 == input.sha256).copied();
-    match same.or_else(|| state.by_hash(&input.sha256)) {
-        Some((manifest, entry)) if !reconvert && kind.is_done(entry.status) => {
-            return Checked::Skip(name, done(&manifest.content), entry);
-        }
-        // What it has grown to has its rows.
-        Some((_, entry)) if state.is_gone(entry) => return Checked::Skip(name, Skip::Beginning, entry),
-        Some((_, entry)) => {
-            supersedes.push(entry.clone());
-            return Checked::Input { input, supersedes, longer: Vec::new() };
-        }
-        None => {}
-    }
-    let is_longer = |entry: &&InputEntry| entry.size > input.stat.size && entry.head == input.head;
-    let longer = relatives.into_iter().filter(is_longer).collect();
-    Checked::Input { input, supersedes, longer }
 }
 
 /// Part files that hold rows of these inputs. Files without any rows are written anew with them, so that one that was
@@ -313,8 +235,9 @@ fn parts_of(state: &State, superseded: &[InputEntry]) -> Vec<String> {
     paths.into_iter().collect()
 }
 
-/// Same inputs and options, same name; what is replaced counts, so that converting again gives new names.
-fn run_name(plan: &Plan, options: &Options) -> String {
+/// Same inputs and options, same name; but what earlier runs did with the inputs counts, so that converting again gives new
+/// names.
+fn run_name(plan: &Plan, state: &State, options: &Options) -> String {
     let mut hash = Sha256::new();
     let mut part = |text: &str| {
         hash.update((text.len() as u64).to_le_bytes());
@@ -323,14 +246,18 @@ fn run_name(plan: &Plan, options: &Options) -> String {
     part(env!("CARGO_PKG_VERSION"));
     let Options { out: _, tables: _, window: _, memory, strict: _, reconvert: _, dry_run: _, wait: _, .. } = options;
     part(&format!("{:?} {memory} {:?} {:?}", options.content(), options.compression, options.encodings));
+    let before = |key: &str| state.by_key(key).map_or("", |read| &read.run.run);
     for input in &plan.inputs {
         part(&input.name);
-        part(&input.sha256);
+        part(&input.key());
+        part(before(&input.key()));
+        part(before(&rejected_key(&input.sha256, &input.name)));
     }
     part("unreadable");
     for unreadable in &plan.unreadable {
         part(&unreadable.name);
         part(&unreadable.message);
+        part(before(&rejected_key("", &unreadable.name)));
     }
     part("rewrite");
     plan.rewrite.iter().for_each(|path| part(path));

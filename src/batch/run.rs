@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::options::Options;
 use super::pipe::{Item, Pipe};
-use super::plan::{self, Plan};
+use super::plan::{self, Kind, Plan, Unreadable};
 use super::progress::{Meter, Phase};
 use super::rewrite::{Gone, rewrite};
 use super::source::Source;
@@ -54,11 +54,14 @@ pub fn convert(found: &Found, early: Option<Early>, options: &Options, meter: &M
     summary.dry_run = options.dry_run;
     summary.inputs.passed_over = found.passed_over.len();
     summary.skip(&plan.skipped);
-    summary.doubt(&plan.doubtful);
+    summary.inputs.rejected = plan.still_unreadable.len();
+    summary.problems.extend(plan.still_unreadable.iter().map(Unreadable::problem));
     if options.dry_run {
         describe(&plan, &mut summary);
     } else if !plan.is_empty() {
         execute(&layout, &state, &plan, options, meter, &mut summary)?;
+    } else if options.strict && summary.is_damaged() {
+        return Err(Error::Strict(summary.inputs.rejected, summary.inputs.rejected));
     }
     summary.took(start.elapsed());
     Ok(summary)
@@ -67,7 +70,7 @@ pub fn convert(found: &Found, early: Option<Early>, options: &Options, meter: &M
 fn describe(plan: &Plan, summary: &mut Summary) {
     summary.run = (!plan.is_empty()).then(|| plan.run.clone());
     summary.inputs.converted = plan.inputs.len();
-    summary.inputs.rejected = plan.unreadable.len();
+    summary.inputs.rejected += plan.unreadable.len();
     summary.bytes_in = plan.inputs.iter().map(|i| i.stat.size).sum();
     for input in &plan.inputs {
         let kind = if input.incomplete { "would be converted as far as it is whole" } else { "would be converted" };
@@ -86,8 +89,6 @@ fn execute(
     meter: &Meter,
     summary: &mut Summary,
 ) -> Result<()> {
-    let manifest = layout.manifest(&plan.run);
-    let known = manifest.try_exists().during("look at", &manifest)?;
     let staging = layout.staging(&plan.run);
     fs::create_dir_all(&staging).during("create the folder", &staging)?;
     let converted = stage(layout, state, plan, options, meter);
@@ -100,12 +101,6 @@ fn execute(
     if options.strict && damaged > 0 {
         let inputs = summary.inputs.converted + summary.inputs.rejected;
         return Err(discard(&staging, Error::Strict(damaged, inputs)));
-    }
-    // The same unreadable inputs as in an earlier run, and nothing else: they are reported, there is nothing to add.
-    if known {
-        summary.files = 0;
-        summary.bytes_out = 0;
-        return fs::remove_dir_all(&staging).during("remove", &staging);
     }
     meter.begin(Phase::Publishing, 0, 0);
     if let Err(e) = meter.check() {
@@ -157,6 +152,7 @@ fn stage(
     let manifest = Manifest {
         format: FORMAT,
         run: plan.run.clone(),
+        number: state.next_number(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
         content: options.content(),
         compression: options.compression.to_string(),
@@ -233,6 +229,7 @@ fn entries(plan: &Plan, counts: &[InputCounts]) -> Vec<InputEntry> {
             _ if counts.damaged => Status::Damaged,
             _ => Status::Converted,
         },
+        log: input.kind == Kind::ExperimentLog,
         head: input.head.clone(),
         truncated: counts.truncated,
         traces: counts.traces,
@@ -253,6 +250,7 @@ fn entries(plan: &Plan, counts: &[InputCounts]) -> Vec<InputEntry> {
         mtime: 0,
         sha256: String::new(),
         status: Status::Rejected,
+        log: false,
         head: String::new(),
         truncated: false,
         traces: 0,
@@ -270,7 +268,7 @@ fn entries(plan: &Plan, counts: &[InputCounts]) -> Vec<InputEntry> {
 
 fn describe_result(plan: &Plan, manifest: &Manifest, problems: Vec<String>, summary: &mut Summary) {
     summary.run = Some(plan.run.clone());
-    summary.problems = problems;
+    summary.problems.extend(problems);
     for input in &manifest.inputs {
         match input.status {
             Status::Converted => summary.inputs.converted += 1,

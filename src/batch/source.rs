@@ -1,7 +1,7 @@
 //! Reads the inputs of a run in order and makes chunks of rows.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -122,8 +122,7 @@ impl<'p> Source<'p> {
                 sha256: "".into(),
                 bytes: 0,
             });
-            let message = format!("the file cannot be read: {}", input.message);
-            self.flattener.reject(Severity::Error, "unreadable", message, None, None, None);
+            self.flattener.reject(Severity::Error, "unreadable", input.what(), None, None, None);
             self.flattener.end_input();
         }
     }
@@ -145,11 +144,16 @@ impl<'p> Source<'p> {
             sha256: input.sha256.as_str().into(),
             bytes: input.stat.size,
         });
+        if let Some(longer) = &input.within {
+            let message = format!(
+                "it starts like {longer}, which was converted and is not there any more as it was: if it is an older copy of \
+                 that, the dataset has its rows twice"
+            );
+            self.flattener.reject(Severity::Warning, "perhaps_twice", message, None, None, Some(0));
+        }
         let file = Arc::new(input::open(&input.path).during("open", &input.path)?);
         if input.kind == Kind::ExperimentLog {
-            let bytes = std::fs::read(&input.path).during("read", &input.path)?;
-            let whole = bytes.get(..input.stat.size as usize).unwrap_or(&bytes);
-            self.flattener.experiment_log(&String::from_utf8_lossy(whole));
+            self.experiment_log(&file, input)?;
             return self.end_input(&file).map(drop);
         }
         match FileHeader::read(&file, input.stat.size) {
@@ -170,6 +174,29 @@ impl<'p> Source<'p> {
                 self.flattener.reject_input(code, message);
                 self.end_input(&file)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Converts a log line by line.
+    fn experiment_log(&mut self, file: &File, input: &Input) -> Result<()> {
+        let mut log = BufReader::new(file.take(input.stat.size));
+        let mut line = Vec::new();
+        for line_no in 0.. {
+            self.meter.check()?;
+            line.clear();
+            let limit = self.block_limit as u64;
+            let read = log.by_ref().take(limit).read_until(b'\n', &mut line).during("read", &input.path)?;
+            if read == 0 {
+                break;
+            }
+            // No step is so long.
+            if read as u64 == limit && line.last() != Some(&b'\n') {
+                log.skip_until(b'\n').during("read", &input.path)?;
+            }
+            self.meter.bytes.fetch_add(read as u64, Relaxed);
+            let text = String::from_utf8_lossy(&line);
+            self.flattener.experiment_line(line_no, text.trim_end_matches(['\n', '\r']));
         }
         Ok(())
     }

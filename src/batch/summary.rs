@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::plan::{Doubt, Skip};
+use super::plan::Skip;
 use crate::text::{Escaped, grouped};
 
 /// The result of a run, as `--summary-json` writes it.
@@ -90,21 +90,14 @@ impl Summary {
                     "{name} was converted with other --tables, --since or --until; --reconvert converts it anew"
                 )),
                 Skip::Duplicate => self.notes.push(format!("{name} has the content of another input; it was skipped")),
+                Skip::GrownOtherwise => self.notes.push(format!(
+                    "{name} has grown, but was converted with more --tables, an earlier --since or a later --until: rows \
+                     would be lost; --reconvert converts it as asked for now"
+                )),
                 Skip::Beginning => self
                     .notes
                     .push(format!("{name} is the beginning of another input, which has its rows; it was skipped")),
             }
-        }
-    }
-
-    /// Says which inputs may have rows that the dataset has already.
-    pub fn doubt(&mut self, doubtful: &[Doubt]) {
-        for Doubt { name, converted } in doubtful {
-            self.notes.push(format!(
-                "{} starts like {}, which was converted and is not as it was: if it is an older copy of that, the dataset has its rows twice",
-                Escaped(name),
-                Escaped(converted)
-            ));
         }
     }
 

@@ -13,12 +13,14 @@ use rayon::prelude::*;
 use serde::Deserialize;
 
 use super::layout::Layout;
-use super::manifest::{Content, FORMAT, State, Status};
+use super::manifest::{Content, FORMAT, State};
 
 /// What is looked at of a manifest; the rest need only be JSON.
 #[derive(Debug, Deserialize)]
 struct Glance<'t> {
     format: u32,
+    #[serde(default)]
+    number: u64,
     content: Content,
     #[serde(borrow)]
     inputs: Vec<Seen<'t>>,
@@ -33,12 +35,15 @@ struct Seen<'t> {
     mtime: i64,
     #[serde(borrow)]
     sha256: Cow<'t, str>,
-    status: Status,
+    #[serde(default)]
+    log: bool,
 }
 
 /// The files that were read, by path.
 #[derive(Debug)]
 pub struct Known {
+    /// Of the last run.
+    number: u64,
     contents: Vec<Content>,
     files: HashMap<Box<str>, File, RandomState>,
 }
@@ -51,7 +56,7 @@ struct File {
     content: usize,
     /// It could be opened.
     has_content: bool,
-    status: Status,
+    log: bool,
 }
 
 /// A look that is taken while the inputs are still looked for.
@@ -95,30 +100,33 @@ impl Known {
     }
 
     fn of_text(text: &[u8]) -> Option<Known> {
-        let Glance { inputs, content, .. } = Glance::of(text)?;
-        let file = |Seen { path, size, mtime, sha256, status }: Seen| {
-            (path.into(), File { size, mtime, content: 0, has_content: !sha256.is_empty(), status })
+        let Glance { number, inputs, content, .. } = Glance::of(text)?;
+        let file = |Seen { path, size, mtime, sha256, log }: Seen| {
+            (path.into(), File { size, mtime, content: 0, has_content: !sha256.is_empty(), log })
         };
-        Some(Known { contents: vec![content], files: inputs.into_iter().map(file).collect() })
+        Some(Known { number, contents: vec![content], files: inputs.into_iter().map(file).collect() })
     }
 
-    /// Of several runs that read a path the last counts, as in `State`.
-    fn of_all(runs: Vec<Known>) -> Known {
+    /// Of several runs that read a path the last counts.
+    fn of_all(mut runs: Vec<Known>) -> Known {
+        runs.sort_by_key(|run| run.number);
         let mut runs = runs.into_iter();
-        let mut all = runs.next().unwrap_or_else(|| Known { contents: Vec::new(), files: HashMap::default() });
-        for Known { contents, files } in runs {
+        let none = || Known { number: 0, contents: Vec::new(), files: HashMap::default() };
+        let mut all = runs.next().unwrap_or_else(none);
+        for Known { number, contents, files } in runs {
             let content = all.contents.len();
+            all.number = number;
             all.contents.extend(contents);
             all.files.extend(files.into_iter().map(|(path, file)| (path, File { content, ..file })));
         }
         all
     }
 
-    /// The options of the run that read a file, if the file was as large and as old, and what became of it.
-    pub fn find(&self, path: &str, size: u64, mtime: i64) -> Option<(&Content, Status)> {
+    /// The options of the run that read a file, as a trace or a log, if the file was as large and as old.
+    pub fn find(&self, path: &str, size: u64, mtime: i64, log: bool) -> Option<&Content> {
         let file = self.files.get(path)?;
-        let is_same = file.has_content && file.size == size && file.mtime == mtime;
-        is_same.then(|| (&self.contents[file.content], file.status))
+        let is_same = file.has_content && file.size == size && file.mtime == mtime && file.log == log;
+        is_same.then(|| &self.contents[file.content])
     }
 }
 
@@ -134,10 +142,11 @@ mod tests {
 
     use super::*;
 
+    /// The number of a run is the size of the file that it read.
     fn run(format: u32, table: &str, path: &str, size: u64, sha256: &str) -> Vec<u8> {
         json!({
-            "format": format, "run": "r", "content": {"tables": [table], "since": null, "until": null}, "files": [{}],
-            "inputs": [{"path": path, "mtime": 7, "size": size, "sha256": sha256, "status": "damaged", "rows": {"records": 1}}],
+            "format": format, "run": "r", "number": size, "content": {"tables": [table], "since": null, "until": null}, "files": [{}],
+            "inputs": [{"path": path, "mtime": 7, "size": size, "sha256": sha256, "rows": {"records": 1}}],
         })
         .to_string()
         .into_bytes()
@@ -149,11 +158,13 @@ mod tests {
 
     #[test]
     fn a_file_is_known_by_path_size_and_time_as_the_last_run_saw_it() {
-        let texts = [run(1, "pods", "a\"b", 1, "x"), run(1, "files", "a\"b", 2, "y"), run(1, "files", "c", 2, "")];
+        let texts = [run(1, "files", "a\"b", 2, "y"), run(1, "pods", "a\"b", 1, "x"), run(1, "files", "c", 2, "")];
         let known = known(&texts).unwrap();
-        assert_eq!(known.find("a\"b", 2, 7).unwrap().0.tables, ["files"]);
-        for (path, size, mtime) in [("a\"b", 1, 7), ("a\"b", 2, 8), ("a", 2, 7), ("c", 2, 7)] {
-            assert_eq!(known.find(path, size, mtime), None, "{path} {size} {mtime}");
+        assert_eq!(known.find("a\"b", 2, 7, false).unwrap().tables, ["files"]);
+        for (path, size, mtime, log) in
+            [("a\"b", 1, 7, false), ("a\"b", 2, 8, false), ("a\"b", 2, 7, true), ("a", 2, 7, false), ("c", 2, 7, false)]
+        {
+            assert_eq!(known.find(path, size, mtime, log), None, "{path} {size} {mtime} {log}");
         }
     }
 
@@ -181,7 +192,7 @@ mod tests {
             for _ in 0..100 {
                 let early = Early::begin(&pool, &layout);
                 let known = pool.install(|| early.end(&layout)).unwrap();
-                assert!(known.find("39", 1, 7).is_some() && known.files.len() == 40);
+                assert!(known.find("39", 1, 7, false).is_some() && known.files.len() == 40);
             }
             let early = Early::begin(&pool, &layout);
             let another = layout.manifest(&format!("another-{threads}"));

@@ -1,5 +1,5 @@
-//! What each run read and wrote. The manifests together say what the dataset holds: every part file that some run
-//! wrote and none removed, of every input that some run read and none superseded.
+//! What each run read and wrote. The manifests together say what the dataset holds: every part file that some run wrote and
+//! none removed, of every input that a run read and no later one superseded.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -34,11 +34,24 @@ pub struct Content {
     pub until: Option<i64>,
 }
 
+impl Content {
+    /// Whether these options give all the rows that the others give.
+    pub fn includes(&self, other: &Content) -> bool {
+        let from = |content: &Content| content.since.unwrap_or(i64::MIN);
+        let to = |content: &Content| content.until.unwrap_or(i64::MAX);
+        let tables = other.tables.iter().all(|table| self.tables.contains(table));
+        tables && from(self) <= from(other) && to(other) <= to(self)
+    }
+}
+
 /// One run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     pub format: u32,
     pub run: String,
+    /// Ordinal of the run in the dataset, from 1.
+    #[serde(default)]
+    pub number: u64,
     /// Version of the program.
     pub program: String,
     pub content: Content,
@@ -87,6 +100,9 @@ pub struct InputEntry {
     /// Empty where the file could not even be opened.
     pub sha256: String,
     pub status: Status,
+    /// It was taken for the log of an experiment.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub log: bool,
     /// What it has in common with all that it may grow to, see [`crate::batch::growth::Outline::head`].
     #[serde(default, skip_serializing_if = "is_default")]
     pub head: String,
@@ -118,31 +134,51 @@ pub struct InputEntry {
 }
 
 impl InputEntry {
-    /// What tells inputs apart across runs: their content. One that was rejected has but a row in `rejects` with its
-    /// path, so there the path counts, too: two empty files are two.
+    /// What tells inputs apart across runs.
     pub fn key(&self) -> String {
-        match self.status {
-            Status::Rejected => format!("{} {}", self.sha256, self.path),
-            Status::Converted | Status::Damaged => self.sha256.clone(),
+        match (self.status, self.log) {
+            (Status::Rejected, _) => rejected_key(&self.sha256, &self.path),
+            (_, log) => key(&self.sha256, log),
         }
     }
+}
+
+/// The key of an input with this content, of which something could be read. A trace is not the same as a log.
+pub fn key(sha256: &str, log: bool) -> String {
+    if log { format!("log {sha256}") } else { sha256.to_owned() }
+}
+
+/// The key of an input that was rejected. It has but a row in `rejects` with its path, so that counts, too: two empty files
+/// are two.
+pub fn rejected_key(sha256: &str, path: &str) -> String {
+    format!("{sha256} {path}")
 }
 
 /// The sum of all manifests.
 #[derive(Debug, Default)]
 pub struct State {
+    /// In the order of the runs.
     pub manifests: Vec<Manifest>,
+    /// What was read last under each key.
+    by_key: HashMap<String, Place>,
+    /// For each run and input whether its rows are the dataset's: no later run replaced them.
+    live: Vec<Vec<bool>>,
     by_path: HashMap<String, Vec<Place>>,
-    by_hash: HashMap<String, Place>,
-    /// Those without a head are there if they ended inside their first block.
+    /// Those without a head are there if they have records, or ended inside their first block.
     by_head: HashMap<String, Vec<Place>>,
     removed: BTreeSet<String>,
-    superseded: BTreeSet<String>,
-    gone: BTreeSet<String>,
 }
 
 /// Indexes of a manifest and of an input in it.
 type Place = (usize, usize);
+
+/// An input, the run that read it, and whether its rows are in the dataset as that run wrote them.
+#[derive(Debug, Clone, Copy)]
+pub struct Read<'s> {
+    pub run: &'s Manifest,
+    pub input: &'s InputEntry,
+    pub live: bool,
+}
 
 impl State {
     /// Reads all manifests of a dataset, on the current rayon pool.
@@ -178,23 +214,25 @@ impl State {
         path.parent() == Some(&layout.manifests()) && path.extension().is_some_and(|e| e == "json")
     }
 
-    /// The sum of these manifests. Their order does not tell which run came first: runs are named by what they read.
-    pub fn of(manifests: Vec<Manifest>) -> State {
+    /// The sum of these manifests.
+    pub fn of(mut manifests: Vec<Manifest>) -> State {
+        manifests.sort_by(|a, b| (a.number, &a.run).cmp(&(b.number, &b.run)));
         let mut state = State { manifests, ..State::default() };
         for (m, manifest) in state.manifests.iter().enumerate() {
             state.removed.extend(manifest.removed.iter().cloned());
-            state.superseded.extend(manifest.superseded.iter().cloned());
-            let read: BTreeSet<String> = manifest.inputs.iter().map(InputEntry::key).collect();
-            state.gone.extend(manifest.superseded.iter().filter(|key| !read.contains(*key)).cloned());
+            state.live.push(vec![true; manifest.inputs.len()]);
+            for (m, i) in manifest.superseded.iter().filter_map(|key| state.by_key.get(key)) {
+                state.live[*m][*i] = false;
+            }
             for (i, input) in manifest.inputs.iter().enumerate() {
-                // An input that was converted again is in several manifests: the one that holds its rows is the one
-                // whose part files were not removed, and any will do to know that it was read.
-                state.by_path.entry(input.path.clone()).or_default().push((m, i));
-                if !input.sha256.is_empty() && input.status != Status::Rejected {
-                    state.by_hash.insert(input.sha256.clone(), (m, i));
-                    if !input.head.is_empty() || input.truncated {
-                        state.by_head.entry(input.head.clone()).or_default().push((m, i));
-                    }
+                let place = (m, i);
+                if let Some((m, i)) = state.by_key.insert(input.key(), place) {
+                    state.live[m][i] = false;
+                }
+                state.by_path.entry(input.path.clone()).or_default().push(place);
+                if input.status != Status::Rejected && (!input.head.is_empty() || input.records > 0 || input.truncated)
+                {
+                    state.by_head.entry(input.head.clone()).or_default().push(place);
                 }
             }
         }
@@ -206,41 +244,37 @@ impl State {
         self.manifests.iter().map(|m| m.run.as_str())
     }
 
-    fn at(&self, place: Place) -> (&Manifest, &InputEntry) {
-        let manifest = &self.manifests[place.0];
-        (manifest, &manifest.inputs[place.1])
+    fn read(&self, (m, i): Place) -> Read<'_> {
+        let run = &self.manifests[m];
+        Read { run, input: &run.inputs[i], live: self.live[m][i] }
     }
 
-    /// All that was ever read under this path. Which came last nobody can tell.
-    pub fn by_path(&self, path: &str) -> impl Iterator<Item = (&Manifest, &InputEntry)> {
-        self.by_path.get(path).into_iter().flatten().map(|place| self.at(*place))
+    /// All that was ever read under this path, the last at the end.
+    pub fn by_path(&self, path: &str) -> impl DoubleEndedIterator<Item = Read<'_>> {
+        self.by_path.get(path).into_iter().flatten().map(|place| self.read(*place))
     }
 
-    /// The entry of an input with this content.
-    pub fn by_hash(&self, sha256: &str) -> Option<(&Manifest, &InputEntry)> {
-        self.by_hash.get(sha256).map(|p| self.at(*p))
+    /// What was read last under this key.
+    pub fn by_key(&self, key: &str) -> Option<Read<'_>> {
+        self.by_key.get(key).map(|place| self.read(*place))
     }
 
     /// Inputs that a file with this head may have grown from, or may be the beginning of.
-    pub fn by_head(&self, head: &str) -> impl Iterator<Item = &InputEntry> {
+    pub fn by_head(&self, head: &str) -> impl Iterator<Item = Read<'_>> {
         let heads = [Some(head).filter(|head| !head.is_empty()), Some("")];
         let places = heads.into_iter().flatten().filter_map(|head| self.by_head.get(head)).flatten();
-        places.map(|place| self.at(*place).1)
+        places.map(|place| self.read(*place))
     }
 
-    /// Whether other content took an input's place, as when it has grown.
-    pub fn is_gone(&self, input: &InputEntry) -> bool {
-        self.gone.contains(&input.key())
+    /// The inputs whose rows the dataset has, in the order in which they were read.
+    pub fn live(&self) -> Vec<Read<'_>> {
+        let places = self.live.iter().enumerate().flat_map(|(m, of_run)| (0..of_run.len()).map(move |i| (m, i)));
+        places.map(|place| self.read(place)).filter(|read| read.live).collect()
     }
 
-    /// Whether a run replaced rows of an input, if only by rows of the same.
-    pub fn is_superseded(&self, input: &InputEntry) -> bool {
-        self.superseded.contains(&input.key())
-    }
-
-    /// The entry of the input with this key, of any run that read it.
-    pub fn by_key(&self, key: &str) -> Option<&InputEntry> {
-        self.manifests.iter().flat_map(|m| &m.inputs).find(|input| input.key() == key)
+    /// The number that the next run has.
+    pub fn next_number(&self) -> u64 {
+        self.manifests.iter().map(|m| m.number).max().unwrap_or(0).saturating_add(1)
     }
 
     /// The part files that make up the dataset, with their manifests.
@@ -266,6 +300,57 @@ impl Manifest {
         match serde_json::from_slice(json)? {
             Form { format: FORMAT } => Ok(serde_json::from_slice(json)?),
             Form { format } => Err(NoManifest::Form(format)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn run(number: u64, name: &str, hashes: &[&str], superseded: &[&str]) -> Manifest {
+        let input = |hash: &&str| {
+            json!({
+                "path": hash, "size": 1, "mtime": 1, "sha256": hash, "status": "converted", "traces": 1, "records": 1,
+                "headers": 1, "rows": {}
+            })
+        };
+        let inputs: Vec<_> = hashes.iter().map(input).collect();
+        let manifest = json!({
+            "format": 1, "run": name, "number": number, "program": "0.1.0", "compression": "zstd", "encodings": "default",
+            "content": {"tables": ["records"], "since": null, "until": null}, "inputs": inputs, "files": [],
+            "removed": [], "superseded": superseded
+        });
+        Manifest::parse(manifest.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn the_last_run_that_read_an_input_has_its_rows_whatever_the_runs_are_called() {
+        let runs =
+            [run(1, "c", &["a", "b", "grows"], &[]), run(2, "a", &["a"], &["a"]), run(3, "b", &["grown"], &["grows"])];
+        for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+            let state = State::of(order.map(|i| runs[i].clone()).into());
+            let live: Vec<_> = state.live().iter().map(|read| (&*read.run.run, &*read.input.path)).collect();
+            assert_eq!(live, [("c", "b"), ("a", "a"), ("b", "grown")]);
+            assert!(!state.by_key("grows").unwrap().live && state.by_key("none").is_none());
+            assert_eq!(state.next_number(), 4);
+        }
+    }
+
+    #[test]
+    fn options_include_those_that_give_fewer_rows() {
+        let content = |tables: &[&str], since, until| Content {
+            tables: tables.iter().map(|table| (*table).to_owned()).collect(),
+            since,
+            until,
+        };
+        let all = content(&["records", "pods"], None, None);
+        for less in
+            [content(&["pods"], None, None), content(&["records", "pods"], Some(1), None), content(&[], None, Some(2))]
+        {
+            assert!(all.includes(&less) && less.includes(&less) && !less.includes(&all));
         }
     }
 }

@@ -65,7 +65,7 @@ pub fn verify(root: &Path, meter: &Meter) -> Result<Report> {
         return Err(Error::Dataset { path: root.to_owned(), message });
     }
     let unfinished = Unfinished(&journaled);
-    let live = accounts::live_inputs(&state);
+    let live = state.live();
     // What is in the way of a conversion comes first.
     let mut findings = damaged;
     findings.extend(leftovers::find(&layout, &state, &unfinished)?);
@@ -89,7 +89,7 @@ pub fn verify(root: &Path, meter: &Meter) -> Result<Report> {
         files: state.files().count(),
         bytes: state.files().map(|(_, f)| f.bytes).sum(),
         inputs: live.len(),
-        records: live.iter().map(|(_, input)| input.records).sum(),
+        records: live.iter().map(|read| read.input.records).sum(),
         rows,
         findings,
     })

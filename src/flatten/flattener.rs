@@ -9,7 +9,7 @@ use super::event::Target;
 use super::spill::Spill;
 use super::time::Date;
 use crate::error::Result;
-use crate::experiment;
+use crate::experiment::Step;
 use crate::tables::entity_row::EntityRow;
 use crate::tables::pending::{Pending, TEXT};
 use crate::tables::row_counts::RowCounts;
@@ -275,16 +275,14 @@ impl Flattener {
         self.reject(Severity::Error, code, message, None, None, None);
     }
 
-    /// Takes an experiment's log as the whole of the current input.
-    pub fn experiment_log(&mut self, log: &str) {
-        let log_id = &self.input.sha256[..16];
-        for step in experiment::steps(log) {
-            let date = step.ts.map(Date::of).unwrap_or_default();
-            let bytes = TEXT * step.line.len();
-            let row = experiment_events::Row { log_id: log_id.to_owned(), step };
-            self.counts.rows[TableId::ExperimentEvents] += 1;
-            self.pending.experiment_events.push(date, self.input.index, row, bytes, &mut self.pending.ready);
-        }
+    /// Takes a line of the experiment's log that is the current input.
+    pub fn experiment_line(&mut self, line_no: i64, line: &str) {
+        let Some(step) = Step::of(line_no, line) else { return };
+        let date = step.ts.map(Date::of).unwrap_or_default();
+        let bytes = TEXT * step.line.len();
+        let row = experiment_events::Row { log_id: self.input.sha256[..16].to_owned(), step };
+        self.counts.rows[TableId::ExperimentEvents] += 1;
+        self.pending.experiment_events.push(date, self.input.index, row, bytes, &mut self.pending.ready);
     }
 
     /// Takes note of damage to the file.

@@ -298,6 +298,7 @@ impl Pending {
             self.files.dates.earliest(),
             self.containers.dates.earliest(),
             self.pods.dates.earliest(),
+            self.experiment_events.dates.earliest(),
             self.traces.dates.earliest(),
         ];
         dates.into_iter().flatten().min()

@@ -37,7 +37,8 @@ pub fn flatten(path: &Path) -> Last {
     let (sha256, _) = input::sha256(&file, stat.size, &[], &|| Ok(())).unwrap();
     let name = "trace".to_owned();
     let (path, head) = (path.to_owned(), String::new());
-    let inputs = [Input { path, name, stat, sha256, kind: Kind::Trace, head, incomplete: false }];
+    let (kind, broken, incomplete, within) = (Kind::Trace, false, false, None);
+    let inputs = [Input { path, name, stat, sha256, kind, head, broken, incomplete, within }];
     let (meter, options) = (Meter::default(), options(&inputs[0].path));
     let mut source = Source::new(&inputs, &options, std::env::temp_dir(), None, &meter);
     let mut chunks = Vec::new();

@@ -3,16 +3,15 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use super::accounts::Live;
 use crate::dataset::layout::Layout;
-use crate::dataset::manifest::{Content, InputEntry, Manifest, State};
+use crate::dataset::manifest::{Content, InputEntry, Manifest, Read, State};
 use crate::dataset::part::PartFile;
 use crate::tables::schema::TableId;
 
 /// Converts again what a part file has rows of.
 pub fn reconvert_part(layout: &Layout, state: &State, manifest: &Manifest, part: &PartFile) -> String {
     let of_run = part.inputs.iter().filter_map(|i| manifest.inputs.get(*i as usize));
-    let kept = part.kept.iter().filter_map(|key| state.by_key(key));
+    let kept = part.kept.iter().filter_map(|key| state.by_key(key)).map(|read| read.input);
     let mut inputs: Vec<&InputEntry> = of_run.chain(kept).collect();
     if inputs.is_empty() {
         // A file without rows belongs to none of the inputs; converting any of them writes it anew.
@@ -40,17 +39,17 @@ pub fn any_convert(layout: &Layout) -> String {
 }
 
 /// Converts all inputs into a new dataset beside this one.
-pub fn start_anew(layout: &Layout, live: &[Live]) -> String {
+pub fn start_anew(layout: &Layout, live: &[Read]) -> String {
     // A name such as `.` is none.
     let root = layout.root();
     let root = if root.file_name().is_none() { root.canonicalize().unwrap_or_default() } else { root.to_owned() };
     let mut name = root.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let mut contents: Vec<(&Content, Vec<&InputEntry>)> = Vec::new();
-    for (manifest, input) in live {
-        match contents.iter_mut().find(|(content, _)| **content == manifest.content) {
+    for Read { run, input, .. } in live {
+        match contents.iter_mut().find(|(content, _)| **content == run.content) {
             Some((_, inputs)) => inputs.push(input),
-            None => contents.push((&manifest.content, vec![input])),
+            None => contents.push((&run.content, vec![*input])),
         }
     }
     let new = root.with_file_name(name);
@@ -81,8 +80,7 @@ fn command(root: &Path, flag: &str, content: &Content, inputs: &[&InputEntry]) -
             let _ = write!(line, " {option} {time}");
         }
     }
-    let (logs, traces): (Vec<&InputEntry>, Vec<&InputEntry>) =
-        inputs.iter().partition(|input| input.rows[TableId::ExperimentEvents] != 0);
+    let (logs, traces): (Vec<&InputEntry>, Vec<&InputEntry>) = inputs.iter().partition(|input| input.log);
     if let Some(log) = logs.first() {
         let _ = write!(line, " --experiment-log {}", quoted(Path::new(&log.path)));
         if traces.is_empty() {

@@ -1,0 +1,134 @@
+//! What an input is to a dataset: new, grown, done or unreadable.
+
+use std::collections::HashSet;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::growth::Outline;
+use super::options::Options;
+use super::plan::{Input, Kind, Skip, Unreadable};
+use super::progress::Meter;
+use crate::dataset::manifest::{Content, InputEntry, Read, State, Status, rejected_key};
+use crate::input::{self, Looker, Stat};
+
+/// What an input is.
+pub enum Checked<'s> {
+    /// It is not read. An earlier run read this content, unless there is no entry.
+    Skip(String, Skip, Option<&'s InputEntry>),
+    Unreadable(Unreadable),
+    /// It takes the place of others, such as what it was before it grew.
+    Input {
+        input: Input,
+        supersedes: Vec<InputEntry>,
+    },
+}
+
+/// Looks at an input, and reads it if need be. Options and the `content` that they come to are those of the run.
+pub fn check<'s>(
+    path: &Path,
+    kind: Kind,
+    state: &'s State,
+    options: &Options,
+    content: &Content,
+    meter: &Meter,
+) -> Checked<'s> {
+    let name = path.to_string_lossy().into_owned();
+    let (reconvert, log) = (options.reconvert, kind == Kind::ExperimentLog);
+    let of_path: Vec<Read<'s>> = state.by_path(&name).collect();
+    if !reconvert && let Some((read, why)) = known(path, log, state, &of_path, content) {
+        return Checked::Skip(name, why, Some(read.input));
+    }
+    let stop = || meter.check().map_err(io::Error::other);
+    // What may have grown to this file.
+    let shorter = |head: &str, size: u64| -> Vec<Read<'s>> {
+        let reads = of_path.iter().copied().chain(state.by_head(head));
+        reads.filter(|read| read.live && read.input.size < size).collect()
+    };
+    let read = || -> io::Result<(Input, Vec<Read<'s>>)> {
+        let file = Arc::new(input::open(path)?);
+        let stat = Stat::of(&file)?;
+        let outline = Outline::of(&file, stat.size, kind, &stop)?;
+        let (head, broken) = (outline.head.clone(), outline.broken);
+        let mut supersedes = shorter(&head, stat.size);
+        let mut sizes: Vec<u64> = supersedes.iter().map(|read| read.input.size).collect();
+        sizes.sort_unstable();
+        sizes.dedup();
+        let (hashed, incomplete) =
+            rayon::join(|| input::sha256(&file, stat.size, &sizes, &stop), || outline.ends_inside_a_block());
+        let ((sha256, hashes), incomplete) = (hashed?, incomplete?);
+        // A file that begins with what an earlier run read has grown since.
+        let beginnings: HashSet<(u64, &str)> = sizes.into_iter().zip(hashes.iter().map(String::as_str)).collect();
+        supersedes.retain(|read| beginnings.contains(&(read.input.size, &*read.input.sha256)));
+        let (path, name) = (path.to_owned(), name.clone());
+        Ok((Input { path, name, stat, sha256, kind, head, broken, incomplete, within: None }, supersedes))
+    };
+    let (input, mut supersedes) = match read() {
+        Ok(read) => read,
+        Err(e) => {
+            let message = match e.kind() {
+                io::ErrorKind::UnexpectedEof => "it became shorter while it was read".to_owned(),
+                _ => e.to_string(),
+            };
+            return Checked::Unreadable(Unreadable { name, message });
+        }
+    };
+    // The file could not be read before, or the log was taken for a trace.
+    let mistaken = |read: &&Read| {
+        let Read { input: InputEntry { sha256, status, .. }, live, .. } = read;
+        *live && (sha256.is_empty() || log && *status == Status::Rejected && *sha256 == input.sha256)
+    };
+    supersedes.extend(of_path.iter().filter(mistaken));
+    let rejected = || state.by_key(&rejected_key(&input.sha256, &input.name)).filter(|_| !log);
+    let mut grown = Skip::GrownOtherwise;
+    match state.by_key(&input.key()).or_else(rejected) {
+        Some(read) if read.live && !reconvert && supersedes.is_empty() => {
+            return Checked::Skip(name, done(&read, content), Some(read.input));
+        }
+        Some(read) if read.live => {
+            grown = Skip::DoneOtherwise;
+            supersedes.push(read);
+        }
+        // What it has grown to has its rows.
+        Some(read) if read.input.status != Status::Rejected => {
+            let why = if reconvert { Skip::Beginning } else { Skip::Done };
+            return Checked::Skip(name, why, Some(read.input));
+        }
+        _ => {}
+    }
+    let loses = |read: &Read| read.input.status != Status::Rejected && !content.includes(&read.run.content);
+    if !reconvert && supersedes.iter().any(loses) {
+        return Checked::Skip(name, grown, None);
+    }
+    Checked::Input { input, supersedes: supersedes.into_iter().map(|read| read.input.clone()).collect() }
+}
+
+/// What the dataset has of a file that is as large and as old as a run saw it, which spares reading it.
+fn known<'s>(
+    path: &Path,
+    log: bool,
+    state: &'s State,
+    of_path: &[Read<'s>],
+    content: &Content,
+) -> Option<(Read<'s>, Skip)> {
+    if of_path.is_empty() {
+        return None;
+    }
+    let stat = Looker::default().look(path).file()?;
+    let is_same = |input: &InputEntry| {
+        !input.sha256.is_empty() && input.log == log && (input.size, input.mtime) == (stat.size, stat.mtime)
+    };
+    let seen = of_path.iter().rev().find(|read| is_same(read.input))?;
+    let read = state.by_key(&seen.input.key())?;
+    // Rows of its beginning may be there, too, from when nobody could tell.
+    let shorter = |other: Read| other.live && other.input.size < stat.size && other.input.head == read.input.head;
+    match read.live {
+        true if !read.input.head.is_empty() && state.by_head(&read.input.head).any(shorter) => None,
+        true => Some((read, done(&read, content))),
+        false => (read.input.status != Status::Rejected).then_some((read, Skip::Done)),
+    }
+}
+
+fn done(read: &Read, content: &Content) -> Skip {
+    if read.run.content == *content { Skip::Done } else { Skip::DoneOtherwise }
+}
