@@ -1,5 +1,6 @@
 //! Text for people: what comes from a trace or a file name reaches a terminal only escaped.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 
 /// Shows text with its control characters, and the invisible ones that reorder text, as `\u{…}`.
@@ -38,6 +39,17 @@ fn is_harmful(c: char) -> bool {
     c.is_control() || reorders || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')
 }
 
+/// Characters of a text that people are shown.
+const SHOWN: usize = 500;
+
+/// The start of a text that is too long for people.
+pub fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
+    }
+}
+
 /// A number with its thousands apart: `1,234,567`.
 pub fn grouped(n: u64) -> String {
     let digits = n.to_string();
@@ -54,6 +66,12 @@ pub fn grouped(n: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_text_is_shortened_between_characters() {
+        let (fits, long) = ("é".repeat(SHOWN), "é".repeat(SHOWN + 1));
+        assert_eq!((&*shortened(&fits), &*shortened(&long)), (&*fits, &*format!("{fits}…")));
+    }
 
     #[test]
     fn no_control_sequence_comes_through() {

@@ -23,6 +23,14 @@ pub struct Trace {
     pub schema: Option<i64>,
 }
 
+impl Trace {
+    /// Bytes of its strings.
+    pub fn text_bytes(&self) -> usize {
+        let texts = [&self.node_id, &self.node_ip, &self.filename];
+        self.id.len() + texts.into_iter().flatten().map(|text| text.len()).sum::<usize>()
+    }
+}
+
 /// Creation time in nanoseconds and process id as the host sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessId {

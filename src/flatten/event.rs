@@ -29,21 +29,37 @@ pub struct Target<'t> {
 /// Rows of a KE, and what is to be said of it.
 struct KubernetesRows<'r, 't> {
     target: &'r mut Target<'t>,
+    /// Whether it has items.
+    has_items: bool,
+    /// The last item with ports.
+    last_item: Option<i64>,
     warnings: Vec<Warning>,
+}
+
+/// Bytes of memory behind the first row of an event, which all of its rows share.
+fn event_bytes(event: &KubernetesEvent) -> usize {
+    TEXT * event.message.as_ref().map_or(0, |message| message.len())
 }
 
 impl expand::Rows for KubernetesRows<'_, '_> {
     fn item(&mut self, row: ItemRow) {
         let Target { rows, pending, input, date, .. } = &mut *self.target;
         rows[TableId::K8sItems] += 1;
-        let bytes = TEXT * row.json.len();
+        let shared = if std::mem::replace(&mut self.has_items, true) { 0 } else { event_bytes(&row.event) };
+        let bytes = TEXT * row.json.len() + row.item.entry_bytes() + shared;
         pending.k8s_items.push(*date, *input, row, bytes, &mut pending.ready);
     }
 
     fn port(&mut self, row: PortRow) {
         let Target { rows, pending, input, date, .. } = &mut *self.target;
         rows[TableId::K8sServicePorts] += 1;
-        pending.k8s_service_ports.push(*date, *input, row, 256, &mut pending.ready);
+        let shared = match self.last_item.replace(row.item_no) {
+            Some(item_no) if item_no == row.item_no => 0,
+            Some(_) => row.item.entry_bytes(),
+            None => event_bytes(&row.event) + row.item.entry_bytes(),
+        };
+        let bytes = 256 + TEXT * row.port.text_bytes() + shared;
+        pending.k8s_service_ports.push(*date, *input, row, bytes, &mut pending.ready);
     }
 
     fn warn(&mut self, warning: Warning) {
@@ -55,13 +71,12 @@ impl Target<'_> {
     /// Adds a KE's rows to `k8s_events`, `k8s_items` and `k8s_service_ports`.
     pub fn push_kubernetes(&mut self, record_no: i64, event: &Event) -> (Option<Arc<KubernetesEvent>>, Vec<Warning>) {
         let trace = self.trace;
-        let mut rows = KubernetesRows { target: self, warnings: Vec::new() };
+        let mut rows = KubernetesRows { target: self, has_items: false, last_item: None, warnings: Vec::new() };
         let k8s = expand::expand(trace, record_no, event, &mut rows);
         let warnings = rows.warnings;
         self.rows[TableId::K8sEvents] += 1;
-        let bytes = TEXT * event.message.as_ref().map_or(0, |m| m.len());
         let pending = &mut *self.pending;
-        pending.k8s_events.push(self.date, self.input, k8s.clone(), bytes, &mut pending.ready);
+        pending.k8s_events.push(self.date, self.input, k8s.clone(), event_bytes(&k8s), &mut pending.ready);
         (Some(k8s), warnings)
     }
 

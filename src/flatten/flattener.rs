@@ -100,6 +100,8 @@ pub struct Flattener {
     trace: Option<CurrentTrace>,
     /// Room for the entities of the next one.
     entities: Option<Entities>,
+    /// Bytes that headers say and waiting rows may have.
+    header_bytes: usize,
     /// Losses before the first header.
     lost_before: i64,
     counts: InputCounts,
@@ -161,6 +163,7 @@ impl Flattener {
             headers: 0,
             trace: None,
             entities: None,
+            header_bytes: 0,
             lost_before: 0,
             counts: InputCounts::default(),
             dateless,
@@ -214,6 +217,13 @@ impl Flattener {
             filename: header.and_then(|h| copy(h.filename.as_ref())),
             schema: header.and_then(|h| h.version),
         });
+        // Rows of all tables share what the header says.
+        let bytes = info.text_bytes();
+        self.header_bytes += bytes;
+        if self.header_bytes >= self.pending.batch_bytes() {
+            self.header_bytes = bytes;
+            self.pending.flush();
+        }
         let row = traces::Row {
             trace: info.clone(),
             input: self.input.name.clone(),
@@ -266,7 +276,8 @@ impl Flattener {
         self.counts.dangling += row.dangling;
         self.counts.repaired += row.repaired;
         self.counts.rows.add(&row.rows);
-        self.pending.traces.push(date, self.input.index, row, 256, &mut self.pending.ready);
+        let bytes = 256 + TEXT * row.trace.text_bytes();
+        self.pending.traces.push(date, self.input.index, row, bytes, &mut self.pending.ready);
     }
 
     /// Takes note that nothing of the input can be read.
@@ -342,7 +353,7 @@ impl Flattener {
     }
 
     fn problem(&mut self, severity: Severity, message: &str, byte_offset: Option<i64>, records_lost: Option<i64>) {
-        use crate::text::Escaped;
+        use crate::text::{Escaped, shortened};
         if self.problems.len() == MAX_PROBLEMS {
             self.problems.push("more in the table rejects".to_owned());
         }
@@ -360,7 +371,7 @@ impl Flattener {
             "{}: {}{at}: {}{lost}",
             severity.name(),
             Escaped(&self.input.name),
-            Escaped(message)
+            Escaped(&shortened(message))
         ));
     }
 
@@ -398,9 +409,11 @@ impl Flattener {
                 let pod = Arc::new(Pod::new(record_no, *pod));
                 entities.add_pod(pod.clone());
                 let mut ports = pod_service_ports::rows(&trace.info, &pod, &services);
+                let mut shared = TEXT * place.size;
                 for row in ports.by_ref().take(MAX_POD_PORTS) {
                     rows[TableId::PodServicePorts] += 1;
-                    pending.pod_service_ports.push(date, index, row, 128, &mut pending.ready);
+                    let bytes = row.bytes() + std::mem::take(&mut shared);
+                    pending.pod_service_ports.push(date, index, row, bytes, &mut pending.ready);
                 }
                 let more = ports.next().is_some();
                 drop(ports);

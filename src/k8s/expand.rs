@@ -10,6 +10,7 @@ use super::json::Odd;
 use super::message::{Message, fix, hash};
 use super::service_ports::ServicePort;
 use crate::flatten::entity::{Str, Trace};
+use crate::text::shortened;
 use crate::trace::records::Event;
 
 /// A KE record, as all rows of it refer to it.
@@ -135,7 +136,7 @@ fn expand_item(
     };
     let stray = item.has_cluster_ip() && !is_service;
     if stray && named {
-        let name = item.name.as_deref().unwrap_or_default();
+        let name = shortened(item.name.as_deref().unwrap_or_default());
         rows.warn(("k8s_cluster_ip", format!("the item {item_no} ({name}) has a clusterIP and is no Service")));
     }
     if is_service && let Some(ports) = object.and_then(|o| o.list("ports", odd)) {

@@ -30,7 +30,16 @@ pub struct Item {
 /// What Kubernetes writes for the cluster IP of a headless service.
 const HEADLESS: &str = "None";
 
+/// Bytes of memory that a string takes besides its text, roughly.
+const STRING: usize = 40;
+
 impl Item {
+    /// Bytes of memory that entries of its lists and maps take besides their text, roughly.
+    pub fn entry_bytes(&self) -> usize {
+        let pairs = [&self.labels, &self.selector].into_iter().flatten().map(Vec::len).sum::<usize>();
+        STRING * (2 * pairs + self.addresses.as_ref().map_or(0, Vec::len))
+    }
+
     /// Reads an item. One that is no object has no fields, and is noted.
     pub fn parse<'a>(json: &'a RawValue, odd: &mut Odd) -> (Item, Option<Object<'a>>) {
         let Some(object) = Object::of(json) else {

@@ -16,6 +16,11 @@ pub struct ServicePort {
 }
 
 impl ServicePort {
+    /// Bytes of its strings.
+    pub fn text_bytes(&self) -> usize {
+        [&self.name, &self.target_port, &self.protocol].into_iter().flatten().map(|text| text.len()).sum()
+    }
+
     /// Reads an entry. One that is no object has no fields, and is noted.
     pub fn parse(json: &RawValue, odd: &mut Odd) -> ServicePort {
         let Some(entry) = Object::of(json) else {

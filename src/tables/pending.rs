@@ -290,6 +290,11 @@ impl Pending {
         }
     }
 
+    /// Bytes of memory at which a batch is full.
+    pub fn batch_bytes(&self) -> usize {
+        self.ready.batch_bytes
+    }
+
     /// The earliest date of a waiting row.
     pub fn earliest_date(&self) -> Option<Date> {
         let dates = [

@@ -26,6 +26,13 @@ pub struct Row {
     cluster_ip_no: Option<usize>,
 }
 
+impl Row {
+    /// Bytes of memory that it takes besides what it shares with others of the pod, roughly.
+    pub fn bytes(&self) -> usize {
+        128 + self.proto.as_ref().map_or(0, |proto| proto.len())
+    }
+}
+
 #[derive(Debug)]
 struct Identity {
     name: Option<entity::Str>,
