@@ -143,3 +143,45 @@ fn rejects_of_an_input_without_any_record_wait_on_disk_in_order() {
     assert_eq!(offsets, (0..blocks).map(|i| Some((start + 19 * i) as i64)).collect::<Vec<_>>());
     assert_eq!(row_count(&out, "traces"), 0);
 }
+
+/// Converts with `--memory 256MiB`, and returns the most memory that the program had, in MB.
+fn peak(input: &std::path::Path, out: &std::path::Path) -> u64 {
+    let mut command = program(["convert", "-q", "--memory", "256MiB", "--jobs", "2", "-o"]);
+    let mut child = command.arg(out).arg(input).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        peak = peak.max(line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0));
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    assert!(child.wait().unwrap().success());
+    peak / 1_000
+}
+
+#[test]
+fn what_waiting_rows_share_counts_as_their_memory() {
+    let folder = fast_folder();
+    let (input, out) = (folder.path().join("a.sf"), |name: &str| folder.path().join(name));
+    let mut headers = Trace::new();
+    for i in 0..300 {
+        headers = headers.header(&format!("{i}{}", "n".repeat(1 << 20))).exec(1, T0).block();
+    }
+    headers.write(&input);
+    let of_headers = peak(&input, &out("headers"));
+    assert_eq!(row_count(&out("headers"), "traces"), 300);
+
+    let labels: Vec<String> = (0..100_000).map(|i| format!(r#""k{i}":"v""#)).collect();
+    let ports = r#""clusterIP":"10.0.0.1","ports":[{"port":80}]"#;
+    let item = format!(r#"{{"name":"s","labels":{{{}}},{ports}}}"#, labels.join(","));
+    let mut services = Trace::new().header("node");
+    for i in 0..100 {
+        let message = format!(r#"{{"kind":"Service","items":[{item}],"more":{i}}}"#);
+        services = services.k8s(T0 + i, "K8S_SERVICES", &message).block();
+    }
+    services.write(&input);
+    let of_services = peak(&input, &out("services"));
+    assert_eq!(row_count(&out("services"), "k8s_service_ports"), 100);
+    assert!(of_headers < 300 && of_services < 300, "{of_headers} and {of_services} MB");
+}

@@ -3,7 +3,7 @@
 //! Files that can begin with one another are found by their [`Outline::head`], and then by hashes of their beginnings: the
 //! marker between Avro blocks is not enough, since collectors that begin a file in the same second have the same.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -93,31 +93,66 @@ pub enum Relation {
     Doubtful(String),
 }
 
+/// A file that inputs may be the beginning of: one of them, or one that an earlier run read.
+enum Longer<'s> {
+    Input(&'s Input),
+    Read(&'s InputEntry),
+}
+
 /// How each input is related to the others, and to those that earlier runs read. Files are `at_hand` by their SHA-256.
 pub fn relations(inputs: &[Input], state: &State, at_hand: &HashMap<&str, &PathBuf>, stop: Stop) -> Vec<Relation> {
-    let beginnings = beginnings(inputs, stop);
-    let relation = |(place, input): (usize, &Input)| {
-        if beginnings.contains(&place) {
-            return Relation::Beginning;
-        }
-        // An earlier run that read the same has settled it.
-        if input.head.is_empty() || state.by_key(&input.key()).is_some() {
-            return Relation::Apart;
-        }
-        let is_longer = |read: &&InputEntry| read.size > input.stat.size && read.head == input.head;
-        let mut relation = Relation::Apart;
-        for longer in state.by_head(&input.head).map(|read| read.input).filter(is_longer) {
-            let path = at_hand.get(&*longer.sha256).map(|path| path.as_path()).or_else(|| unchanged(longer));
-            let begins = path.and_then(|path| hashes(path, &[input.stat.size], stop).ok());
-            match begins.map(|hashes| hashes[0] == input.sha256) {
-                Some(true) => return Relation::Beginning,
-                Some(false) => {}
-                None => relation = Relation::Doubtful(longer.path.clone()),
+    // By size, then by place. Hardly any without a head has records.
+    let mut by_head: BTreeMap<&str, Vec<(u64, usize)>> = BTreeMap::new();
+    for (place, input) in inputs.iter().enumerate().filter(|(_, input)| !input.head.is_empty()) {
+        by_head.entry(&input.head).or_default().push((input.stat.size, place));
+    }
+    by_head.values_mut().for_each(|alike| alike.sort_unstable());
+    let shorter = |head: &str, size: u64| {
+        let alike = by_head.get(head).map(Vec::as_slice).unwrap_or_default();
+        &alike[..alike.partition_point(|(other, _)| *other < size)]
+    };
+    // The places of those that a file begins with, if it is at hand.
+    let beginnings = |longer: &Longer| -> Option<Vec<usize>> {
+        let (path, shorter) = match longer {
+            Longer::Input(input) => (Some(&*input.path), shorter(&input.head, input.stat.size)),
+            Longer::Read(read) => {
+                let path = at_hand.get(&*read.sha256).map(|path| path.as_path());
+                (path.or_else(|| unchanged(read)), shorter(&read.head, read.size))
+            }
+        };
+        let mut sizes: Vec<u64> = shorter.iter().map(|(size, _)| *size).collect();
+        sizes.dedup();
+        let hashes = hashes(path?, &sizes, stop).ok()?;
+        let by_size = shorter.chunk_by(|(a, _), (b, _)| a == b).zip(&hashes);
+        let places = by_size.flat_map(|(others, hash)| others.iter().map(move |(_, place)| (*place, hash)));
+        Some(places.filter(|(place, hash)| inputs[*place].sha256 == **hash).map(|(place, _)| place).collect())
+    };
+    let reads = by_head.keys().flat_map(|head| state.by_head(head)).map(|read| read.input);
+    let reads = reads.filter(|read| !shorter(&read.head, read.size).is_empty());
+    let longer: Vec<Longer> = inputs.iter().map(Longer::Input).chain(reads.map(Longer::Read)).collect();
+    let found: Vec<Option<Vec<usize>>> = longer.par_iter().map(beginnings).collect();
+
+    // How an input is related to earlier ones is settled if one of them has its content.
+    let is_open: Vec<bool> = inputs.iter().map(|input| state.by_key(&input.key()).is_none()).collect();
+    let mut relations = vec![Relation::Apart; inputs.len()];
+    for (longer, found) in longer.iter().zip(&found) {
+        if let (Longer::Read(read), None) = (longer, found) {
+            for (_, place) in shorter(&read.head, read.size) {
+                if is_open[*place] && relations[*place] == Relation::Apart {
+                    relations[*place] = Relation::Doubtful(read.path.clone());
+                }
             }
         }
-        relation
-    };
-    inputs.par_iter().enumerate().map(relation).collect()
+    }
+    for (longer, found) in longer.iter().zip(found) {
+        // What cannot be read any more ends the run when it is converted.
+        for place in found.unwrap_or_default() {
+            if is_open[place] || matches!(longer, Longer::Input(_)) {
+                relations[place] = Relation::Beginning;
+            }
+        }
+    }
+    relations
 }
 
 /// The file that an earlier run read, if it is still what it was.
@@ -133,29 +168,4 @@ fn hashes(path: &Path, sizes: &[u64], stop: Stop) -> io::Result<Vec<String>> {
     let (last, mut hashes) = input::sha256(&input::open(path)?, *longest, others, stop)?;
     hashes.push(last);
     Ok(hashes)
-}
-
-/// Those of the inputs, by their places, that others of them begin with.
-fn beginnings(inputs: &[Input], stop: Stop) -> HashSet<usize> {
-    // By size, then by place. Hardly any without a head has records.
-    let mut by_head: HashMap<&str, Vec<(u64, usize)>> = HashMap::new();
-    for (place, input) in inputs.iter().enumerate().filter(|(_, input)| !input.head.is_empty()) {
-        by_head.entry(&input.head).or_default().push((input.stat.size, place));
-    }
-    by_head.values_mut().for_each(|alike| alike.sort_unstable());
-    let of_input = |input: &Input| -> Vec<usize> {
-        let alike = by_head.get(&*input.head).map(Vec::as_slice).unwrap_or_default();
-        let shorter = &alike[..alike.partition_point(|(size, _)| *size < input.stat.size)];
-        let mut sizes: Vec<u64> = shorter.iter().map(|(size, _)| *size).collect();
-        sizes.dedup();
-        // What cannot be read any more ends the run when it is converted.
-        let hashes = hashes(&input.path, &sizes, stop).unwrap_or_default();
-        let by_size = shorter.chunk_by(|(a, _), (b, _)| a == b).zip(hashes);
-        let begins = |(others, hash): (&[(u64, usize)], String)| {
-            let places = others.iter().map(|(_, place)| *place);
-            places.filter(|place| inputs[*place].sha256 == hash).collect::<Vec<_>>()
-        };
-        by_size.flat_map(begins).collect()
-    };
-    inputs.par_iter().flat_map_iter(of_input).collect()
 }
