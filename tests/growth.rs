@@ -145,6 +145,19 @@ fn an_older_copy_is_known_by_the_file_that_was_converted() {
 }
 
 #[test]
+fn a_piece_of_the_first_block_beside_a_known_trace_changes_nothing() {
+    let growing = Growing::new();
+    growing.expect(&[&growing.write("a.sf", 8)], &[], 80, "");
+    let (renamed, piece) = (growing.folder.path().join("b.sf"), growing.folder.path().join("piece.sf"));
+    fs::rename(growing.folder.path().join("a.sf"), &renamed).unwrap();
+    fs::write(&piece, &growing.bytes[..growing.blocks[0] + 9]).unwrap();
+    for status in [3, 0, 0] {
+        expect_status(&convert(&[&renamed, &piece], &growing.out, &[]), status);
+        assert_eq!(row_count(&growing.out, "records"), 80);
+    }
+}
+
+#[test]
 fn what_a_trace_grew_from_is_known_without_any_file() {
     let growing = Growing::new();
     let path = growing.write("a.sf", 4);

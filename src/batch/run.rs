@@ -11,7 +11,7 @@ use super::pipe::{Item, Pipe};
 use super::plan::{self, Kind, Plan, Unreadable};
 use super::progress::{Meter, Phase};
 use super::rewrite::{Gone, rewrite};
-use super::source::Source;
+use super::source::{Source, perhaps_twice};
 use super::summary::Summary;
 use crate::dataset::commit::{self, Lock};
 use crate::dataset::known::Early;
@@ -75,6 +75,8 @@ fn describe(plan: &Plan, summary: &mut Summary) {
     for input in &plan.inputs {
         let kind = if input.incomplete { "would be converted as far as it is whole" } else { "would be converted" };
         summary.notes.push(format!("{} {kind}", Escaped(&input.name)));
+        let twice = input.within.as_ref().map(|longer| perhaps_twice(longer));
+        summary.notes.extend(twice.map(|twice| format!("{}: {}", Escaped(&input.name), Escaped(&twice))));
     }
     for path in &plan.rewrite {
         summary.notes.push(format!("{path} would be rewritten"));

@@ -145,10 +145,7 @@ impl<'p> Source<'p> {
             bytes: input.stat.size,
         });
         if let Some(longer) = &input.within {
-            let message = format!(
-                "it starts like {longer}, which was converted and is not there any more as it was: if it is an older copy of \
-                 that, the dataset has its rows twice"
-            );
+            let message = perhaps_twice(longer);
             self.flattener.reject(Severity::Warning, "perhaps_twice", message, None, None, Some(0));
         }
         let file = Arc::new(input::open(&input.path).during("open", &input.path)?);
@@ -246,6 +243,14 @@ impl<'p> Source<'p> {
         }
         Ok(true)
     }
+}
+
+/// What is to be said of an input that `longer` may have begun with.
+pub fn perhaps_twice(longer: &str) -> String {
+    format!(
+        "it starts like {longer}, which was converted and is not there any more as it was: if it is an older copy of that, the \
+         dataset has its rows twice"
+    )
 }
 
 /// An input that cannot be read any more. One that has become shorter than it was has changed.
