@@ -80,9 +80,12 @@ pub fn check<'s>(
     };
     supersedes.extend(of_path.iter().filter(mistaken));
     let rejected = || state.by_key(&rejected_key(&input.sha256, &input.name)).filter(|_| !log);
-    // Without a head, what was cut in its first block has no records: no reason to read anything again.
-    let has_rows = |old: &Read| !old.input.head.is_empty() && old.input.head == input.head;
-    let is_settled = !supersedes.iter().any(|old| has_rows(old) || old.input.path == name);
+    // Without a head there are hardly any records: no reason to read anything again.
+    let has_rows = |old: &Read| match old.input.status {
+        Status::Rejected => old.input.path == name,
+        _ => !old.input.head.is_empty() && old.input.head == input.head,
+    };
+    let is_settled = !supersedes.iter().any(has_rows);
     let mut grown = Skip::GrownOtherwise;
     match state.by_key(&input.key()).or_else(rejected) {
         Some(read) if read.live && !reconvert && is_settled => {

@@ -19,7 +19,7 @@ use parquet::arrow::arrow_reader::{
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::file::reader::{ChunkReader, Length};
 
-use crate::dataset::manifest::{InputEntry, Manifest};
+use crate::dataset::manifest::{InputEntry, Manifest, State};
 use crate::dataset::part::{PartFile, Rows};
 use crate::dataset::writer::{Chunk, DatasetWriter};
 use crate::error::{Error, IoContext, Result};
@@ -138,7 +138,6 @@ pub struct Gone<'s> {
     keys: BTreeSet<String>,
     /// What trace ids and log ids begin with: so much of the hash.
     ids: HashSet<&'s str>,
-    names: HashSet<&'s str>,
 }
 
 impl<'s> Gone<'s> {
@@ -146,28 +145,21 @@ impl<'s> Gone<'s> {
         Gone {
             keys: inputs.iter().map(InputEntry::key).collect(),
             ids: inputs.iter().filter_map(|input| input.sha256.get(..16)).collect(),
-            names: inputs.iter().map(|input| &*input.path).collect(),
         }
     }
 
-    /// Keys of the inputs of a part file whose rows stay.
-    fn kept(&self, manifest: &Manifest, part: &PartFile) -> BTreeSet<String> {
-        let of_run = part.inputs.iter().filter_map(|i| manifest.inputs.get(*i as usize)).map(InputEntry::key);
-        of_run.chain(part.kept.iter().cloned()).filter(|key| !self.keys.contains(key)).collect()
-    }
-
     /// Which rows stay. They have the beginning of the hash in their trace id; a reject without a trace has only its
-    /// input's name.
-    fn stays(&self, batch: &RecordBatch) -> BooleanArray {
+    /// input's name, of which `names` go.
+    fn stays(&self, batch: &RecordBatch, names: &HashSet<&str>) -> BooleanArray {
         type Texts<'b> = TypedDictionaryArray<'b, Int32Type, StringArray>;
         fn value<'b>(texts: Option<Texts<'b>>, row: usize) -> Option<&'b str> {
             texts.filter(|texts| texts.is_valid(row)).map(|texts| texts.value(row))
         }
         let texts = |name| -> Option<Texts> { batch.column_by_name(name)?.as_dictionary_opt()?.downcast_dict() };
-        let (ids, names) = (texts("trace_id").or_else(|| texts("log_id")), texts("input"));
+        let (ids, inputs) = (texts("trace_id").or_else(|| texts("log_id")), texts("input"));
         let goes = |row| match value(ids, row) {
             Some(id) => self.ids.contains(id.split('-').next().unwrap_or(id)),
-            None => value(names, row).is_some_and(|name| self.names.contains(name)),
+            None => value(inputs, row).is_some_and(|name| names.contains(name)),
         };
         (0..batch.num_rows()).map(|row| Some(!goes(row))).collect()
     }
@@ -179,6 +171,7 @@ impl<'s> Gone<'s> {
 /// The part file is not there or cannot be read, or not written anew.
 pub fn rewrite(
     root: &Path,
+    state: &State,
     manifest: &Manifest,
     part: &PartFile,
     gone: &Gone,
@@ -189,7 +182,13 @@ pub fn rewrite(
     let table = TableId::by_name(&part.table).ok_or_else(|| lost("it belongs to no table of the contract"))?;
     let date = part.path.split('/').nth(1).and_then(|d| d.strip_prefix("date=")).and_then(|d| d.parse().ok());
     let date: Date = date.ok_or_else(|| lost("its folder names no date"))?;
-    let kept = gone.kept(manifest, part);
+    let of_run = || part.inputs.iter().filter_map(|i| manifest.inputs.get(*i as usize));
+    let goes = |input: &&InputEntry| gone.keys.contains(&input.key());
+    // All rows were written by one run first, which read each name once: no other input in the file has the name of one that goes.
+    let inputs = of_run().chain(part.kept.iter().filter_map(|key| state.by_key(key)).map(|read| read.input));
+    let names: HashSet<&str> = inputs.filter(goes).map(|input| &*input.path).collect();
+    let keys = of_run().map(InputEntry::key).chain(part.kept.iter().cloned());
+    let kept: BTreeSet<String> = keys.filter(|key| !gone.keys.contains(key)).collect();
     // Nothing of it stays, so it need not even be there: that is how a lost or damaged file is mended.
     if kept.is_empty() {
         return Ok(());
@@ -203,7 +202,7 @@ pub fn rewrite(
         for batch in file.read(&metadata, batch).map_err(error)? {
             let batch = batch.map_err(|e| error(e.into()))?;
             read += batch.num_rows() as u64;
-            let batch = filter_record_batch(&batch, &gone.stays(&batch)).map_err(|e| error(e.into()))?;
+            let batch = filter_record_batch(&batch, &gone.stays(&batch, &names)).map_err(|e| error(e.into()))?;
             if batch.num_rows() > 0 {
                 let bytes = batch.get_array_memory_size();
                 let rows = Box::new(Batch(batch));

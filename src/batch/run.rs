@@ -144,7 +144,7 @@ fn stage(
     let gone = Gone::new(&plan.superseded);
     for (manifest, part) in rewritten() {
         meter.check()?;
-        rewrite(layout.root(), manifest, part, &gone, &mut writer)?;
+        rewrite(layout.root(), state, manifest, part, &gone, &mut writer)?;
     }
     writer.want_only(&options.tables);
     let needed = tables_without_files(state, plan, tables);
