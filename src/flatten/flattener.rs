@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::dateless::Dateless;
 use super::entities::{Ancestor, Entities, Index, Room};
 use super::entity::{Container, File, Pod, Process, Str, Trace};
 use super::event::Target;
-use super::spill::Spill;
 use super::time::Date;
 use crate::error::Result;
 use crate::experiment::Step;
@@ -110,37 +110,6 @@ pub struct Flattener {
     pub problems: Vec<String>,
 }
 
-/// Rejects of inputs that have no trace, and so no date. They wait for the end of the run: on disk, if they are many.
-struct Dateless {
-    rows: Vec<(u32, rejects::Row)>,
-    spill: Spill,
-    /// Where [`DATELESS`] rows each are.
-    places: Vec<u64>,
-}
-
-/// Rejects without a date that wait in memory.
-const DATELESS: usize = 4_096;
-
-impl Dateless {
-    fn push(&mut self, input: u32, row: rejects::Row) {
-        if self.rows.len() == DATELESS {
-            self.places.push(self.spill.append(&self.rows));
-            self.rows.clear();
-        }
-        self.rows.push((input, row));
-    }
-
-    /// Hands out all rows in order.
-    fn drain(&mut self, mut each: impl FnMut(u32, rejects::Row)) -> Result<()> {
-        for place in std::mem::take(&mut self.places) {
-            let rows: Vec<(u32, rejects::Row)> = self.spill.read(place);
-            rows.into_iter().for_each(|(input, row)| each(input, row));
-        }
-        std::mem::take(&mut self.rows).into_iter().for_each(|(input, row)| each(input, row));
-        self.spill.failure.take().map_or(Ok(()), Err)
-    }
-}
-
 /// Lines that are kept for people; `rejects` has them all.
 const MAX_PROBLEMS: usize = 1_000;
 /// Rows of `pod_service_ports` that a pod has at most: ports times cluster addresses must not make billions of little.
@@ -154,7 +123,7 @@ impl Flattener {
     /// The entities of each trace have `room`.
     pub fn new(pending: Pending, window: Window, room: Room) -> Flattener {
         let input = InputInfo { index: 0, name: "".into(), sha256: "".into(), bytes: 0 };
-        let dateless = Dateless { rows: Vec::new(), spill: Spill::within(&room.folder), places: Vec::new() };
+        let dateless = Dateless::within(&room.folder);
         Flattener {
             pending,
             window,

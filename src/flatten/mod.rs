@@ -1,5 +1,6 @@
 //! From records to flat rows: entities in force, references, operation flags, addresses, times.
 
+mod dateless;
 pub mod entities;
 pub mod entity;
 pub mod event;
