@@ -40,17 +40,13 @@ pub fn check<'s>(
         return Checked::Skip(name, why, Some(read.input));
     }
     let stop = || meter.check().map_err(io::Error::other);
-    // What may have grown to this file.
-    let shorter = |head: &str, size: u64| -> Vec<Read<'s>> {
-        let reads = of_path.iter().copied().chain(state.by_head(head));
-        reads.filter(|read| read.live && read.input.size < size).collect()
-    };
     let read = || -> io::Result<(Input, Vec<Read<'s>>)> {
         let file = Arc::new(input::open(path)?);
         let stat = Stat::of(&file)?;
         let outline = Outline::of(&file, stat.size, kind, &stop)?;
         let (head, broken) = (outline.head.clone(), outline.broken);
-        let mut supersedes = shorter(&head, stat.size);
+        let alike = of_path.iter().copied().chain(state.by_head(&head));
+        let mut supersedes: Vec<Read<'s>> = alike.filter(|read| read.live && read.input.size < stat.size).collect();
         let mut sizes: Vec<u64> = supersedes.iter().map(|read| read.input.size).collect();
         sizes.sort_unstable();
         sizes.dedup();
@@ -89,7 +85,7 @@ pub fn check<'s>(
     let mut grown = Skip::GrownOtherwise;
     match state.by_key(&input.key()).or_else(rejected) {
         Some(read) if read.live && !reconvert && is_settled => {
-            return Checked::Skip(name, done(&read, content), Some(read.input));
+            return Checked::Skip(name, Skip::done(&read.run.content, content), Some(read.input));
         }
         Some(read) if read.live => {
             grown = Skip::DoneOtherwise;
@@ -121,20 +117,14 @@ fn known<'s>(
         return None;
     }
     let stat = Looker::default().look(path).file()?;
-    let is_same = |input: &InputEntry| {
-        !input.sha256.is_empty() && input.log == log && (input.size, input.mtime) == (stat.size, stat.mtime)
-    };
+    let is_same = |input: &InputEntry| !input.sha256.is_empty() && input.log == log && input.is_as(&stat);
     let seen = of_path.iter().rev().find(|read| is_same(read.input))?;
     let read = state.by_key(&seen.input.key())?;
     // Rows of its beginning may be there, too, from when nobody could tell.
     let shorter = |other: Read| other.live && other.input.size < stat.size && other.input.head == read.input.head;
     match read.live {
         true if !read.input.head.is_empty() && state.by_head(&read.input.head).any(shorter) => None,
-        true => Some((read, done(&read, content))),
+        true => Some((read, Skip::done(&read.run.content, content))),
         false => (read.input.status != Status::Rejected).then_some((read, Skip::Done)),
     }
-}
-
-fn done(read: &Read, content: &Content) -> Skip {
-    if read.run.content == *content { Skip::Done } else { Skip::DoneOtherwise }
 }

@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -77,7 +78,6 @@ impl Outline {
 
 /// Where the first line of a file ends, if it is no longer than [`HEAD`].
 fn first_line(file: &File, size: u64) -> io::Result<Option<u64>> {
-    use std::os::unix::fs::FileExt;
     let mut bytes = vec![0; size.min(HEAD) as usize];
     file.read_exact_at(&mut bytes, 0)?;
     Ok(memchr::memchr(b'\n', &bytes).map(|end| end as u64 + 1))
@@ -100,7 +100,7 @@ enum Longer<'s> {
 }
 
 /// How each input is related to the others, and to those that earlier runs read. Files are `at_hand` by their SHA-256.
-pub fn relations(inputs: &[Input], state: &State, at_hand: &HashMap<&str, &PathBuf>, stop: Stop) -> Vec<Relation> {
+pub fn relations(inputs: &[Input], state: &State, at_hand: &HashMap<&str, &Path>, stop: Stop) -> Vec<Relation> {
     // By size, then by place. Hardly any without a head has records.
     let mut by_head: BTreeMap<&str, Vec<(u64, usize)>> = BTreeMap::new();
     for (place, input) in inputs.iter().enumerate().filter(|(_, input)| !input.head.is_empty()) {
@@ -116,7 +116,7 @@ pub fn relations(inputs: &[Input], state: &State, at_hand: &HashMap<&str, &PathB
         let (path, shorter) = match longer {
             Longer::Input(input) => (Some(&*input.path), shorter(&input.head, input.stat.size)),
             Longer::Read(read) => {
-                let path = at_hand.get(&*read.sha256).map(|path| path.as_path());
+                let path = at_hand.get(&*read.sha256).copied();
                 (path.or_else(|| unchanged(read)), shorter(&read.head, read.size))
             }
         };
@@ -159,7 +159,7 @@ pub fn relations(inputs: &[Input], state: &State, at_hand: &HashMap<&str, &PathB
 fn unchanged(read: &InputEntry) -> Option<&Path> {
     let path = Path::new(&read.path);
     let stat = Looker::default().look(path).file()?;
-    (stat.size == read.size && stat.mtime == read.mtime).then_some(path)
+    read.is_as(&stat).then_some(path)
 }
 
 /// SHA-256 of the beginnings of a file that have these sizes, ascending.

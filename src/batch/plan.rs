@@ -14,7 +14,7 @@ use super::options::Options;
 use super::progress::{Meter, Phase};
 use crate::dataset::known::{Early, Known};
 use crate::dataset::layout::Layout;
-use crate::dataset::manifest::{InputEntry, State, key, rejected_key};
+use crate::dataset::manifest::{Content, InputEntry, State, key, rejected_key};
 use crate::error::Result;
 use crate::input::{Found, Looker, Stat};
 use crate::tables::files::hex;
@@ -89,10 +89,17 @@ pub enum Skip {
     GrownOtherwise,
 }
 
+impl Skip {
+    /// Why an input is not read whose rows the dataset has by the options `had`, where these are `wanted`.
+    pub fn done(had: &Content, wanted: &Content) -> Skip {
+        if had == wanted { Skip::Done } else { Skip::DoneOtherwise }
+    }
+}
+
 /// What a run will do.
 #[derive(Debug, Default)]
 pub struct Plan {
-    /// The run's name: 16 hex digits that depend on inputs and options only.
+    /// The run's name: 16 hex digits that depend on inputs, options, and earlier runs that read the same inputs only.
     pub run: String,
     pub inputs: Vec<Input>,
     pub unreadable: Vec<Unreadable>,
@@ -144,8 +151,8 @@ pub fn nothing_new(
     let content = options.content();
     let skip = |(((path, kind), _), stat): (&((&PathBuf, Kind), _), &Option<Stat>)| {
         let (name, stat) = (path.to_string_lossy(), stat.as_ref()?);
-        let done = known.find(&name, stat.size, stat.mtime, *kind == Kind::ExperimentLog)?;
-        Some((name.into_owned(), if *done == content { Skip::Done } else { Skip::DoneOtherwise }))
+        let had = known.find(&name, stat.size, stat.mtime, *kind == Kind::ExperimentLog)?;
+        Some((name.into_owned(), Skip::done(had, &content)))
     };
     let skipped: Vec<Option<(String, Skip)>> = files.par_iter().zip(&stats).map(skip).collect();
     let skipped: Option<Vec<(String, Skip)>> = skipped.into_iter().collect();
@@ -180,7 +187,7 @@ pub fn plan(found: &Found, state: &State, options: &Options, meter: &Meter) -> R
     for (checked, (path, _)) in checked.into_iter().zip(files) {
         match checked {
             Checked::Skip(name, why, read) => {
-                at_hand.extend(read.map(|read| (&*read.sha256, path)));
+                at_hand.extend(read.map(|read| (&*read.sha256, path.as_path())));
                 plan.skipped.push((name, why));
             }
             Checked::Unreadable(unreadable) => {

@@ -102,8 +102,8 @@ fn written(metadata: &ParquetMetaData) -> impl Iterator<Item = Written> {
         };
         let of_group = metadata.row_group(group);
         let of_columns: Vec<Vec<usize>> = (0..of_group.num_columns()).map(starts).collect();
-        let mut ends = of_columns.first().cloned().unwrap_or_default();
-        ends.push(of_group.num_rows() as usize);
+        let mut bounds = of_columns.first().cloned().unwrap_or_default();
+        bounds.push(of_group.num_rows() as usize);
         let batch = |pair: &[usize]| {
             let rows = pair[0]..pair[1];
             let pages = |starts: &Vec<usize>| starts.iter().filter(|start| rows.contains(start)).count();
@@ -111,7 +111,7 @@ fn written(metadata: &ParquetMetaData) -> impl Iterator<Item = Written> {
             let at_once = rows.len().div_ceil(most.div_ceil(PAGES).max(1));
             Written { group, rows, at_once }
         };
-        ends.windows(2).map(batch).collect::<Vec<_>>()
+        bounds.windows(2).map(batch).collect::<Vec<_>>()
     })
 }
 

@@ -42,7 +42,7 @@ struct Seen<'t> {
 /// The files that were read, by path.
 #[derive(Debug)]
 pub struct Known {
-    /// Of the last run.
+    /// Of the run that read them.
     number: u64,
     contents: Vec<Content>,
     files: HashMap<Box<str>, File, RandomState>,
@@ -113,9 +113,8 @@ impl Known {
         let mut runs = runs.into_iter();
         let none = || Known { number: 0, contents: Vec::new(), files: HashMap::default() };
         let mut all = runs.next().unwrap_or_else(none);
-        for Known { number, contents, files } in runs {
+        for Known { contents, files, .. } in runs {
             let content = all.contents.len();
-            all.number = number;
             all.contents.extend(contents);
             all.files.extend(files.into_iter().map(|(path, file)| (path, File { content, ..file })));
         }
@@ -145,7 +144,8 @@ mod tests {
     /// The number of a run is the size of the file that it read.
     fn run(format: u32, table: &str, path: &str, size: u64, sha256: &str) -> Vec<u8> {
         json!({
-            "format": format, "run": "r", "number": size, "content": {"tables": [table], "since": null, "until": null}, "files": [{}],
+            "format": format, "run": "r", "number": size, "files": [{}],
+            "content": {"tables": [table], "since": null, "until": null},
             "inputs": [{"path": path, "mtime": 7, "size": size, "sha256": sha256, "rows": {"records": 1}}],
         })
         .to_string()

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::layout::Layout;
 use super::part::{Encodings, PartFile};
 use crate::error::{Error, IoContext, Result};
+use crate::input::Stat;
 use crate::tables::row_counts::RowCounts;
 
 /// Version of the manifest's form.
@@ -141,6 +142,11 @@ impl InputEntry {
             (_, log) => key(&self.sha256, log),
         }
     }
+
+    /// Whether a file is as large and as old as it was when it was read.
+    pub fn is_as(&self, stat: &Stat) -> bool {
+        (self.size, self.mtime) == (stat.size, stat.mtime)
+    }
 }
 
 /// The key of an input with this content, of which something could be read. A trace is not the same as a log.
@@ -250,7 +256,7 @@ impl State {
     }
 
     /// All that was ever read under this path, the last at the end.
-    pub fn by_path(&self, path: &str) -> impl DoubleEndedIterator<Item = Read<'_>> {
+    pub fn by_path(&self, path: &str) -> impl Iterator<Item = Read<'_>> {
         self.by_path.get(path).into_iter().flatten().map(|place| self.read(*place))
     }
 
