@@ -22,7 +22,7 @@ use sf_parquet::batch::source::Source;
 use sf_parquet::dataset::manifest::State;
 use sf_parquet::dataset::part::Encodings;
 use sf_parquet::dataset::writer::{Chunk, DatasetWriter, Limits};
-use sf_parquet::flatten::flattener::Window;
+use sf_parquet::flatten::time::Window;
 use sf_parquet::input::Found;
 use sf_parquet::tables::schema::TableId;
 

@@ -211,21 +211,41 @@ fn the_log_of_an_experiment_may_grow_under_another_name() {
 }
 
 #[test]
-fn rows_that_other_options_gave_do_not_go_when_a_trace_has_grown() {
-    for less in [["--since", "2022-03-17T18:00:30Z"], ["--tables", "records,pods"]] {
-        let growing = Growing::new();
-        let path = growing.write("a.sf", 4);
-        growing.expect(&[&path], &[], 40, "");
-        growing.write("a.sf", 8);
-        growing.expect(&[&path], &less, 40, "rows would be lost; --reconvert converts it as asked for now");
-        assert_eq!(row_count(&growing.out, "processes"), 1);
-        growing.expect(&[&path], &[], 80, "");
-        let asked = [&less[..], &["--reconvert"]].concat();
-        growing.expect(&[&path], &asked, if less[0] == "--since" { 50 } else { 80 }, "");
-        // More than before is no loss.
-        growing.expect(&[&path], &[], if less[0] == "--since" { 50 } else { 80 }, "--reconvert converts it anew");
-        assert_eq!(row_count(&growing.out, "processes"), usize::from(less[0] == "--since"));
+fn rows_of_tables_that_are_not_wanted_do_not_go_when_a_trace_has_grown() {
+    let less = ["--tables", "records,pods"];
+    let growing = Growing::new();
+    let path = growing.write("a.sf", 4);
+    growing.expect(&[&path], &[], 40, "");
+    growing.write("a.sf", 8);
+    growing.expect(&[&path], &less, 40, "rows would be lost; --reconvert converts it as asked for now");
+    assert_eq!(row_count(&growing.out, "processes"), 1);
+    growing.expect(&[&path], &[], 80, "");
+    growing.expect(&[&path], &[&less[..], &["--reconvert"]].concat(), 80, "");
+    // More than before is no loss.
+    growing.expect(&[&path], &[], 80, "--reconvert converts it anew");
+    assert_eq!(row_count(&growing.out, "processes"), 0);
+}
+
+#[test]
+fn times_that_move_from_run_to_run_take_what_a_trace_has_grown_by_and_keep_what_was_there() {
+    let growing = Growing::new();
+    let since = |second| ["--since", ["2022-03-17T18:00:10Z", "2022-03-17T18:00:30Z", "2022-03-17T18:00:50Z"][second]];
+    let path = growing.write("a.sf", 4);
+    growing.expect(&[&path], &since(0), 30, "");
+    growing.write("a.sf", 6);
+    for _ in 0..2 {
+        growing.expect(&[&path], &since(1), 50, "");
     }
+    // A copy of what it was then, and other times that the dataset has.
+    let copy = growing.write("copy.sf", 6);
+    growing.expect(&[&path], &since(0), 50, "");
+    growing.expect(&[&copy], &since(2), 50, "");
+    growing.write("a.sf", 8);
+    growing.expect(&[&path], &[&since(2)[..], &["--until", "2022-03-17T18:01:10Z"]].concat(), 70, "");
+    growing.expect(&[&path], &since(2), 70, "");
+    growing.expect(&[&path], &[], 70, "--reconvert converts it anew");
+    growing.expect(&[&path], &[&since(1)[..], &["--reconvert"]].concat(), 50, "");
+    growing.expect(&[&path], &[&since(0)[..], &["--reconvert"]].concat(), 70, "");
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use sf_parquet::dataset::writer::Chunk;
 use sf_parquet::flatten::entities::Room;
-use sf_parquet::flatten::flattener::{Flattener, InputCounts, InputInfo, Window};
+use sf_parquet::flatten::flattener::{Flattener, InputCounts, InputInfo};
+use sf_parquet::flatten::time::Window;
 use sf_parquet::tables::column::ColumnData;
 use sf_parquet::tables::pending::Pending;
 use sf_parquet::tables::schema::TableId;
@@ -13,8 +14,9 @@ use sf_parquet::trace::schema::Schema;
 
 /// Decodes and flattens all records up to the first that is none, and builds every column of their rows if wanted.
 pub fn flatten(schema: &Schema, branches: &Branches, data: &[u8], columns: bool) {
-    let mut flattener = Flattener::new(Pending::new(1 << 20, None), Window::default(), Room::default());
-    flattener.begin_input(InputInfo { index: 0, name: "fuzzed".into(), sha256: "0".repeat(64).into(), bytes: 0 });
+    let mut flattener = Flattener::new(Pending::new(1 << 20, None), Room::default());
+    let (name, sha256, window) = ("fuzzed".into(), "0".repeat(64).into(), Window::default());
+    flattener.begin_input(InputInfo { index: 0, name, sha256, bytes: 0, window });
     let unknown_fields: Vec<String> = schema.unknown_fields().take(10).collect();
     let mut cur = Cursor::new(data);
     let mut event = Event::default();

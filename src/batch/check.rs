@@ -57,9 +57,12 @@ pub fn check<'s>(
         let beginnings: HashSet<(u64, &str)> = sizes.into_iter().zip(hashes.iter().map(String::as_str)).collect();
         supersedes.retain(|read| beginnings.contains(&(read.input.size, &*read.input.sha256)));
         let (path, name) = (path.to_owned(), name.clone());
-        Ok((Input { path, name, stat, sha256, kind, head, broken, incomplete, within: None }, supersedes))
+        Ok((
+            Input { path, name, stat, sha256, kind, head, broken, incomplete, window: options.window, within: None },
+            supersedes,
+        ))
     };
-    let (input, mut supersedes) = match read() {
+    let (mut input, mut supersedes) = match read() {
         Ok(read) => read,
         Err(e) => {
             let message = match e.kind() {
@@ -85,7 +88,7 @@ pub fn check<'s>(
     let mut grown = Skip::GrownOtherwise;
     match state.by_key(&input.key()).or_else(rejected) {
         Some(read) if read.live && !reconvert && is_settled => {
-            return Checked::Skip(name, Skip::done(&read.run.content, content), Some(read.input));
+            return Checked::Skip(name, Skip::done(&read.content(), content), Some(read.input));
         }
         Some(read) if read.live => {
             grown = Skip::DoneOtherwise;
@@ -98,9 +101,15 @@ pub fn check<'s>(
         }
         _ => {}
     }
-    let loses = |read: &Read| read.input.status != Status::Rejected && !content.includes(&read.run.content);
-    if !reconvert && supersedes.iter().any(loses) {
-        return Checked::Skip(name, grown, None);
+    if !reconvert {
+        // What the dataset has of it stays.
+        for read in supersedes.iter().filter(|read| read.input.status != Status::Rejected) {
+            let had = read.content();
+            if !content.has_tables_of(&had) {
+                return Checked::Skip(name, grown, None);
+            }
+            input.window = input.window.with(had.window());
+        }
     }
     Checked::Input { input, supersedes: supersedes.into_iter().map(|read| read.input.clone()).collect() }
 }
@@ -124,7 +133,7 @@ fn known<'s>(
     let shorter = |other: Read| other.live && other.input.size < stat.size && other.input.head == read.input.head;
     match read.live {
         true if !read.input.head.is_empty() && state.by_head(&read.input.head).any(shorter) => None,
-        true => Some((read, Skip::done(&read.run.content, content))),
+        true => Some((read, Skip::done(&read.content(), content))),
         false => (read.input.status != Status::Rejected).then_some((read, Skip::Done)),
     }
 }

@@ -7,7 +7,7 @@ use parquet::basic::Compression;
 
 use crate::dataset::manifest::Content;
 use crate::dataset::part::Encodings;
-use crate::flatten::flattener::Window;
+use crate::flatten::time::Window;
 use crate::tables::schema::TableId;
 
 /// Options of `convert`.

@@ -16,6 +16,7 @@ use crate::dataset::known::{Early, Known};
 use crate::dataset::layout::Layout;
 use crate::dataset::manifest::{Content, InputEntry, State, key, rejected_key};
 use crate::error::Result;
+use crate::flatten::time::Window;
 use crate::input::{Found, Looker, Stat};
 use crate::tables::files::hex;
 use crate::text::Escaped;
@@ -35,6 +36,8 @@ pub struct Input {
     pub broken: bool,
     /// The file ends inside a block, so it will probably grow.
     pub incomplete: bool,
+    /// Events and flows that are wanted: those of the options, and if it has grown those that the dataset has of it.
+    pub window: Window,
     /// Name of an input of an earlier run that may have begun with it, and is not at hand any more: then the dataset has its
     /// rows already.
     pub within: Option<String>,
@@ -79,20 +82,20 @@ impl Unreadable {
 pub enum Skip {
     /// The dataset has its rows.
     Done,
-    /// The dataset has its rows, but of other tables or times than are asked for now.
+    /// The dataset has rows of it, but not of all the tables and times that are asked for now.
     DoneOtherwise,
     /// Another input of this run has the same content.
     Duplicate,
     /// Another input, of this run or an earlier one, begins with it.
     Beginning,
-    /// It has grown, and the dataset has rows of it that would go, of tables or times that are not asked for now.
+    /// It has grown, and the dataset has rows of it that would go, of tables that are not asked for now.
     GrownOtherwise,
 }
 
 impl Skip {
     /// Why an input is not read whose rows the dataset has by the options `had`, where these are `wanted`.
     pub fn done(had: &Content, wanted: &Content) -> Skip {
-        if had == wanted { Skip::Done } else { Skip::DoneOtherwise }
+        if had.includes(wanted) { Skip::Done } else { Skip::DoneOtherwise }
     }
 }
 
@@ -152,7 +155,7 @@ pub fn nothing_new(
     let skip = |(((path, kind), _), stat): (&((&PathBuf, Kind), _), &Option<Stat>)| {
         let (name, stat) = (path.to_string_lossy(), stat.as_ref()?);
         let had = known.find(&name, stat.size, stat.mtime, *kind == Kind::ExperimentLog)?;
-        Some((name.into_owned(), Skip::done(had, &content)))
+        Some((name.into_owned(), Skip::done(&had, &content)))
     };
     let skipped: Vec<Option<(String, Skip)>> = files.par_iter().zip(&stats).map(skip).collect();
     let skipped: Option<Vec<(String, Skip)>> = skipped.into_iter().collect();
@@ -257,6 +260,7 @@ fn run_name(plan: &Plan, state: &State, options: &Options) -> String {
     for input in &plan.inputs {
         part(&input.name);
         part(&input.key());
+        part(&format!("{:?}", input.window));
         part(before(&input.key()));
         part(before(&rejected_key(&input.sha256, &input.name)));
     }

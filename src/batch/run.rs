@@ -159,7 +159,7 @@ fn stage(
         content: options.content(),
         compression: options.compression.to_string(),
         encodings: options.encodings,
-        inputs: entries(plan, &counts),
+        inputs: entries(plan, options, &counts),
         files,
         removed: plan.rewrite.clone(),
         superseded: plan.superseded.iter().map(InputEntry::key).collect(),
@@ -220,7 +220,7 @@ fn tables_without_files(state: &State, plan: &Plan, mut tables: BTreeSet<TableId
     tables
 }
 
-fn entries(plan: &Plan, counts: &[InputCounts]) -> Vec<InputEntry> {
+fn entries(plan: &Plan, options: &Options, counts: &[InputCounts]) -> Vec<InputEntry> {
     let read = plan.inputs.iter().zip(counts).map(|(input, counts)| InputEntry {
         path: input.name.clone(),
         size: input.stat.size,
@@ -232,6 +232,7 @@ fn entries(plan: &Plan, counts: &[InputCounts]) -> Vec<InputEntry> {
             _ => Status::Converted,
         },
         log: input.kind == Kind::ExperimentLog,
+        window: Some(input.window).filter(|window| *window != options.window),
         head: input.head.clone(),
         truncated: counts.truncated,
         traces: counts.traces,
@@ -253,6 +254,7 @@ fn entries(plan: &Plan, counts: &[InputCounts]) -> Vec<InputEntry> {
         sha256: String::new(),
         status: Status::Rejected,
         log: false,
+        window: None,
         head: String::new(),
         truncated: false,
         traces: 0,

@@ -14,7 +14,7 @@ use crate::dataset::writer::Chunk;
 use crate::error::{Error, IoContext, Result};
 use crate::flatten::entities::Room;
 use crate::flatten::flattener::{Flattener, InputCounts, InputInfo};
-use crate::flatten::time::Date;
+use crate::flatten::time::{Date, Window};
 use crate::input::{self, Stat};
 use crate::tables::pending::{Overflow, Pending};
 use crate::trace::container::{FileHeader, HeaderError};
@@ -67,7 +67,7 @@ impl<'p> Source<'p> {
             inputs,
             next: 0,
             open: None,
-            flattener: Flattener::new(pending, options.window, room),
+            flattener: Flattener::new(pending, room),
             block_limit: options.block_limit(),
             meter,
             counts: Vec::with_capacity(inputs.len()),
@@ -121,6 +121,7 @@ impl<'p> Source<'p> {
                 name: input.name.as_str().into(),
                 sha256: "".into(),
                 bytes: 0,
+                window: Window::default(),
             });
             self.flattener.reject(Severity::Error, "unreadable", input.what(), None, None, None);
             self.flattener.end_input();
@@ -143,6 +144,7 @@ impl<'p> Source<'p> {
             name: input.name.as_str().into(),
             sha256: input.sha256.as_str().into(),
             bytes: input.stat.size,
+            window: input.window,
         });
         if let Some(longer) = &input.within {
             let message = perhaps_twice(longer);

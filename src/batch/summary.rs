@@ -91,8 +91,8 @@ impl Summary {
                 )),
                 Skip::Duplicate => self.notes.push(format!("{name} has the content of another input; it was skipped")),
                 Skip::GrownOtherwise => self.notes.push(format!(
-                    "{name} has grown, but was converted with more --tables, an earlier --since or a later --until: rows \
-                     would be lost; --reconvert converts it as asked for now"
+                    "{name} has grown, but was converted with more --tables, whose rows would be lost; --reconvert \
+                     converts it as asked for now"
                 )),
                 Skip::Beginning => self
                     .notes

@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use super::layout::Layout;
 use super::manifest::{Content, FORMAT, State};
+use crate::flatten::time::Window;
 
 /// What is looked at of a manifest; the rest need only be JSON.
 #[derive(Debug, Deserialize)]
@@ -37,6 +38,8 @@ struct Seen<'t> {
     sha256: Cow<'t, str>,
     #[serde(default)]
     log: bool,
+    #[serde(default)]
+    window: Option<Window>,
 }
 
 /// The files that were read, by path.
@@ -54,6 +57,8 @@ struct File {
     mtime: i64,
     /// Index of the run's options.
     content: usize,
+    /// Instead of the times in these.
+    window: Option<Window>,
     /// It could be opened.
     has_content: bool,
     log: bool,
@@ -101,8 +106,8 @@ impl Known {
 
     fn of_text(text: &[u8]) -> Option<Known> {
         let Glance { number, inputs, content, .. } = Glance::of(text)?;
-        let file = |Seen { path, size, mtime, sha256, log }: Seen| {
-            (path.into(), File { size, mtime, content: 0, has_content: !sha256.is_empty(), log })
+        let file = |Seen { path, size, mtime, sha256, log, window }: Seen| {
+            (path.into(), File { size, mtime, content: 0, window, has_content: !sha256.is_empty(), log })
         };
         Some(Known { number, contents: vec![content], files: inputs.into_iter().map(file).collect() })
     }
@@ -122,10 +127,11 @@ impl Known {
     }
 
     /// The options of the run that read a file, as a trace or a log, if the file was as large and as old.
-    pub fn find(&self, path: &str, size: u64, mtime: i64, log: bool) -> Option<&Content> {
+    pub fn find(&self, path: &str, size: u64, mtime: i64, log: bool) -> Option<Cow<'_, Content>> {
         let file = self.files.get(path)?;
         let is_same = file.has_content && file.size == size && file.mtime == mtime && file.log == log;
-        is_same.then(|| &self.contents[file.content])
+        let content = is_same.then(|| &self.contents[file.content])?;
+        Some(file.window.map_or(Cow::Borrowed(content), |window| Cow::Owned(content.of_times(window))))
     }
 }
 

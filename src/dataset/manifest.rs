@@ -1,6 +1,7 @@
 //! What each run read and wrote. The manifests together say what the dataset holds: every part file that some run wrote and
 //! none removed, of every input that a run read and no later one superseded.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
@@ -10,8 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::layout::Layout;
 use super::part::{Encodings, PartFile};
 use crate::error::{Error, IoContext, Result};
+use crate::flatten::time::Window;
 use crate::input::Stat;
 use crate::tables::row_counts::RowCounts;
+use crate::tables::schema::TableId;
 
 /// Version of the manifest's form.
 pub const FORMAT: u32 = 1;
@@ -36,12 +39,31 @@ pub struct Content {
 }
 
 impl Content {
+    pub fn window(&self) -> Window {
+        Window { since: self.since, until: self.until }
+    }
+
+    /// The same tables of other times.
+    pub fn of_times(&self, Window { since, until }: Window) -> Content {
+        Content { tables: self.tables.clone(), since, until }
+    }
+
+    /// All that either gives, and the times between.
+    pub fn with(&self, other: &Content) -> Content {
+        let is_in = |table: &&str| [self, other].iter().any(|content| content.tables.iter().any(|name| name == table));
+        let tables = TableId::ALL.iter().map(|table| table.name()).filter(is_in).map(str::to_owned).collect();
+        let Window { since, until } = self.window().with(other.window());
+        Content { tables, since, until }
+    }
+
+    /// Whether these options give all the tables that the others give.
+    pub fn has_tables_of(&self, other: &Content) -> bool {
+        other.tables.iter().all(|table| self.tables.contains(table))
+    }
+
     /// Whether these options give all the rows that the others give.
     pub fn includes(&self, other: &Content) -> bool {
-        let from = |content: &Content| content.since.unwrap_or(i64::MIN);
-        let to = |content: &Content| content.until.unwrap_or(i64::MAX);
-        let tables = other.tables.iter().all(|table| self.tables.contains(table));
-        tables && from(self) <= from(other) && to(other) <= to(self)
+        self.has_tables_of(other) && self.window().with(other.window()) == self.window()
     }
 }
 
@@ -104,6 +126,9 @@ pub struct InputEntry {
     /// It was taken for the log of an experiment.
     #[serde(default, skip_serializing_if = "is_default")]
     pub log: bool,
+    /// Times of which it has rows, where they are not those of the run: it has grown, and rows of other times stay.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub window: Option<Window>,
     /// What it has in common with all that it may grow to, see [`crate::batch::growth::Outline::head`].
     #[serde(default, skip_serializing_if = "is_default")]
     pub head: String,
@@ -184,6 +209,15 @@ pub struct Read<'s> {
     pub run: &'s Manifest,
     pub input: &'s InputEntry,
     pub live: bool,
+}
+
+impl<'s> Read<'s> {
+    /// The options by which its rows were chosen.
+    pub fn content(&self) -> Cow<'s, Content> {
+        self.input
+            .window
+            .map_or(Cow::Borrowed(&self.run.content), |window| Cow::Owned(self.run.content.of_times(window)))
+    }
 }
 
 impl State {
@@ -357,6 +391,11 @@ mod tests {
             [content(&["pods"], None, None), content(&["records", "pods"], Some(1), None), content(&[], None, Some(2))]
         {
             assert!(all.includes(&less) && less.includes(&less) && !less.includes(&all));
+            assert_eq!(less.with(&all), all);
+        }
+        let (early, late) = (content(&["pods"], Some(1), Some(3)), content(&["records"], Some(5), Some(7)));
+        for both in [early.with(&late), late.with(&early)] {
+            assert_eq!(both, content(&["records", "pods"], Some(1), Some(7)));
         }
     }
 }

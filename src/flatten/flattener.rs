@@ -7,7 +7,7 @@ use super::dateless::Dateless;
 use super::entities::{Ancestor, Entities, Index, Room};
 use super::entity::{Container, File, Pod, Process, Str, Trace};
 use super::event::Target;
-use super::time::Date;
+use super::time::{Date, Window};
 use crate::error::Result;
 use crate::experiment::Step;
 use crate::tables::entity_row::EntityRow;
@@ -31,6 +31,8 @@ pub struct InputInfo {
     /// 64 hex digits.
     pub sha256: Arc<str>,
     pub bytes: u64,
+    /// Events and flows that are wanted.
+    pub window: Window,
 }
 
 impl InputInfo {
@@ -40,20 +42,6 @@ impl InputInfo {
             Some(ordinal) => format!("{hash}-{ordinal}"),
             None => format!("{hash}-none"),
         }
-    }
-}
-
-/// The times that are wanted: `since <= ts < until`, nanoseconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct Window {
-    pub since: Option<i64>,
-    pub until: Option<i64>,
-}
-
-impl Window {
-    /// Whether an event or flow with this start is wanted. One without a time cannot be outside.
-    fn contains(&self, ts: Option<i64>) -> bool {
-        ts.is_none_or(|ts| self.since.is_none_or(|s| s <= ts) && self.until.is_none_or(|u| ts < u))
     }
 }
 
@@ -93,7 +81,6 @@ struct CurrentTrace {
 /// Makes rows of records.
 pub struct Flattener {
     pub pending: Pending,
-    window: Window,
     room: Room,
     input: InputInfo,
     headers: i64,
@@ -121,12 +108,11 @@ const MAX_UNKNOWN_FIELDS: usize = 50;
 
 impl Flattener {
     /// The entities of each trace have `room`.
-    pub fn new(pending: Pending, window: Window, room: Room) -> Flattener {
-        let input = InputInfo { index: 0, name: "".into(), sha256: "".into(), bytes: 0 };
+    pub fn new(pending: Pending, room: Room) -> Flattener {
+        let input = InputInfo { index: 0, name: "".into(), sha256: "".into(), bytes: 0, window: Window::default() };
         let dateless = Dateless::within(&room.folder);
         Flattener {
             pending,
-            window,
             room,
             input,
             headers: 0,
@@ -443,7 +429,7 @@ impl Flattener {
                     trace.row.first_ts = Some(trace.row.first_ts.map_or(time, |t| t.min(time)));
                     trace.row.last_ts = Some(trace.row.last_ts.map_or(time, |t| t.max(time)));
                 }
-                if !self.window.contains(event.ts()) {
+                if !self.input.window.contains(event.ts()) {
                     trace.row.filtered += 1;
                     return Ok(());
                 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use serde::{Deserialize, Serialize};
 
 const DAY: i64 = 86_400_000_000_000;
 
@@ -34,6 +35,28 @@ impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let date = NaiveDate::from_epoch_days(self.days).unwrap_or_default();
         date.format("%Y-%m-%d").fmt(f)
+    }
+}
+
+/// The times that are wanted: `since <= ts < until`, nanoseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Window {
+    pub since: Option<i64>,
+    pub until: Option<i64>,
+}
+
+impl Window {
+    /// Whether an event or flow with this start is wanted. One without a time cannot be outside.
+    pub fn contains(&self, ts: Option<i64>) -> bool {
+        ts.is_none_or(|ts| self.since.is_none_or(|s| s <= ts) && self.until.is_none_or(|u| ts < u))
+    }
+
+    /// Both, and the times between them.
+    pub fn with(self, other: Window) -> Window {
+        Window {
+            since: self.since.zip(other.since).map(|(a, b)| a.min(b)),
+            until: self.until.zip(other.until).map(|(a, b)| a.max(b)),
+        }
     }
 }
 

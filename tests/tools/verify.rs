@@ -123,6 +123,33 @@ fn what_was_converted_again_or_has_grown_counts_once() {
 }
 
 #[test]
+fn a_remedy_never_gives_fewer_rows_than_there_were() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let out = &path("out");
+    let (bytes, blocks) = simple("growing", 40).bytes();
+    simple("kept", 40).write(&path("kept"));
+    fs::write(path("growing"), &bytes[..blocks[2]]).unwrap();
+    expect_status(&convert(&[&path("growing"), &path("kept")], out, &["--since", "2022-03-17T18:00:10Z"]), 0);
+    fs::write(path("growing"), &bytes).unwrap();
+    expect_status(&convert(&[&path("growing")], out, &["--since", "2022-03-17T18:00:30Z"]), 0);
+    assert_eq!(row_count(out, "records"), 30 + 30);
+    let before = rows(out, "records", &[]);
+    // The new one's rows and the kept one's lie in two files, or in one.
+    for _ in 0..2 {
+        fs::remove_file(parts(out, "records").remove(0)).unwrap();
+        assert_eq!(found(out), ["lost_file"]);
+        mend_with(out, 0);
+        assert_eq!(found(out), [""; 0]);
+        let mut now = rows(out, "records", &[]);
+        let mut before = before.clone();
+        now.sort();
+        before.sort();
+        assert_eq!(now, before);
+    }
+}
+
+#[test]
 fn rejected_inputs_of_the_same_content_are_told_apart() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);

@@ -14,12 +14,13 @@ const ROW_PER_RECORD: [TableId; 5] =
 /// Compares the numbers of every input, and of every table.
 pub fn check(layout: &Layout, state: &State, live: &[Read]) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for Read { run, input, .. } in live {
+    for read in live {
+        let input = read.input;
         let rows: i64 = ROW_PER_RECORD.iter().map(|table| input.rows[*table]).sum();
         let accounted = rows + input.headers + input.unknown + input.filtered;
         if accounted != input.records {
             let message = format!("{} records were read and {accounted} are accounted for", input.records);
-            let remedy = remedy::reconvert_inputs(layout, &run.content, &[*input]);
+            let remedy = remedy::reconvert_inputs(layout, &read.content(), &[input]);
             findings.push(Finding { code: "lost_records", path: input.path.clone(), message, remedy });
         }
     }

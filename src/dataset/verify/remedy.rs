@@ -1,5 +1,6 @@
 //! The command that mends what was found.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -10,14 +11,17 @@ use crate::tables::schema::TableId;
 
 /// Converts again what a part file has rows of.
 pub fn reconvert_part(layout: &Layout, state: &State, manifest: &Manifest, part: &PartFile) -> String {
-    let of_run = part.inputs.iter().filter_map(|i| manifest.inputs.get(*i as usize));
-    let kept = part.kept.iter().filter_map(|key| state.by_key(key)).map(|read| read.input);
-    let mut inputs: Vec<&InputEntry> = of_run.chain(kept).collect();
-    if inputs.is_empty() {
+    let of_run = part.inputs.iter().filter_map(|i| manifest.inputs.get(*i as usize)).map(InputEntry::key);
+    let mut reads: Vec<Read> = of_run.chain(part.kept.iter().cloned()).filter_map(|key| state.by_key(&key)).collect();
+    if reads.is_empty() {
         // A file without rows belongs to none of the inputs; converting any of them writes it anew.
-        inputs.extend(manifest.inputs.first());
+        reads.extend(manifest.inputs.first().and_then(|input| state.by_key(&input.key())));
     }
-    let line = reconvert_inputs(layout, &manifest.content, &inputs);
+    // Where options differ, rather more rows than before than fewer.
+    let contents = reads.iter().map(Read::content).reduce(|a, b| Cow::Owned(a.with(&b)));
+    let content = contents.unwrap_or(Cow::Borrowed(&manifest.content));
+    let inputs: Vec<&InputEntry> = reads.iter().map(|read| read.input).collect();
+    let line = reconvert_inputs(layout, &content, &inputs);
     let path = layout.root().join(&part.path);
     // A run could neither remove nor replace it.
     if path.is_dir() { format!("rm -r {} && {line}", quoted(&path)) } else { line }
@@ -45,11 +49,11 @@ pub fn start_anew(layout: &Layout, live: &[Read]) -> String {
     let root = if root.file_name().is_none() { root.canonicalize().unwrap_or_default() } else { root.to_owned() };
     let mut name = root.file_name().unwrap_or_default().to_owned();
     name.push(".new");
-    let mut contents: Vec<(&Content, Vec<&InputEntry>)> = Vec::new();
-    for Read { run, input, .. } in live {
-        match contents.iter_mut().find(|(content, _)| **content == run.content) {
-            Some((_, inputs)) => inputs.push(input),
-            None => contents.push((&run.content, vec![*input])),
+    let mut contents: Vec<(Cow<Content>, Vec<&InputEntry>)> = Vec::new();
+    for read in live {
+        match contents.iter_mut().find(|(content, _)| *content == read.content()) {
+            Some((_, inputs)) => inputs.push(read.input),
+            None => contents.push((read.content(), vec![read.input])),
         }
     }
     let new = root.with_file_name(name);
