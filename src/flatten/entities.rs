@@ -97,11 +97,20 @@ fn name(id: &str) -> Name {
     (name, id.len())
 }
 
+/// The id of a file as numbers, which are compared and hashed faster than bytes.
+type FileKey = (u64, u64, u32);
+
+fn file_key(oid: &[u8; 20]) -> FileKey {
+    let (eights, last) = oid.as_chunks();
+    let last = last.try_into().map_or(0, u32::from_le_bytes);
+    (u64::from_le_bytes(eights[0]), u64::from_le_bytes(eights[1]), last)
+}
+
 /// All entities of a trace so far.
 #[derive(Debug)]
 pub struct Entities {
     pub processes: Kind<(i64, i64), Process>,
-    pub files: Kind<[u8; 20], File>,
+    pub files: Kind<FileKey, File>,
     pub containers: Kind<Name, Container>,
     pub pods: Kind<Name, Pod>,
     room: Room,
@@ -205,7 +214,7 @@ impl Entities {
     }
 
     pub fn add_file(&mut self, file: Arc<File>) -> Index {
-        self.files.insert(file.oid, file)
+        self.files.insert(file.oid.as_ref().map(file_key), file)
     }
 
     pub fn add_container(&mut self, container: Arc<Container>) -> Index {
@@ -236,7 +245,7 @@ impl Entities {
     }
 
     pub fn file(&self, oid: Option<&[u8; 20]>) -> Ref {
-        oid.map_or(Ref::Absent, |oid| Ref::of(self.files.find(oid)))
+        oid.map_or(Ref::Absent, |oid| Ref::of(self.files.find(&file_key(oid))))
     }
 
     /// The parent of the process at `index`.

@@ -1,5 +1,6 @@
 //! An event or flow as rows: of `records`, and of the Kubernetes tables if it is a KE.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::entities::{Actor, Entities, Ref};
@@ -102,31 +103,36 @@ impl Target<'_> {
         let number = batch.number;
         let trace = batch.traces.push_trace(self.trace);
         let key = ActorKey { trace, exports: entities.exports(), actor };
-        let lists = batch.repeat_actor(&key).unwrap_or_else(|| {
+        // Those of the record, and of entities that come into the batch with it.
+        let mut bytes = place.size;
+        bytes += batch.repeat_actor(&key).unwrap_or_else(|| {
             let latest = process.index().map(|i| entities.processes.get_mut(i));
-            batch.processes.push_entity(latest, number, 0);
+            bytes += batch.processes.push_entity(latest, number, 0);
             let latest = parent.index().map(|i| entities.processes.get_mut(i));
-            batch.parents.push_entity(latest, number, 1);
+            bytes += batch.parents.push_entity(latest, number, 1);
             let latest = container.index().map(|i| entities.containers.get_mut(i));
-            batch.containers.push_entity(latest, number, 0);
+            bytes += batch.containers.push_entity(latest, number, 0);
             let latest = pod.index().map(|i| entities.pods.get_mut(i));
             let lists = latest.as_ref().map_or(0, |pod| pod.entity.list_bytes());
-            batch.pods.push_entity(latest, number, 0);
+            bytes += batch.pods.push_entity(latest, number, 0);
             batch.last_actor = Some((key, lists));
             lists
         });
         let latest = file.index().map(|i| entities.files.get_mut(i));
-        batch.files.push_entity(latest, number, 0);
+        bytes += batch.files.push_entity(latest, number, 0);
         let latest = new_file.index().map(|i| entities.files.get_mut(i));
-        batch.new_files.push_entity(latest, number, 1);
+        bytes += batch.new_files.push_entity(latest, number, 1);
         let k8s = k8s.map(|k8s| batch.k8s.add(k8s));
         batch.k8s.push(k8s);
-        batch.kinds.push(Some(kind));
-        batch.ops.push(event.int(Number::OpFlags).or_else(|| opflags::flag(event.op_name.as_deref()?)));
-        batch.sips.push(event.get(Number::Sip));
-        batch.dips.push(event.get(Number::Dip));
-        batch.push(place.record_no as i64, &event.numbers);
-        pending.records.added(place.size + lists, &mut pending.ready);
+        let mut numbers = Cow::Borrowed(&event.numbers);
+        if let Some(name) = &event.op_name
+            && event.get(Number::OpFlags).is_none()
+            && let Some(flag) = opflags::flag(name)
+        {
+            numbers.to_mut().set(Number::OpFlags, flag.into());
+        }
+        batch.push(place.record_no as i64, kind, &numbers);
+        pending.records.added(bytes, &mut pending.ready);
         dangling
     }
 }

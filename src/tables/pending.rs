@@ -240,14 +240,13 @@ impl RecordsByDate {
         })
     }
 
-    /// Takes note that a row of about `bytes` bytes was added to the last batch, besides what entities take.
+    /// Takes note that a row was added to the last batch, with about `bytes` bytes of strings, lists and new entities.
     pub fn added(&mut self, bytes: usize, ready: &mut Ready) {
-        let Some((date, waiting)) = &mut self.dates.current else { return };
-        let entities = waiting.rows.new_entity_bytes();
+        let Some((date, waiting)) = &self.dates.current else { return };
         if waiting.rows.len() == BATCH_ROWS {
             self.full = Some((*date, waiting.rows.shape()));
         }
-        self.dates.added(bytes + entities, ready);
+        self.dates.added(bytes, ready);
     }
 }
 

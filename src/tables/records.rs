@@ -5,9 +5,9 @@
 
 use std::borrow::Cow;
 use std::hash::Hash;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, OnceLock};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -30,13 +30,11 @@ pub const DOC: &str = "an event or flow (PE, FE, NE, PF, FF, NF, KE), flattened 
 pub struct Role<E> {
     values: Vec<E>,
     keys: Keys,
-    /// Bytes that the entities take.
-    bytes: usize,
 }
 
 impl<E> Role<E> {
     fn new(rows: usize) -> Self {
-        Role { values: Vec::new(), keys: Keys::with_capacity(rows), bytes: 0 }
+        Role { values: Vec::new(), keys: Keys::with_capacity(rows) }
     }
 
     /// Appends a value that no row has yet; the result is its key.
@@ -51,10 +49,9 @@ impl<E> Role<E> {
     }
 
     fn clear(&mut self) {
-        let Role { values, keys, bytes } = self;
+        let Role { values, keys } = self;
         values.clear();
         keys.clear();
-        *bytes = 0;
     }
 
     fn column(&self, column: &Column<E>) -> ColumnData<'_> {
@@ -63,17 +60,20 @@ impl<E> Role<E> {
 }
 
 impl<E> Role<Arc<E>> {
-    /// The next row has the entity, which knows its key in the batch with this number if it has one already.
-    pub fn push_entity(&mut self, latest: Option<&mut Latest<E>>, batch: u64, stamp: usize) {
+    /// The next row has the entity, which knows its key in the batch with this number if it has one already. The result is
+    /// the bytes that it takes, if it has not: nothing else keeps it in memory when the trace has many.
+    pub fn push_entity(&mut self, latest: Option<&mut Latest<E>>, batch: u64, stamp: usize) -> usize {
+        let mut bytes = 0;
         let key = latest.map(|latest| {
             if latest.stamp[stamp].batch != batch {
                 let key = self.add(latest.entity.clone());
-                self.bytes += latest.bytes;
+                bytes = latest.bytes;
                 latest.stamp[stamp] = entities::Stamp { batch, key };
             }
             latest.stamp[stamp].key
         });
         self.push(key);
+        bytes
     }
 }
 
@@ -99,37 +99,23 @@ pub struct ActorKey {
     pub actor: entities::Actor,
 }
 
-/// A role of small values that are found by their content.
-#[derive(Debug)]
-pub struct Distinct<E> {
-    role: Role<E>,
-    known: HashMap<E, i32, RandomState>,
-    /// The last value and its key: often the next row's, too.
-    last: Option<(E, i32)>,
-}
-
-impl<E: Hash + Eq + Copy> Distinct<E> {
-    fn new(rows: usize) -> Self {
-        Distinct { role: Role::new(rows), known: HashMap::default(), last: None }
-    }
-
-    fn clear(&mut self) {
-        let Distinct { role, known, last } = self;
-        role.clear();
-        known.clear();
-        *last = None;
-    }
-
-    pub fn push(&mut self, value: Option<E>) {
-        let key = value.map(|value| match self.last {
+/// Values that rows share, found by their content.
+fn distinct<V: Hash + Eq + Copy>(rows: impl ExactSizeIterator<Item = Option<V>>) -> Role<V> {
+    let mut role = Role::new(rows.len());
+    let mut known: HashMap<V, i32, RandomState> = HashMap::default();
+    // Often the next row's, too.
+    let mut last: Option<(V, i32)> = None;
+    for row in rows {
+        let key = row.map(|value| match last {
             Some((last, key)) if last == value => key,
             _ => {
-                let key = *self.known.entry(value).or_insert_with(|| self.role.add(value));
-                self.last.insert((value, key)).1
+                let key = *known.entry(value).or_insert_with(|| role.add(value));
+                last.insert((value, key)).1
             }
         });
-        self.role.push(key);
+        role.push(key);
     }
+    role
 }
 
 /// How large a batch is.
@@ -155,8 +141,6 @@ pub struct Batch {
     record_nos: Vec<i64>,
     /// Which numbers each row's event has, see [`Number::bit`].
     present: Vec<u32>,
-    /// Bytes of entities that were told.
-    entity_bytes: usize,
     /// The last row's, and the bytes that the lists of its pod take.
     pub last_actor: Option<(ActorKey, usize)>,
     /// Those that the rows have, one behind the other.
@@ -169,10 +153,12 @@ pub struct Batch {
     pub containers: Role<Arc<Container>>,
     pub pods: Role<Arc<Pod>>,
     pub k8s: Role<Arc<KubernetesEvent>>,
-    pub kinds: Distinct<EventKind>,
-    pub ops: Distinct<i32>,
-    pub sips: Distinct<i64>,
-    pub dips: Distinct<i64>,
+    row_kinds: Vec<EventKind>,
+    /// Made when they are first asked for, as the following.
+    kinds: OnceLock<Role<EventKind>>,
+    ops: OnceLock<Role<i32>>,
+    sips: OnceLock<Role<i64>>,
+    dips: OnceLock<Role<i64>>,
 }
 
 /// Where a column's values come from: the row, or something that many rows share.
@@ -295,13 +281,17 @@ const COLUMNS: &[Source] = &[
     S::Pod(column("pod_no", "", Seq(|p| Some(p.record_no)), "record_no of the pod's row in pods")),
 ];
 
-/// The numbers that are columns, see [`Number::bit`].
+/// The numbers that columns are made of, see [`Number::bit`].
 const NUMBERS: u32 = {
     let (mut numbers, mut i) = (0, 0);
     while i < COLUMNS.len() {
-        if let S::Number(number, _) = COLUMNS[i] {
-            numbers |= number.bit();
-        }
+        numbers |= match COLUMNS[i] {
+            S::Number(number, _) => number.bit(),
+            S::Ops(_) => Number::OpFlags.bit(),
+            S::Sip(_) => Number::Sip.bit(),
+            S::Dip(_) => Number::Dip.bit(),
+            _ => 0,
+        };
         i += 1;
     }
     numbers
@@ -337,7 +327,6 @@ impl Batch {
     pub fn new(like: &Shape) -> Batch {
         Batch {
             number: next_number(),
-            entity_bytes: 0,
             last_actor: None,
             record_nos: Vec::with_capacity(like.rows),
             present: Vec::with_capacity(like.rows),
@@ -351,20 +340,20 @@ impl Batch {
             containers: Role::new(like.rows),
             pods: Role::new(like.rows),
             k8s: Role::new(0),
-            kinds: Distinct::new(like.rows),
-            ops: Distinct::new(like.rows),
-            sips: Distinct::new(0),
-            dips: Distinct::new(0),
+            row_kinds: Vec::with_capacity(like.rows),
+            kinds: OnceLock::new(),
+            ops: OnceLock::new(),
+            sips: OnceLock::new(),
+            dips: OnceLock::new(),
         }
     }
 
     /// Takes all rows out: it is another batch then, with the room of this one.
     pub fn clear(&mut self) {
-        let Batch { number, record_nos, present, entity_bytes, last_actor, numbers, .. } = self;
+        let Batch { number, record_nos, present, last_actor, numbers, .. } = self;
         *number = next_number();
         record_nos.clear();
         present.clear();
-        *entity_bytes = 0;
         *last_actor = None;
         numbers.iter_mut().for_each(Vec::clear);
         let Batch { traces, processes, parents, files, new_files, containers, pods, k8s, .. } = self;
@@ -376,11 +365,12 @@ impl Batch {
         containers.clear();
         pods.clear();
         k8s.clear();
-        let Batch { kinds, ops, sips, dips, .. } = self;
-        kinds.clear();
-        ops.clear();
-        sips.clear();
-        dips.clear();
+        let Batch { row_kinds, kinds, ops, sips, dips, .. } = self;
+        row_kinds.clear();
+        kinds.take();
+        ops.take();
+        sips.take();
+        dips.take();
     }
 
     /// How large it has become.
@@ -398,8 +388,9 @@ impl Batch {
     }
 
     /// Adds a row, after all that it shares with others.
-    pub fn push(&mut self, record_no: i64, numbers: &event::Numbers) {
+    pub fn push(&mut self, record_no: i64, kind: EventKind, numbers: &event::Numbers) {
         self.record_nos.push(record_no);
+        self.row_kinds.push(kind);
         self.present.push(numbers.present());
         let mut left = numbers.present() & NUMBERS;
         while left != 0 {
@@ -418,14 +409,6 @@ impl Batch {
         self.containers.keys.repeat();
         self.pods.keys.repeat();
         Some(*lists)
-    }
-
-    /// Bytes of the entities that have come since this was asked: nothing else keeps them in memory when the trace has
-    /// many.
-    pub fn new_entity_bytes(&mut self) -> usize {
-        let Batch { processes, parents, files, new_files, containers, pods, .. } = self;
-        let bytes = processes.bytes + parents.bytes + files.bytes + new_files.bytes + containers.bytes + pods.bytes;
-        bytes - std::mem::replace(&mut self.entity_bytes, bytes)
     }
 
     /// The values of the column at `index`.
@@ -448,11 +431,22 @@ impl Batch {
             S::Container(c) => self.containers.column(c),
             S::Pod(c) => self.pods.column(c),
             S::K8s(c) => self.k8s.column(c),
-            S::Kind(c) => self.kinds.role.column(c),
-            S::Ops(c) => self.ops.role.column(c),
-            S::Sip(c) => self.sips.role.column(c),
-            S::Dip(c) => self.dips.role.column(c),
+            S::Kind(c) => self.kinds.get_or_init(|| distinct(self.row_kinds.iter().copied().map(Some))).column(c),
+            S::Ops(c) => self.ops.get_or_init(|| distinct(self.ops())).column(c),
+            S::Sip(c) => self.sips.get_or_init(|| distinct(self.numbers(Number::Sip))).column(c),
+            S::Dip(c) => self.dips.get_or_init(|| distinct(self.numbers(Number::Dip))).column(c),
         }
+    }
+
+    /// A number of each row.
+    fn numbers(&self, number: Number) -> impl ExactSizeIterator<Item = Option<i64>> {
+        let mut values = self.numbers[number as usize].iter().copied();
+        self.present.iter().map(move |present| if present & number.bit() != 0 { values.next() } else { None })
+    }
+
+    /// The operations of each row as bits.
+    fn ops(&self) -> impl ExactSizeIterator<Item = Option<i32>> {
+        self.numbers(Number::OpFlags).map(|ops| ops.as_ref().and_then(int))
     }
 
     fn states<'r>(&'r self, column: &Column<Arc<Process>>) -> ColumnData<'r> {

@@ -12,6 +12,8 @@ const MAX_DEPTH: u8 = 32;
 /// Entries of a record's lists and maps that are kept, or that an object of JSON may have: each may have a byte and take a
 /// hundred in memory.
 pub const MAX_ENTRIES: usize = 1 << 18;
+/// Bytes of a variable-length integer of 64 bits.
+const MAX_VARINT: usize = 10;
 
 /// Why bytes are no value of the schema. The position is in [`Cursor::pos`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -93,13 +95,13 @@ impl<'a> Cursor<'a> {
                 self.pos += 1;
                 Ok(unzigzag(u64::from(byte)))
             }
-            _ => self.longer(),
+            _ => self.longer().ok_or_else(|| self.no_long()),
         }
     }
 
-    /// The same, of several bytes: times have nine.
+    /// The same, of several bytes: times have nine. An `Option` comes back in registers, a [`Result`] would not.
     #[inline(never)]
-    fn longer(&mut self) -> Result<i64> {
+    fn longer(&mut self) -> Option<i64> {
         /// The bits that say that a byte is not the last.
         const MORE: u64 = 0x8080_8080_8080_8080;
         let Some((eight, &[ninth, tenth, ..])) = self.rest().split_first_chunk() else {
@@ -115,24 +117,30 @@ impl<'a> Cursor<'a> {
         } else if tenth <= 1 {
             (sevens(eight & !MORE) | u64::from(ninth & 0x7f) << 56 | u64::from(tenth) << 63, 10)
         } else {
-            return Err(DecodeError::BadVarint);
+            return None;
         };
         self.pos += len as usize;
-        Ok(unzigzag(value))
+        Some(unzigzag(value))
     }
 
     /// The same, of less than ten bytes that are left.
     #[cold]
-    fn longer_at_the_end(&mut self) -> Result<i64> {
+    fn longer_at_the_end(&mut self) -> Option<i64> {
         let mut value = 0;
         for (i, &byte) in self.rest().iter().enumerate() {
             value |= u64::from(byte & 0x7f) << (7 * i);
             if byte < 0x80 {
                 self.pos += i + 1;
-                return Ok(unzigzag(value));
+                return Some(unzigzag(value));
             }
         }
-        Err(DecodeError::UnexpectedEnd)
+        None
+    }
+
+    /// Why there is no variable-length integer here.
+    #[cold]
+    fn no_long(&self) -> DecodeError {
+        if self.remaining() < MAX_VARINT { DecodeError::UnexpectedEnd } else { DecodeError::BadVarint }
     }
 
     #[inline]

@@ -110,14 +110,17 @@ impl Numbers {
         (self.present & number.bit() != 0).then(|| self.values[number as usize])
     }
 
+    /// Gives the event a number, unless it is too long.
+    pub fn set(&mut self, number: Number, value: i64) {
+        self.set_slot(number as u8, value);
+    }
+
     #[inline]
-    fn set(&mut self, slot: u8, value: Option<i64>) {
+    fn set_slot(&mut self, slot: u8, value: i64) {
         let bit = 1 << slot;
-        self.present &= !bit;
-        if let Some(value) = value.filter(|v| Number::INTS & bit == 0 || i32::try_from(*v).is_ok()) {
-            self.present |= bit;
-            self.values[usize::from(slot)] = value;
-        }
+        let fits = Number::INTS & bit == 0 || i32::try_from(value).is_ok();
+        self.present = self.present & !bit | if fits { bit } else { 0 };
+        self.values[usize::from(slot)] = value;
     }
 }
 
@@ -182,11 +185,13 @@ impl<'a> Event<'a> {
             const ACTION: u8 = Slot::Action as u8;
             const MESSAGE: u8 = Slot::Message as u8;
             match slot {
-                slot if usize::from(slot) < Number::COUNT => {
-                    let value =
-                        if reads == Reads::Number { Some(cur.long()?) } else { Decode::decode(cur, schema, ty)? };
-                    numbers.set(slot, value);
-                }
+                slot if usize::from(slot) < Number::COUNT => match reads {
+                    Reads::Number => numbers.set_slot(slot, cur.long()?),
+                    _ => match Decode::decode(cur, schema, ty)? {
+                        Some(value) => numbers.set_slot(slot, value),
+                        None => numbers.present &= !(1 << slot),
+                    },
+                },
                 PROCESS if reads == Reads::TwoNumbers => {
                     let (create_ts, hpid) = (Some(cur.long()?), Some(cur.long()?));
                     *process = Some(Oid { create_ts, hpid, ..Oid::default() });
