@@ -9,6 +9,7 @@ use arrow_array::types::{Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, DictionaryArray};
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
 
+use crate::dataset::encode::alike::Alike;
 use crate::flatten::time::micros;
 
 /// The types that columns have: those that DuckDB, Spark and every warehouse read alike.
@@ -118,12 +119,14 @@ pub struct Keys {
     places: Vec<i32>,
     /// What an encoder makes of them once for all columns.
     pub levels: OnceLock<Vec<u8>>,
+    /// Pages that it made, which other columns may have, too.
+    pub alike: Alike,
 }
 
 impl Keys {
     /// Room for so many rows, and as many that have a value.
     pub fn with_capacity(rows: usize) -> Keys {
-        Keys { present: Vec::with_capacity(rows), places: Vec::with_capacity(rows), levels: OnceLock::new() }
+        Keys { present: Vec::with_capacity(rows), places: Vec::with_capacity(rows), ..Keys::default() }
     }
 
     /// The next row has the value at this place, or none.
@@ -139,10 +142,11 @@ impl Keys {
     }
 
     pub fn clear(&mut self) {
-        let Keys { present, places, levels } = self;
+        let Keys { present, places, levels, alike } = self;
         present.clear();
         places.clear();
         levels.take();
+        alike.clear();
     }
 
     /// Whether each row has a value.

@@ -17,6 +17,7 @@ use parquet::file::metadata::{ColumnChunkMetaData, ColumnIndexBuilder, OffsetInd
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
+use super::alike::FinishedPage;
 use super::compress::compress;
 use super::dictionary::{Dictionary, plain_text};
 use super::levels::{Lists, Presence, same, select};
@@ -110,39 +111,48 @@ impl<'s> RawPage<'s> {
         RawPage { bytes, encoding, rows, values: levels, nulls: levels - elements.len() }
     }
 
-    /// A page of the keys of a dictionary of so many values: `of_values` are those of the places that `present` tells of.
+    /// A page of keys of so many bits: `of_values` are those of the places that `present` tells of.
     fn of_keys(
         keys: Option<&Keys>,
         of_values: &[i32],
         present: &[bool],
-        dictionary: usize,
+        width: u32,
         of_rows: &mut Vec<i32>,
         bytes: &'s mut Vec<u8>,
     ) -> RawPage<'s> {
         if let Some((presence, key)) = same(keys, of_values, present) {
             let page = RawPage::new(&presence, Encoding::RLE_DICTIONARY, bytes);
-            let width = put_width(dictionary, page.bytes);
+            page.bytes.push(width as u8);
             hybrid::encode_same(key, presence.present, width, page.bytes);
             return page;
         }
         let (presence, rows) = select(keys, of_values, present, of_rows);
         let mut page = RawPage::new(&presence, Encoding::RLE_DICTIONARY, bytes);
-        page.put_keys(rows, dictionary);
+        page.put_keys(rows, width);
         page
     }
 
-    /// Appends keys of a dictionary of so many values.
-    fn put_keys(&mut self, keys: &[i32], dictionary: usize) {
-        let width = put_width(dictionary, self.bytes);
+    /// Appends keys of so many bits.
+    fn put_keys(&mut self, keys: &[i32], width: u32) {
+        self.bytes.push(width as u8);
         hybrid::encode(keys, width, self.bytes);
     }
-}
 
-/// Appends how wide the keys of a dictionary of so many values are.
-fn put_width(dictionary: usize, page: &mut Vec<u8>) -> u32 {
-    let width = hybrid::width((dictionary.max(1) - 1) as u32);
-    page.push(width as u8);
-    width
+    /// Compresses it, with a buffer that takes what is compressed.
+    fn finish(self, codec: Compression, compressed: &mut Vec<u8>) -> Result<FinishedPage> {
+        let RawPage { bytes, encoding, rows, values, nulls } = self;
+        compress(codec, bytes, compressed).map_err(external)?;
+        let page = Page::DataPage {
+            buf: Bytes::copy_from_slice(compressed),
+            num_values: values as u32,
+            encoding,
+            def_level_encoding: Encoding::RLE,
+            rep_level_encoding: Encoding::RLE,
+            statistics: None,
+        };
+        let (bytes, uncompressed) = serialize(CompressedPage::new(page, bytes.len()))?;
+        Ok(FinishedPage { bytes, uncompressed, encoding, rows, values, nulls })
+    }
 }
 
 impl ChunkWriter {
@@ -216,11 +226,12 @@ impl ChunkWriter {
         self.range.include(&range);
         self.begin_batch(8 * numbers.values.len(), || false)?;
         let Numbers { values, present } = numbers;
-        let Scratch { page, compressed, of_values, keys: of_rows, numbers, .. } = scratch;
+        let Scratch { page, compressed, of_values, numbers, .. } = scratch;
         let page = match &mut self.form {
             Form::Dictionary(dictionary) => {
                 dictionary.number_keys(values, of_values);
-                RawPage::of_keys(keys, of_values, present, dictionary.len(), of_rows, page)
+                let width = dictionary.width();
+                return self.write_keys(keys, present, width, range, scratch);
             }
             Form::Bits => {
                 let (presence, rows) = select(keys, values, present, numbers);
@@ -246,7 +257,27 @@ impl ChunkWriter {
                 page
             }
         };
-        self.finish_page(page, range, compressed)
+        self.append(page.finish(self.codec, compressed)?, range)
+    }
+
+    /// Appends the page of rows whose values have the keys that were found.
+    fn write_keys(
+        &mut self,
+        keys: Option<&Keys>,
+        present: &[bool],
+        width: u32,
+        range: Range,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let Scratch { page, compressed, of_values, keys: of_rows, .. } = scratch;
+        if let Some(page) = keys.and_then(|keys| keys.alike.get(of_values, present, width)) {
+            return self.append(page, range);
+        }
+        let page = RawPage::of_keys(keys, of_values, present, width, of_rows, page).finish(self.codec, compressed)?;
+        if let Some(keys) = keys {
+            keys.alike.put(of_values, present, width, &page);
+        }
+        self.append(page, range)
     }
 
     fn write_texts(&mut self, keys: Option<&Keys>, texts: &Texts, scratch: &mut Scratch) -> Result<()> {
@@ -264,10 +295,9 @@ impl ChunkWriter {
         if let Form::Dictionary(dictionary) | Form::Full(dictionary) = &mut self.form
             && has_keys
         {
-            let Scratch { page, compressed, of_values, keys: of_rows, .. } = scratch;
-            dictionary.text_keys(texts.iter().flatten().map(|text| &**text), of_values);
-            let page = RawPage::of_keys(keys, of_values, &present, dictionary.len(), of_rows, page);
-            return self.finish_page(page, Range::None, compressed);
+            dictionary.text_keys(texts.iter().flatten().map(|text| &**text), &mut scratch.of_values);
+            let width = dictionary.width();
+            return self.write_keys(keys, &present, width, Range::None, scratch);
         }
         let text = |place: Option<usize>| place.and_then(|at| texts[at].as_deref());
         let rows: Vec<Option<&str>> = match keys {
@@ -288,7 +318,7 @@ impl ChunkWriter {
             let page = RawPage::new(&presence, Encoding::PLAIN, &mut scratch.page);
             page.bytes.reserve(bytes);
             rows.iter().flatten().for_each(|text| plain_text(text.as_bytes(), page.bytes));
-            self.finish_page(page, Range::None, &mut scratch.compressed)?;
+            self.append(page.finish(self.codec, &mut scratch.compressed)?, Range::None)?;
         }
         Ok(())
     }
@@ -312,14 +342,14 @@ impl ChunkWriter {
             dictionary.text_keys(texts.iter().map(Option::unwrap_or_default), of_values);
             rows.elements.iter_mut().for_each(|at| *at = of_values[*at as usize]);
             let mut page = RawPage::of_lists(&rows, Encoding::RLE_DICTIONARY, page);
-            page.put_keys(rows.elements, dictionary.len());
+            page.put_keys(rows.elements, dictionary.width());
             page
         } else {
             let page = RawPage::of_lists(&rows, Encoding::PLAIN, page);
             rows.elements.iter().for_each(|at| plain_text(text(at).as_bytes(), page.bytes));
             page
         };
-        self.finish_page(page, Range::None, compressed)
+        self.append(page.finish(self.codec, compressed)?, Range::None)
     }
 
     /// Begins a batch of strings, which take so many bytes for all rows; says whether they get keys. What is not in the
@@ -366,23 +396,13 @@ impl ChunkWriter {
         Ok(false)
     }
 
-    fn finish_page(&mut self, page: RawPage, range: Range, compressed: &mut Vec<u8>) -> Result<()> {
-        let RawPage { bytes, encoding, rows, values, nulls } = page;
-        compress(self.codec, bytes, compressed).map_err(external)?;
-        let page = Page::DataPage {
-            buf: Bytes::copy_from_slice(compressed),
-            num_values: values as u32,
-            encoding,
-            def_level_encoding: Encoding::RLE,
-            rep_level_encoding: Encoding::RLE,
-            statistics: None,
-        };
-        let (page, uncompressed) = serialize(CompressedPage::new(page, bytes.len()))?;
+    fn append(&mut self, page: FinishedPage, range: Range) -> Result<()> {
+        let FinishedPage { bytes, uncompressed, encoding, rows, values, nulls } = page;
         self.uncompressed += uncompressed;
         self.offsets.append_row_count(rows as i64);
-        self.offsets.append_offset_and_size(self.bytes as i64, page.len() as i32);
-        self.bytes += page.len();
-        self.pages.push(page);
+        self.offsets.append_offset_and_size(self.bytes as i64, bytes.len() as i32);
+        self.bytes += bytes.len();
+        self.pages.push(bytes);
         if let Some(index) = &mut self.index {
             let (min, max) = range.bytes();
             index.append(nulls == values, min, max, nulls as i64, None);

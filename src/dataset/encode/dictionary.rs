@@ -5,6 +5,8 @@ use std::hash::BuildHasher;
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashTable};
 
+use super::hybrid;
+
 /// Distinct values of one type.
 #[derive(Debug)]
 pub enum Dictionary {
@@ -81,6 +83,11 @@ impl Dictionary {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Bits of a key.
+    pub fn width(&self) -> u32 {
+        hybrid::width((self.len().max(1) - 1) as u32)
     }
 
     /// Bytes of the dictionary page.

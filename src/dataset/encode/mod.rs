@@ -5,6 +5,7 @@
 //! [`delta`] write numbers, [`levels`] tells which rows have one, [`range`] keeps the least and the greatest, [`compress`]
 //! compresses pages, and [`chunk`] makes a column chunk of [`pages`]. Pages and metadata are serialized by the parquet crate.
 
+pub mod alike;
 pub mod chunk;
 pub mod compress;
 pub mod delta;
