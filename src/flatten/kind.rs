@@ -116,6 +116,8 @@ pub struct Kind<K, E> {
     known: Pieces<Known<K>>,
     slots: Pieces<Slot<E>>,
     free: Vec<u32>,
+    /// Whether an export had to leave its slot. Until then each entity has the slot of its index, which spares a look.
+    evicted: bool,
     hand: usize,
     /// Bytes that the exports in memory take.
     bytes: usize,
@@ -132,6 +134,7 @@ impl<K: Hash + Eq + Default, E: Payload> Kind<K, E> {
             known: Pieces::default(),
             slots: Pieces::default(),
             free: Vec::new(),
+            evicted: false,
             hand: 0,
             bytes: 0,
             spill,
@@ -219,11 +222,17 @@ impl<K: Hash + Eq + Default, E: Payload> Kind<K, E> {
     /// [`Kind::failure`] tells.
     #[inline]
     pub fn get_mut(&mut self, index: Index) -> &mut Latest<E> {
-        let place = self.known.get(index as usize).place.0;
-        let slot = if place & Place::SLOT != 0 { place as u32 } else { self.read_back(index, place) };
+        debug_assert!(self.evicted || self.known.get(index as usize).place.0 == Place::slot(index).0);
+        let slot = if self.evicted { self.slot(index) } else { index };
         let latest = &mut self.slots.get_mut(slot as usize).latest;
         latest.used = true;
         latest
+    }
+
+    /// Where the export is in memory, to which it comes back if need be.
+    fn slot(&mut self, index: Index) -> u32 {
+        let place = self.known.get(index as usize).place.0;
+        if place & Place::SLOT != 0 { place as u32 } else { self.read_back(index, place) }
     }
 
     #[cold]
@@ -248,6 +257,7 @@ impl<K: Hash + Eq + Default, E: Payload> Kind<K, E> {
 
     /// Moves an export that was not used for long to the file. There must be one in memory.
     pub fn evict(&mut self) {
+        self.evicted = true;
         loop {
             self.hand = (self.hand + 1) % self.slots.len();
             let slot = self.slots.get_mut(self.hand);

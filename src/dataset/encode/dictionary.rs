@@ -18,10 +18,14 @@ pub enum Dictionary {
 #[derive(Debug)]
 pub struct Numbers {
     keys: HashMap<i64, i32, FixedState>,
+    /// Keys of small numbers, which are the most, where these come, else [`NO_KEY`]: a look here is no search.
+    small: Box<[i32; 256]>,
     values: Vec<i64>,
     /// Bytes of one in PLAIN encoding.
     width: usize,
 }
+
+const NO_KEY: i32 = -1;
 
 /// Distinct strings, one behind the other.
 #[derive(Debug, Default)]
@@ -67,7 +71,8 @@ fn get<'b>(bytes: &'b [u8], ends: &[usize], key: i32) -> &'b [u8] {
 impl Dictionary {
     /// Of integers of so many bytes.
     pub fn numbers(width: usize) -> Dictionary {
-        Dictionary::Numbers(Numbers { keys: HashMap::default(), values: Vec::new(), width })
+        let (keys, small) = (HashMap::default(), Box::new([NO_KEY; 256]));
+        Dictionary::Numbers(Numbers { keys, small, values: Vec::new(), width })
     }
 
     pub fn texts() -> Dictionary {
@@ -111,12 +116,23 @@ impl Dictionary {
 
     /// Puts the keys of numbers into `found`. New ones are added.
     pub fn number_keys(&mut self, numbers: &[i64], found: &mut Vec<i32>) {
-        let Dictionary::Numbers(Numbers { keys, values, .. }) = self else { unreachable!("a column has one type") };
+        let Dictionary::Numbers(Numbers { keys, small, values, .. }) = self else {
+            unreachable!("a column has one type")
+        };
+        let mut add = |number| {
+            values.push(number);
+            (values.len() - 1) as i32
+        };
         runs(numbers.iter().copied(), found, i64::eq, |number| {
-            *keys.entry(number).or_insert_with(|| {
-                values.push(number);
-                (values.len() - 1) as i32
-            })
+            match usize::try_from(number).ok().and_then(|at| small.get_mut(at)) {
+                None => *keys.entry(number).or_insert_with(|| add(number)),
+                Some(key) => {
+                    if *key == NO_KEY {
+                        *key = add(number);
+                    }
+                    *key
+                }
+            }
         });
     }
 
