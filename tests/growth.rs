@@ -249,6 +249,31 @@ fn times_that_move_from_run_to_run_take_what_a_trace_has_grown_by_and_keep_what_
 }
 
 #[test]
+fn what_a_short_look_finds_is_what_a_long_one_would() {
+    let growing = Growing::new();
+    let (path, away) = (growing.write("a.sf", 6), growing.folder.path().join("away"));
+    growing.expect(&[&path], &[], 60, "");
+    // Nobody can tell that its beginning is one, until it comes back, as old as it was.
+    fs::rename(&path, &away).unwrap();
+    let beginning = growing.write("b.sf", 3);
+    expect_status(&convert(&[&beginning], &growing.out, &[]), 0);
+    assert_eq!(row_count(&growing.out, "records"), 90);
+    fs::rename(&away, &path).unwrap();
+    growing.expect(&[&path], &[], 60, "");
+
+    // A copy was converted otherwise since: what counts is what the dataset has.
+    let since = ["--since", "2022-03-17T18:00:10Z"];
+    let copy = growing.write("c.sf", 6);
+    growing.expect(&[&copy], &[&since[..], &["--reconvert"]].concat(), 50, "");
+    growing.expect(&[&path], &[], 50, "--reconvert converts it anew");
+    growing.expect(&[&path], &since, 50, "");
+    growing.expect(&[&path], &["--reconvert"], 60, "");
+    growing.expect(&[&copy], &[], 60, "");
+    growing.expect(&[&path, &copy], &since, 60, "");
+    growing.expect(&[&beginning], &[], 60, BEGINNING);
+}
+
+#[test]
 fn what_was_converted_again_to_nothing_comes_back() {
     let folder = tempfile::tempdir().unwrap();
     let (a, other, out) = (folder.path().join("a.sf"), folder.path().join("o.sf"), folder.path().join("out"));

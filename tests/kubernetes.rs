@@ -82,6 +82,26 @@ fn the_real_trace_has_four_events_of_pods() {
 }
 
 #[test]
+fn services_are_services_in_any_list() {
+    let ports = json!([{"port": 80}, {"port": 443}]);
+    let items = json!([{"kind": "Service", "name": "a", "clusterIP": "10.0.0.1", "ports": ports}]);
+    let other = json!([{"kind": "Endpoints", "name": "b", "ports": ports}]);
+    let mut trace = Trace::new().header("n");
+    for (i, (kind, items)) in
+        [("Service", &items), ("ServiceList", &items), ("List", &items), ("List", &other)].into_iter().enumerate()
+    {
+        trace = trace.k8s(T0 + i as i64, "K8S_SERVICES", &json!({"kind": kind, "items": items}).to_string());
+    }
+    let out = tempfile::tempdir().unwrap();
+    let input = out.path().join("a.sf");
+    trace.block().write(&input);
+    let out = out.path().join("out");
+    expect_status(&convert(&[&input], &out, &[]), 0);
+    assert_eq!((row_count(&out, "k8s_items"), row_count(&out, "k8s_service_ports")), (4, 6));
+    assert_eq!(row_count(&out, "rejects"), 0);
+}
+
+#[test]
 fn every_kind_of_component_and_every_oddity_is_a_row() {
     let service = json!({"kind": "Service", "type": "ADDED", "items": [
         {"name": "named", "clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1", "fd00::1"],

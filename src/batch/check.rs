@@ -88,7 +88,7 @@ pub fn check<'s>(
     let mut grown = Skip::GrownOtherwise;
     match state.by_key(&input.key()).or_else(rejected) {
         Some(read) if read.live && !reconvert && is_settled => {
-            return Checked::Skip(name, Skip::done(&read.content(), content), Some(read.input));
+            return Checked::Skip(name, Skip::done(&read.content(), content, log), Some(read.input));
         }
         Some(read) if read.live => {
             grown = Skip::DoneOtherwise;
@@ -96,8 +96,7 @@ pub fn check<'s>(
         }
         // What it has grown to has its rows.
         Some(read) if read.input.status != Status::Rejected => {
-            let why = if reconvert { Skip::Beginning } else { Skip::Done };
-            return Checked::Skip(name, why, Some(read.input));
+            return Checked::Skip(name, Skip::Beginning, Some(read.input));
         }
         _ => {}
     }
@@ -133,7 +132,7 @@ fn known<'s>(
     let shorter = |other: Read| other.live && other.input.size < stat.size && other.input.head == read.input.head;
     match read.live {
         true if !read.input.head.is_empty() && state.by_head(&read.input.head).any(shorter) => None,
-        true => Some((read, Skip::done(&read.content(), content))),
-        false => (read.input.status != Status::Rejected).then_some((read, Skip::Done)),
+        true => Some((read, Skip::done(&read.content(), content, log))),
+        false => (read.input.status != Status::Rejected).then_some((read, Skip::Beginning)),
     }
 }

@@ -93,9 +93,11 @@ pub enum Skip {
 }
 
 impl Skip {
-    /// Why an input is not read whose rows the dataset has by the options `had`, where these are `wanted`.
-    pub fn done(had: &Content, wanted: &Content) -> Skip {
-        if had.includes(wanted) { Skip::Done } else { Skip::DoneOtherwise }
+    /// Why an input is not read whose rows the dataset has by the options `had`, where these are `wanted`. Times do not
+    /// matter to a `log`.
+    pub fn done(had: &Content, wanted: &Content, log: bool) -> Skip {
+        let has_all = if log { had.has_tables_of(wanted) } else { had.includes(wanted) };
+        if has_all { Skip::Done } else { Skip::DoneOtherwise }
     }
 }
 
@@ -111,7 +113,7 @@ pub struct Plan {
     pub skipped: Vec<(String, Skip)>,
     /// Inputs of earlier runs whose rows this run replaces.
     pub superseded: Vec<InputEntry>,
-    /// Part files that hold such rows.
+    /// Part files that hold such rows, in order.
     pub rewrite: Vec<String>,
 }
 
@@ -154,8 +156,9 @@ pub fn nothing_new(
     let content = options.content();
     let skip = |(((path, kind), _), stat): (&((&PathBuf, Kind), _), &Option<Stat>)| {
         let (name, stat) = (path.to_string_lossy(), stat.as_ref()?);
-        let had = known.find(&name, stat.size, stat.mtime, *kind == Kind::ExperimentLog)?;
-        Some((name.into_owned(), Skip::done(&had, &content)))
+        let log = *kind == Kind::ExperimentLog;
+        let had = known.find(&name, stat.size, stat.mtime, log)?;
+        Some((name.into_owned(), Skip::done(&had, &content, log)))
     };
     let skipped: Vec<Option<(String, Skip)>> = files.par_iter().zip(&stats).map(skip).collect();
     let skipped: Option<Vec<(String, Skip)>> = skipped.into_iter().collect();
@@ -194,8 +197,13 @@ pub fn plan(found: &Found, state: &State, options: &Options, meter: &Meter) -> R
                 plan.skipped.push((name, why));
             }
             Checked::Unreadable(unreadable) => {
-                let known = state.by_key(&rejected_key("", &unreadable.name)).is_some_and(|read| read.live);
-                if known { &mut plan.still_unreadable } else { &mut plan.unreadable }.push(unreadable);
+                match state.by_key(&rejected_key("", &unreadable.name)).filter(|read| read.live) {
+                    Some(_) if !options.reconvert => plan.still_unreadable.push(unreadable),
+                    known => {
+                        plan.superseded.extend(known.map(|read| read.input.clone()));
+                        plan.unreadable.push(unreadable);
+                    }
+                }
             }
             Checked::Input { input, supersedes } => {
                 plan.superseded.extend(supersedes);
@@ -254,8 +262,9 @@ fn run_name(plan: &Plan, state: &State, options: &Options) -> String {
         hash.update(text);
     };
     part(env!("CARGO_PKG_VERSION"));
-    let Options { out: _, tables: _, window: _, memory, strict: _, reconvert: _, dry_run: _, wait: _, .. } = options;
-    part(&format!("{:?} {memory} {:?} {:?}", options.content(), options.compression, options.encodings));
+    let Options { out: _, tables: _, window: _, strict: _, reconvert: _, dry_run: _, wait: _, .. } = options;
+    let Options { memory, compression, encodings, .. } = options;
+    part(&format!("{:?} {memory} {compression:?} {encodings:?}", options.content()));
     let before = |key: &str| state.by_key(key).map_or("", |read| &read.run.run);
     for input in &plan.inputs {
         part(&input.name);

@@ -19,6 +19,7 @@ use parquet::arrow::arrow_reader::{
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::file::reader::{ChunkReader, Length};
 
+use super::progress::Meter;
 use crate::dataset::manifest::{InputEntry, Manifest, State};
 use crate::dataset::part::{PartFile, Rows};
 use crate::dataset::writer::{Chunk, DatasetWriter};
@@ -168,7 +169,8 @@ impl<'s> Gone<'s> {
 /// Copies the rows of a part file that stay into part files of the run that `writer` writes.
 ///
 /// # Errors
-/// The part file is not there or cannot be read, or not written anew.
+/// The part file is not there, cannot be read or is not what was written, or it cannot be written anew, or `meter` says to
+/// stop.
 pub fn rewrite(
     root: &Path,
     state: &State,
@@ -176,9 +178,13 @@ pub fn rewrite(
     part: &PartFile,
     gone: &Gone,
     writer: &mut DatasetWriter,
+    meter: &Meter,
 ) -> Result<()> {
     let path = root.join(&part.path);
-    let lost = |message: &str| Error::Dataset { path: path.clone(), message: message.into() };
+    let lost = |message: &str| {
+        let message = format!("{message}; 'sf-parquet verify' names the command that mends the dataset");
+        Error::Dataset { path: path.clone(), message }
+    };
     let table = TableId::by_name(&part.table).ok_or_else(|| lost("it belongs to no table of the contract"))?;
     let date = part.path.split('/').nth(1).and_then(|d| d.strip_prefix("date=")).and_then(|d| d.parse().ok());
     let date: Date = date.ok_or_else(|| lost("its folder names no date"))?;
@@ -194,7 +200,16 @@ pub fn rewrite(
         return Ok(());
     }
     let error = |cause| Error::of_parquet("read", &path, cause);
-    let file = Part::open(&path).during("open", &path)?;
+    let file = match Part::open(&path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(lost("the file is not there")),
+        opened => opened.during("open", &path)?,
+    };
+    let stop = || meter.check().map_err(io::Error::other);
+    let difference = part.difference(&file.file, file.len, &stop);
+    meter.check()?;
+    if let Some(difference) = difference.during("read", &path)? {
+        return Err(lost(&difference));
+    }
     let metadata = file.metadata().map_err(error)?;
     let first = writer.ended();
     let mut read = 0;

@@ -129,7 +129,7 @@ fn stage(
 ) -> Result<(Manifest, Vec<String>)> {
     let bytes = plan.inputs.iter().map(|i| i.stat.size).sum();
     meter.begin(Phase::Converting, plan.inputs.len() as u64, bytes);
-    let rewritten = || state.files().filter(|(_, part)| plan.rewrite.contains(&part.path));
+    let rewritten = || state.files().filter(|(_, part)| plan.rewrite.binary_search(&part.path).is_ok());
     // Rows that stay are kept in tables that this run does not want, too.
     let mut tables = options.tables.clone();
     tables.extend(rewritten().filter_map(|(_, part)| TableId::by_name(&part.table)));
@@ -144,7 +144,7 @@ fn stage(
     let gone = Gone::new(&plan.superseded);
     for (manifest, part) in rewritten() {
         meter.check()?;
-        rewrite(layout.root(), state, manifest, part, &gone, &mut writer)?;
+        rewrite(layout.root(), state, manifest, part, &gone, &mut writer, meter)?;
     }
     writer.want_only(&options.tables);
     let needed = tables_without_files(state, plan, tables);
@@ -213,7 +213,7 @@ fn read_all(source: &mut Source, pipe: &Pipe) -> Result<()> {
 /// Those of these tables of which the dataset has no file that stays: they get one, with or without rows, so that readers
 /// find their columns.
 fn tables_without_files(state: &State, plan: &Plan, mut tables: BTreeSet<TableId>) -> BTreeSet<TableId> {
-    let stays = state.files().filter(|(_, part)| !plan.rewrite.contains(&part.path));
+    let stays = state.files().filter(|(_, part)| !plan.rewrite.binary_search(&part.path).is_ok());
     for table in stays.filter_map(|(_, part)| TableId::by_name(&part.table)) {
         tables.remove(&table);
     }

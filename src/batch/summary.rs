@@ -50,6 +50,9 @@ pub struct InputSummary {
     pub rejected: usize,
     /// Files in directories that are no traces.
     pub passed_over: usize,
+    /// Whether something of the skipped is not in the dataset.
+    #[serde(skip)]
+    pub left_out: bool,
 }
 
 impl Summary {
@@ -82,6 +85,7 @@ impl Summary {
     /// Counts what is skipped, and says so where it may surprise.
     pub fn skip(&mut self, skipped: &[(String, Skip)]) {
         self.inputs.skipped = skipped.len();
+        self.inputs.left_out = skipped.iter().any(|(_, why)| *why == Skip::GrownOtherwise);
         for (name, why) in skipped {
             let name = Escaped(name);
             match why {
@@ -109,13 +113,17 @@ impl Summary {
 /// The table for people.
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let InputSummary { converted, skipped, damaged, rejected, passed_over } = self.inputs;
+        let InputSummary { converted, skipped, damaged, rejected, passed_over, left_out } = self.inputs;
         if converted + rejected == 0 {
             write!(f, "Nothing to convert: ")?;
             match skipped {
                 0 => writeln!(f, "there is no input.")?,
+                1 if left_out => writeln!(f, "the one input was left out, see the note.")?,
                 1 => writeln!(f, "the one input is in the dataset already.")?,
-                n => writeln!(f, "all {} inputs are in the dataset already.", grouped(n as u64))?,
+                n => {
+                    let but = if left_out { " or were left out, see the notes" } else { " already" };
+                    writeln!(f, "all {} inputs are in the dataset{but}.", grouped(n as u64))?;
+                }
             }
             return Ok(());
         }

@@ -22,8 +22,9 @@ use crate::whole_file::WholeFile;
 /// Join traces to one
 ///
 /// Blocks are copied as they are where schema and codec agree. Otherwise records are written in the schema of the inputs
-/// that has a place for all that is in the others, the newest if several have. The result converts to the same rows as
-/// the inputs, and appears only when it is whole.
+/// that has a place for all that is in the others, the newest if several have; what an input has no value
+/// for gets the schema's default then. Without that, the result converts to the same rows as the inputs. It appears only when it is
+/// whole.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ConcatArgs {

@@ -3,17 +3,18 @@
 
 use std::borrow::Cow;
 use std::fs;
+use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 
-use foldhash::fast::RandomState;
+use foldhash::fast::{FixedState, RandomState};
 use hashbrown::HashMap;
 use rayon::ThreadPool;
 use rayon::prelude::*;
 use serde::Deserialize;
 
 use super::layout::Layout;
-use super::manifest::{Content, FORMAT, State};
+use super::manifest::{Content, FORMAT, State, Status, key, rejected_key};
 use crate::flatten::time::Window;
 
 /// What is looked at of a manifest; the rest need only be JSON.
@@ -25,6 +26,8 @@ struct Glance<'t> {
     content: Content,
     #[serde(borrow)]
     inputs: Vec<Seen<'t>>,
+    #[serde(borrow, default)]
+    superseded: Vec<Cow<'t, str>>,
 }
 
 /// What is looked at of an input.
@@ -36,32 +39,52 @@ struct Seen<'t> {
     mtime: i64,
     #[serde(borrow)]
     sha256: Cow<'t, str>,
+    status: Status,
     #[serde(default)]
     log: bool,
+    #[serde(borrow, default)]
+    head: Cow<'t, str>,
     #[serde(default)]
     window: Option<Window>,
 }
 
-/// The files that were read, by path.
+/// The files that were read, and what the dataset has of them.
 #[derive(Debug)]
 pub struct Known {
     /// Of the run that read them.
     number: u64,
     contents: Vec<Content>,
+    /// As the last run saw them, by path.
     files: HashMap<Box<str>, File, RandomState>,
+    /// What the last run read under each key, see [`hash`], unless it was replaced.
+    live: HashMap<u64, Input, RandomState>,
+    superseded: Vec<u64>,
+    /// The size of the smallest live input with each head.
+    least: HashMap<u64, u64, RandomState>,
 }
 
 #[derive(Debug)]
 struct File {
     size: u64,
     mtime: i64,
+    /// None if it could not be opened.
+    key: Option<u64>,
+    log: bool,
+}
+
+#[derive(Debug)]
+struct Input {
+    size: u64,
+    head: Option<u64>,
     /// Index of the run's options.
     content: usize,
     /// Instead of the times in these.
     window: Option<Window>,
-    /// It could be opened.
-    has_content: bool,
-    log: bool,
+}
+
+/// Stands for a key or a head: where two are the same, less is known.
+fn hash(text: &str) -> u64 {
+    FixedState::default().hash_one(text)
 }
 
 /// A look that is taken while the inputs are still looked for.
@@ -105,33 +128,61 @@ impl Known {
     }
 
     fn of_text(text: &[u8]) -> Option<Known> {
-        let Glance { number, inputs, content, .. } = Glance::of(text)?;
-        let file = |Seen { path, size, mtime, sha256, log, window }: Seen| {
-            (path.into(), File { size, mtime, content: 0, window, has_content: !sha256.is_empty(), log })
-        };
-        Some(Known { number, contents: vec![content], files: inputs.into_iter().map(file).collect() })
+        let Glance { number, inputs, content, superseded, .. } = Glance::of(text)?;
+        let mut known = Known { number, contents: vec![content], ..Known::none() };
+        known.superseded = superseded.iter().map(|key| hash(key)).collect();
+        known.files.reserve(inputs.len());
+        known.live.reserve(inputs.len());
+        for Seen { path, size, mtime, sha256, status, log, head, window } in inputs {
+            let key = match status {
+                Status::Rejected => hash(&rejected_key(&sha256, &path)),
+                _ if log => hash(&key(&sha256, log)),
+                _ => hash(&sha256),
+            };
+            let head = Some(head).filter(|head| !head.is_empty()).map(|head| hash(&head));
+            known.live.insert(key, Input { size, head, content: 0, window });
+            let key = Some(key).filter(|_| !sha256.is_empty());
+            known.files.insert(path.into(), File { size, mtime, key, log });
+        }
+        Some(known)
     }
 
-    /// Of several runs that read a path the last counts.
+    fn none() -> Known {
+        let (files, live, least) = Default::default();
+        Known { number: 0, contents: Vec::new(), files, live, superseded: Vec::new(), least }
+    }
+
+    /// Of several runs the last counts.
     fn of_all(mut runs: Vec<Known>) -> Known {
         runs.sort_by_key(|run| run.number);
         let mut runs = runs.into_iter();
-        let none = || Known { number: 0, contents: Vec::new(), files: HashMap::default() };
-        let mut all = runs.next().unwrap_or_else(none);
-        for Known { contents, files, .. } in runs {
+        let mut all = runs.next().unwrap_or_else(Known::none);
+        for Known { contents, files, live, superseded, .. } in runs {
             let content = all.contents.len();
             all.contents.extend(contents);
-            all.files.extend(files.into_iter().map(|(path, file)| (path, File { content, ..file })));
+            superseded.iter().for_each(|key| drop(all.live.remove(key)));
+            all.live.extend(live.into_iter().map(|(key, input)| (key, Input { content, ..input })));
+            all.files.extend(files);
+        }
+        for input in all.live.values() {
+            if let Some(head) = input.head {
+                let least = all.least.entry(head).or_insert(input.size);
+                *least = input.size.min(*least);
+            }
         }
         all
     }
 
-    /// The options of the run that read a file, as a trace or a log, if the file was as large and as old.
+    /// The options by which the dataset has rows of a file, a trace or a log, if it is as large and as old as when it was read,
+    /// and nothing speaks against it: such as rows of its beginning that the dataset has, too.
     pub fn find(&self, path: &str, size: u64, mtime: i64, log: bool) -> Option<Cow<'_, Content>> {
-        let file = self.files.get(path)?;
-        let is_same = file.has_content && file.size == size && file.mtime == mtime && file.log == log;
-        let content = is_same.then(|| &self.contents[file.content])?;
-        Some(file.window.map_or(Cow::Borrowed(content), |window| Cow::Owned(content.of_times(window))))
+        let file = self.files.get(path).filter(|file| file.size == size && file.mtime == mtime && file.log == log)?;
+        let Input { head, content, window, .. } = self.live.get(&file.key?)?;
+        if head.is_some_and(|head| self.least.get(&head).is_some_and(|least| *least < size)) {
+            return None;
+        }
+        let content = &self.contents[*content];
+        Some(window.map_or(Cow::Borrowed(content), |window| Cow::Owned(content.of_times(window))))
     }
 }
 
@@ -143,7 +194,7 @@ impl<'t> Glance<'t> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -152,7 +203,9 @@ mod tests {
         json!({
             "format": format, "run": "r", "number": size, "files": [{}],
             "content": {"tables": [table], "since": null, "until": null},
-            "inputs": [{"path": path, "mtime": 7, "size": size, "sha256": sha256, "rows": {"records": 1}}],
+            "inputs": [{
+                "path": path, "mtime": 7, "size": size, "sha256": sha256, "status": "converted", "rows": {"records": 1},
+            }],
         })
         .to_string()
         .into_bytes()
@@ -172,6 +225,37 @@ mod tests {
         {
             assert_eq!(known.find(path, size, mtime, log), None, "{path} {size} {mtime} {log}");
         }
+    }
+
+    #[test]
+    fn what_was_replaced_or_begins_alike_is_not_known() {
+        let input = |path: &str, size: u64, sha256: &str| {
+            json!({
+                "path": path, "mtime": 7, "size": size, "sha256": sha256, "status": "converted", "head": "h",
+                "rows": {"records": 1},
+            })
+        };
+        let run = |number: u64, input: Value, superseded: &[&str]| {
+            let content = json!({"tables": [number.to_string()], "since": null, "until": null});
+            json!({
+                "format": 1, "run": "r", "number": number, "files": [{}], "content": content, "inputs": [input],
+                "superseded": superseded,
+            })
+            .to_string()
+            .into_bytes()
+        };
+        let (short, long) = (run(1, input("a", 5, "x"), &[]), run(2, input("a", 9, "y"), &["x"]));
+        let copied = run(3, input("b", 9, "y"), &["y"]);
+        let all = known(&[copied.clone(), long.clone(), short.clone()]).unwrap();
+        assert!(all.find("a", 5, 7, false).is_none());
+        // As the last run that read this content.
+        assert_eq!(all.find("a", 9, 7, false).unwrap().tables, ["3"]);
+        let gone = run(4, input("c", 20, "z"), &["y"]);
+        assert!(known(&[short.clone(), long.clone(), gone]).unwrap().find("a", 9, 7, false).is_none());
+        // The beginning has rows of its own.
+        let (first, second) = (run(1, input("a", 9, "y"), &[]), run(2, input("b", 5, "x"), &[]));
+        let both = known(&[first, second]).unwrap();
+        assert!(both.find("a", 9, 7, false).is_none() && both.find("b", 5, 7, false).is_some());
     }
 
     #[test]

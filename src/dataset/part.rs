@@ -25,6 +25,7 @@ use super::layout::staged_name;
 use super::sync::Syncs;
 use crate::error::{Error, IoContext, Result};
 use crate::fault;
+use crate::input;
 use crate::tables::column::{ColumnData, ColumnType, Values};
 use crate::tables::files::hex;
 use crate::tables::schema::{ColumnInfo, TableInfo};
@@ -46,6 +47,26 @@ pub struct PartFile {
     /// Keys of inputs of earlier runs whose rows it took over from a part file that was replaced.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub kept: BTreeSet<String>,
+}
+
+impl PartFile {
+    /// How a file of so many bytes differs from what was written, if it does.
+    ///
+    /// # Errors
+    /// The file cannot be read, or `stop` says so.
+    pub fn difference(
+        &self,
+        file: &File,
+        size: u64,
+        stop: &(dyn Fn() -> io::Result<()> + Sync),
+    ) -> io::Result<Option<String>> {
+        if size != self.bytes {
+            return Ok(Some(format!("the file has {size} bytes, it was written with {}", self.bytes)));
+        }
+        let (hash, _) = input::sha256(file, size, &[], stop)?;
+        let differs = hash != self.sha256;
+        Ok(differs.then(|| "the file's content is not what was written: its SHA-256 differs".to_owned()))
+    }
 }
 
 /// Rows of a table that are not yet arrays: each column is built where it is encoded.

@@ -131,7 +131,8 @@ fn expand_item(
     let (item, object) = Item::parse(json, odd);
     let item = Arc::new(item);
     let is_service = match event.message_kind.as_deref() {
-        Some(kind) => kind == "Service",
+        Some("List") => object.as_ref().and_then(|o| o.string("kind", odd)).as_deref() == Some("Service"),
+        Some(kind) => kind == "Service" || kind == "ServiceList",
         None => event.kind.as_deref() == Some("K8S_SERVICES"),
     };
     let stray = item.has_cluster_ip() && !is_service;

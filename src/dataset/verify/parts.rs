@@ -18,29 +18,35 @@ use crate::error::Result;
 use crate::input;
 use crate::tables::schema::TableId;
 
+/// A part file and the manifest that names it.
+pub type Part<'s> = (&'s Manifest, &'s PartFile);
+
 /// Checks every part file of the dataset, in parallel.
 ///
 /// # Errors
 /// `meter` says to stop.
 pub fn check(layout: &Layout, state: &State, unfinished: &Unfinished, meter: &Meter) -> Result<Vec<Finding>> {
-    let parts: Vec<(&Manifest, &PartFile)> = state.files().filter(|(_, f)| !unfinished.removes(&f.path)).collect();
+    let parts: Vec<Part> = state.files().filter(|(_, f)| !unfinished.removes(&f.path)).collect();
     meter.begin(Phase::Checking, parts.len() as u64, parts.iter().map(|(_, f)| f.bytes).sum());
-    let findings: Vec<Option<Finding>> = parts
+    let wrong: Vec<Option<(&'static str, String)>> = parts
         .par_iter()
-        .map(|(manifest, part)| {
+        .map(|(_, part)| {
             let wrong = look(&layout.root().join(&part.path), part, meter);
             meter.check()?;
             meter.files.fetch_add(1, Relaxed);
             meter.bytes.fetch_add(part.bytes, Relaxed);
-            Ok(wrong.map(|(code, message)| Finding {
-                code,
-                path: part.path.clone(),
-                message,
-                remedy: remedy::reconvert_part(layout, state, manifest, part),
-            }))
+            Ok(wrong)
         })
         .collect::<Result<_>>()?;
-    Ok(findings.into_iter().flatten().collect())
+    let wrong: Vec<_> = parts.into_iter().zip(wrong).filter_map(|(part, wrong)| Some((part, wrong?))).collect();
+    let remedies = remedy::reconvert_parts(layout, state, &wrong.iter().map(|(part, _)| *part).collect::<Vec<_>>());
+    let finding = |(((_, part), (code, message)), remedy): ((Part, (&'static str, String)), String)| Finding {
+        code,
+        path: part.path.clone(),
+        message,
+        remedy,
+    };
+    Ok(wrong.into_iter().zip(remedies).map(finding).collect())
 }
 
 /// Code and message of what is wrong with a part file.
@@ -57,18 +63,12 @@ fn look(path: &Path, part: &PartFile, meter: &Meter) -> Option<(&'static str, St
         Ok(metadata) => metadata.len(),
         Err(e) => return Some(unreadable(e)),
     };
-    if size != part.bytes {
-        return Some(("changed_file", format!("the file has {size} bytes, it was written with {}", part.bytes)));
-    }
     let stop = || meter.check().map_err(io::Error::other);
-    match input::sha256(&file, size, &[], &stop) {
-        Err(e) => return Some(unreadable(e)),
-        Ok((hash, _)) if hash != part.sha256 => {
-            return Some(("changed_file", "the file's content is not what was written: its SHA-256 differs".into()));
-        }
-        Ok(_) => {}
+    match part.difference(&file, size, &stop) {
+        Err(e) => Some(unreadable(e)),
+        Ok(Some(difference)) => Some(("changed_file", difference)),
+        Ok(None) => content(&file, part),
     }
-    content(&file, part)
 }
 
 /// Rows and columns, from the Parquet footer.

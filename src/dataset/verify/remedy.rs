@@ -1,30 +1,79 @@
 //! The command that mends what was found.
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write;
 use std::path::Path;
 
+use super::parts::Part;
 use crate::dataset::layout::Layout;
 use crate::dataset::manifest::{Content, InputEntry, Manifest, Read, State};
-use crate::dataset::part::PartFile;
+use crate::input::Looker;
 use crate::tables::schema::TableId;
 
-/// Converts again what a part file has rows of.
-pub fn reconvert_part(layout: &Layout, state: &State, manifest: &Manifest, part: &PartFile) -> String {
+/// Converts again what part files have rows of: a command for each. Where files have inputs in common, one cannot be mended
+/// without the others, since what stays of an input is read of all of its files: the first has the command for all.
+pub fn reconvert_parts(layout: &Layout, state: &State, parts: &[Part]) -> Vec<String> {
+    let mut commands = vec!["true # a command above mends it, too".to_owned(); parts.len()];
+    for group in groups(parts) {
+        let parts: Vec<Part> = group.iter().map(|place| parts[*place]).collect();
+        commands[group[0]] = reconvert_together(layout, state, &parts);
+    }
+    commands
+}
+
+/// Keys of the inputs that a part file has rows of.
+fn keys((manifest, part): Part) -> impl Iterator<Item = String> {
     let of_run = part.inputs.iter().filter_map(|i| manifest.inputs.get(*i as usize)).map(InputEntry::key);
-    let mut reads: Vec<Read> = of_run.chain(part.kept.iter().cloned()).filter_map(|key| state.by_key(&key)).collect();
+    of_run.chain(part.kept.iter().cloned())
+}
+
+/// Places of part files that are connected by inputs. Those without rows are mended by any run: they go with the first.
+fn groups(parts: &[Part]) -> impl Iterator<Item = Vec<usize>> {
+    fn root(before: &mut [usize], mut place: usize) -> usize {
+        while before[place] != place {
+            before[place] = before[before[place]];
+            place = before[place];
+        }
+        place
+    }
+    // For each a place of its group before it, or its own.
+    let mut before: Vec<usize> = (0..parts.len()).collect();
+    let mut first_of: HashMap<String, usize> = HashMap::new();
+    let with_rows = parts.iter().position(|(_, part)| part.rows > 0);
+    for (place, part) in parts.iter().enumerate() {
+        let any = (part.1.rows == 0 || Some(place) == with_rows).then(String::new);
+        for key in keys(*part).chain(any) {
+            let first = *first_of.entry(key).or_insert(place);
+            let (a, b) = (root(&mut before, first), root(&mut before, place));
+            before[a.max(b)] = a.min(b);
+        }
+    }
+    let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for place in 0..parts.len() {
+        groups.entry(root(&mut before, place)).or_default().push(place);
+    }
+    groups.into_values()
+}
+
+fn reconvert_together(layout: &Layout, state: &State, parts: &[Part]) -> String {
+    let mut seen = HashSet::new();
+    let all = parts.iter().flat_map(|part| keys(*part)).filter(|key| seen.insert(key.clone()));
+    let mut reads: Vec<Read> = all.filter_map(|key| state.by_key(&key)).collect();
     if reads.is_empty() {
-        // A file without rows belongs to none of the inputs; converting any of them writes it anew.
-        reads.extend(manifest.inputs.first().and_then(|input| state.by_key(&input.key())));
+        // Files without rows belong to none of the inputs; converting any of them writes them anew.
+        let live = state.live();
+        let is_there = |read: &&Read| Looker::default().look(Path::new(&read.input.path)).file().is_some();
+        reads.extend(live.iter().find(is_there).or(live.first()).copied());
     }
     // Where options differ, rather more rows than before than fewer.
-    let contents = reads.iter().map(Read::content).reduce(|a, b| Cow::Owned(a.with(&b)));
-    let content = contents.unwrap_or(Cow::Borrowed(&manifest.content));
+    let content = reads.iter().map(Read::content).reduce(|a, b| Cow::Owned(a.with(&b)));
+    let content = content.unwrap_or(Cow::Borrowed(&parts[0].0.content));
     let inputs: Vec<&InputEntry> = reads.iter().map(|read| read.input).collect();
     let line = reconvert_inputs(layout, &content, &inputs);
-    let path = layout.root().join(&part.path);
-    // A run could neither remove nor replace it.
-    if path.is_dir() { format!("rm -r {} && {line}", quoted(&path)) } else { line }
+    // A run could neither remove nor replace a folder.
+    let folders = parts.iter().map(|(_, part)| layout.root().join(&part.path)).filter(|path| path.is_dir());
+    folders.map(|path| format!("rm -r {} && ", quoted(&path))).chain([line]).collect()
 }
 
 /// Converts inputs again, with the options that decide which rows there are.
@@ -57,8 +106,9 @@ pub fn start_anew(layout: &Layout, live: &[Read]) -> String {
         }
     }
     let new = root.with_file_name(name);
+    // A damaged input is no reason to leave out the others.
     let commands: Vec<String> = contents.iter().map(|(content, inputs)| command(&new, "", content, inputs)).collect();
-    commands.join(" && ")
+    commands.join("; ")
 }
 
 pub fn remove(path: &Path) -> String {
@@ -74,27 +124,28 @@ pub fn remove_for_good(path: &Path) -> String {
     format!("{} # and convert the inputs of its run again", remove(path))
 }
 
+/// Converts traces and logs: a command, or several if there are several logs, of which each takes one.
 fn command(root: &Path, flag: &str, content: &Content, inputs: &[&InputEntry]) -> String {
-    let mut line = format!("sf-parquet convert {flag}--out {}", quoted(root));
+    let mut start = format!("sf-parquet convert {flag}--out {}", quoted(root));
     if content.tables.len() < TableId::COUNT {
-        let _ = write!(line, " --tables {}", content.tables.join(","));
+        let _ = write!(start, " --tables {}", content.tables.join(","));
     }
     for (option, time) in [("--since", content.since), ("--until", content.until)] {
         if let Some(time) = time {
-            let _ = write!(line, " {option} {time}");
+            let _ = write!(start, " {option} {time}");
         }
     }
     let (logs, traces): (Vec<&InputEntry>, Vec<&InputEntry>) = inputs.iter().partition(|input| input.log);
-    if let Some(log) = logs.first() {
-        let _ = write!(line, " --experiment-log {}", quoted(Path::new(&log.path)));
-        if traces.is_empty() {
-            line.push_str(" --files-from /dev/null");
-        }
-    }
-    for input in traces {
-        let _ = write!(line, " {}", quoted(Path::new(&input.path)));
-    }
-    line
+    let traces: String = traces.iter().map(|input| format!(" {}", quoted(Path::new(&input.path)))).collect();
+    const NO_TRACES: &str = " --files-from /dev/null";
+    let mut logs = logs.iter().map(|log| format!(" --experiment-log {}", quoted(Path::new(&log.path))));
+    let first = match logs.next() {
+        Some(log) => log + if traces.is_empty() { NO_TRACES } else { &traces },
+        None => traces,
+    };
+    let others = logs.map(|log| log + NO_TRACES);
+    let lines: Vec<String> = [first].into_iter().chain(others).map(|inputs| format!("{start}{inputs}")).collect();
+    lines.join("; ")
 }
 
 /// A path as a shell takes it.
