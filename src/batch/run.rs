@@ -213,7 +213,7 @@ fn read_all(source: &mut Source, pipe: &Pipe) -> Result<()> {
 /// Those of these tables of which the dataset has no file that stays: they get one, with or without rows, so that readers
 /// find their columns.
 fn tables_without_files(state: &State, plan: &Plan, mut tables: BTreeSet<TableId>) -> BTreeSet<TableId> {
-    let stays = state.files().filter(|(_, part)| !plan.rewrite.binary_search(&part.path).is_ok());
+    let stays = state.files().filter(|(_, part)| plan.rewrite.binary_search(&part.path).is_err());
     for table in stays.filter_map(|(_, part)| TableId::by_name(&part.table)) {
         tables.remove(&table);
     }

@@ -160,7 +160,9 @@ impl Known {
         for Known { contents, files, live, superseded, .. } in runs {
             let content = all.contents.len();
             all.contents.extend(contents);
-            superseded.iter().for_each(|key| drop(all.live.remove(key)));
+            for key in &superseded {
+                all.live.remove(key);
+            }
             all.live.extend(live.into_iter().map(|(key, input)| (key, Input { content, ..input })));
             all.files.extend(files);
         }
