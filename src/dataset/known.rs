@@ -48,38 +48,37 @@ struct Seen<'t> {
     window: Option<Window>,
 }
 
-/// The files that were read, and what the dataset has of them.
-#[derive(Debug)]
+/// The files that were read, and what the dataset has of them. It is compact, since most of a run that finds nothing new is
+/// waiting for memory.
+#[derive(Debug, Default)]
 pub struct Known {
     /// Of the run that read them.
     number: u64,
     contents: Vec<Content>,
+    inputs: Vec<Input>,
     /// As the last run saw them, by path.
-    files: HashMap<Box<str>, File, RandomState>,
+    by_path: HashMap<Box<str>, u32, RandomState>,
     /// What the last run read under each key, see [`hash`], unless it was replaced.
-    live: HashMap<u64, Input, RandomState>,
+    live: HashMap<u64, u32, RandomState>,
     superseded: Vec<u64>,
     /// The size of the smallest live input with each head.
     least: HashMap<u64, u64, RandomState>,
 }
 
 #[derive(Debug)]
-struct File {
-    size: u64,
-    mtime: i64,
-    /// None if it could not be opened.
-    key: Option<u64>,
-    log: bool,
-}
-
-#[derive(Debug)]
 struct Input {
     size: u64,
-    head: Option<u64>,
+    mtime: i64,
+    key: u64,
+    /// 0 if there is none.
+    head: u64,
     /// Index of the run's options.
-    content: usize,
-    /// Instead of the times in these.
-    window: Option<Window>,
+    content: u32,
+    /// It could be opened.
+    has_content: bool,
+    log: bool,
+    /// Instead of the times in the options.
+    window: Option<Box<Window>>,
 }
 
 /// Stands for a key or a head: where two are the same, less is known.
@@ -129,48 +128,47 @@ impl Known {
 
     fn of_text(text: &[u8]) -> Option<Known> {
         let Glance { number, inputs, content, superseded, .. } = Glance::of(text)?;
-        let mut known = Known { number, contents: vec![content], ..Known::none() };
+        let mut known = Known { number, contents: vec![content], ..Known::default() };
         known.superseded = superseded.iter().map(|key| hash(key)).collect();
-        known.files.reserve(inputs.len());
+        known.inputs.reserve(inputs.len());
+        known.by_path.reserve(inputs.len());
         known.live.reserve(inputs.len());
-        for Seen { path, size, mtime, sha256, status, log, head, window } in inputs {
+        for (place, seen) in (0..).zip(inputs) {
+            let Seen { path, size, mtime, sha256, status, log, head, window } = seen;
             let key = match status {
                 Status::Rejected => hash(&rejected_key(&sha256, &path)),
                 _ if log => hash(&key(&sha256, log)),
                 _ => hash(&sha256),
             };
-            let head = Some(head).filter(|head| !head.is_empty()).map(|head| hash(&head));
-            known.live.insert(key, Input { size, head, content: 0, window });
-            let key = Some(key).filter(|_| !sha256.is_empty());
-            known.files.insert(path.into(), File { size, mtime, key, log });
+            let head = if head.is_empty() { 0 } else { hash(&head) };
+            let (has_content, window) = (!sha256.is_empty(), window.map(Box::new));
+            known.inputs.push(Input { size, mtime, key, head, content: 0, has_content, log, window });
+            known.by_path.insert(path.into(), place);
+            known.live.insert(key, place);
         }
         Some(known)
-    }
-
-    fn none() -> Known {
-        let (files, live, least) = Default::default();
-        Known { number: 0, contents: Vec::new(), files, live, superseded: Vec::new(), least }
     }
 
     /// Of several runs the last counts.
     fn of_all(mut runs: Vec<Known>) -> Known {
         runs.sort_by_key(|run| run.number);
         let mut runs = runs.into_iter();
-        let mut all = runs.next().unwrap_or_else(Known::none);
-        for Known { contents, files, live, superseded, .. } in runs {
-            let content = all.contents.len();
+        let mut all = runs.next().unwrap_or_default();
+        for Known { contents, inputs, by_path, live, superseded, .. } in runs {
+            let (content, place) = (all.contents.len() as u32, all.inputs.len() as u32);
             all.contents.extend(contents);
+            all.inputs.extend(inputs.into_iter().map(|input| Input { content, ..input }));
             for key in &superseded {
                 all.live.remove(key);
             }
-            all.live.extend(live.into_iter().map(|(key, input)| (key, Input { content, ..input })));
-            all.files.extend(files);
+            all.live.extend(live.into_iter().map(|(key, at)| (key, place + at)));
+            all.by_path.extend(by_path.into_iter().map(|(path, at)| (path, place + at)));
         }
-        for input in all.live.values() {
-            if let Some(head) = input.head {
-                let least = all.least.entry(head).or_insert(input.size);
-                *least = input.size.min(*least);
-            }
+        all.least.reserve(all.live.len());
+        for at in all.live.values() {
+            let Input { size, head, .. } = all.inputs[*at as usize];
+            let least = all.least.entry(head).or_insert(size);
+            *least = size.min(*least);
         }
         all
     }
@@ -178,13 +176,16 @@ impl Known {
     /// The options by which the dataset has rows of a file, a trace or a log, if it is as large and as old as when it was read,
     /// and nothing speaks against it: such as rows of its beginning that the dataset has, too.
     pub fn find(&self, path: &str, size: u64, mtime: i64, log: bool) -> Option<Cow<'_, Content>> {
-        let file = self.files.get(path).filter(|file| file.size == size && file.mtime == mtime && file.log == log)?;
-        let Input { head, content, window, .. } = self.live.get(&file.key?)?;
-        if head.is_some_and(|head| self.least.get(&head).is_some_and(|least| *least < size)) {
+        let seen = &self.inputs[*self.by_path.get(path)? as usize];
+        if !(seen.has_content && seen.size == size && seen.mtime == mtime && seen.log == log) {
             return None;
         }
-        let content = &self.contents[*content];
-        Some(window.map_or(Cow::Borrowed(content), |window| Cow::Owned(content.of_times(window))))
+        let Input { head, content, window, .. } = &self.inputs[*self.live.get(&seen.key)? as usize];
+        if *head != 0 && self.least.get(head).is_some_and(|least| *least < size) {
+            return None;
+        }
+        let content = &self.contents[*content as usize];
+        Some(window.as_ref().map_or(Cow::Borrowed(content), |window| Cow::Owned(content.of_times(**window))))
     }
 }
 
@@ -284,7 +285,7 @@ mod tests {
             for _ in 0..100 {
                 let early = Early::begin(&pool, &layout);
                 let known = pool.install(|| early.end(&layout)).unwrap();
-                assert!(known.find("39", 1, 7, false).is_some() && known.files.len() == 40);
+                assert!(known.find("39", 1, 7, false).is_some() && known.by_path.len() == 40);
             }
             let early = Early::begin(&pool, &layout);
             let another = layout.manifest(&format!("another-{threads}"));
