@@ -28,7 +28,7 @@ impl<'de> Deserialize<'de> for Object<'de> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
                 let mut fields = Vec::new();
-                while let Some((Text(key), value)) = map.next_entry()? {
+                while let Some((Key(key), value)) = map.next_entry()? {
                     if fields.len() == MAX_ENTRIES {
                         return Err(A::Error::custom(format_args!("an object has more than {MAX_ENTRIES} fields")));
                     }
@@ -38,6 +38,32 @@ impl<'de> Deserialize<'de> for Object<'de> {
             }
         }
         deserializer.deserialize_map(Fields)
+    }
+}
+
+/// The name of a field. Escapes that are no Unicode become U+FFFD: the other fields are none the worse for them.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl<'de> Visitor<'de> for Bytes {
+            type Value = Key<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Key<'de>, E> {
+                Ok(Key(String::from_utf8_lossy(bytes)))
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Key<'de>, E> {
+                Ok(Key(String::from_utf8_lossy(bytes).into_owned().into()))
+            }
+        }
+        // Only so does serde_json give such escapes away.
+        deserializer.deserialize_bytes(Bytes)
     }
 }
 
@@ -171,4 +197,20 @@ fn integer(json: &RawValue) -> Option<i32> {
     }
     let number: f64 = text.parse().ok()?;
     (number.fract() == 0.0 && number.abs() <= f64::from(i32::MAX)).then_some(number as i32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_no_unicode_hides_no_other_field() {
+        let json = r#"{"\ud800":1,"a\ud83d\ude00":"2","b\u0063":"3","ü":"4"}"#;
+        let json: &RawValue = serde_json::from_str(json).unwrap();
+        let (object, mut odd) = (Object::of(json).unwrap(), Odd::default());
+        for (name, value) in [("a😀", "2"), ("bc", "3"), ("ü", "4")] {
+            assert_eq!(object.string(name, &mut odd).as_deref(), Some(value), "{name}");
+        }
+        assert!(object.0[0].0.chars().all(|c| c == char::REPLACEMENT_CHARACTER) && odd.0.is_empty());
+    }
 }

@@ -3,7 +3,7 @@
 //! The parquet crate hashes and compares the value of every row, also where it is given dictionaries. Here a batch's
 //! few distinct values are looked up, and rows are translated as integers: [`dictionary`] numbers values, [`hybrid`] and
 //! [`delta`] write numbers, [`levels`] tells which rows have one, [`range`] keeps the least and the greatest, [`compress`]
-//! compresses pages, and [`chunk`] makes a column chunk of [`pages`]. Pages and metadata are serialized by the parquet crate.
+//! compresses pages, [`alike`] keeps those that other columns have, too, and [`chunk`] makes a column chunk of [`pages`]. Pages and metadata are serialized by the parquet crate.
 
 pub mod alike;
 pub mod chunk;
