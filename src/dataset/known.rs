@@ -2,6 +2,7 @@
 //! nothing new; they end after this, which takes a third of the time of reading the manifests whole.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::fs;
 use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
@@ -11,27 +12,26 @@ use foldhash::fast::{FixedState, RandomState};
 use hashbrown::HashMap;
 use rayon::ThreadPool;
 use rayon::prelude::*;
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 
 use super::layout::Layout;
 use super::manifest::{Content, FORMAT, State, Status, key, rejected_key};
 use crate::flatten::time::Window;
 
 /// What is looked at of a manifest; the rest need only be JSON.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, serde::Deserialize)]
 struct Glance<'t> {
     format: u32,
     #[serde(default)]
     number: u64,
     content: Content,
-    #[serde(borrow)]
-    inputs: Vec<Seen<'t>>,
+    inputs: Inputs,
     #[serde(borrow, default)]
     superseded: Vec<Cow<'t, str>>,
 }
 
 /// What is looked at of an input.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, serde::Deserialize)]
 struct Seen<'t> {
     #[serde(borrow)]
     path: Cow<'t, str>,
@@ -55,14 +55,19 @@ pub struct Known {
     /// Of the run that read them.
     number: u64,
     contents: Vec<Content>,
-    inputs: Vec<Input>,
+    inputs: Inputs,
+    superseded: Vec<u64>,
+    /// The size of the smallest live input with each head.
+    least: HashMap<u64, u64, RandomState>,
+}
+
+#[derive(Debug, Default)]
+struct Inputs {
+    all: Vec<Input>,
     /// As the last run saw them, by path.
     by_path: HashMap<Box<str>, u32, RandomState>,
     /// What the last run read under each key, see [`hash`], unless it was replaced.
     live: HashMap<u64, u32, RandomState>,
-    superseded: Vec<u64>,
-    /// The size of the smallest live input with each head.
-    least: HashMap<u64, u64, RandomState>,
 }
 
 #[derive(Debug)]
@@ -79,6 +84,46 @@ struct Input {
     log: bool,
     /// Instead of the times in the options.
     window: Option<Box<Window>>,
+}
+
+impl Inputs {
+    fn push(&mut self, seen: Seen) {
+        let Seen { path, size, mtime, sha256, status, log, head, window } = seen;
+        let key = match status {
+            Status::Rejected => hash(&rejected_key(&sha256, &path)),
+            _ if log => hash(&key(&sha256, log)),
+            _ => hash(&sha256),
+        };
+        let head = if head.is_empty() { 0 } else { hash(&head) };
+        let (has_content, window) = (!sha256.is_empty(), window.map(Box::new));
+        let place = self.all.len() as u32;
+        self.all.push(Input { size, mtime, key, head, content: 0, has_content, log, window });
+        self.by_path.insert(path.into(), place);
+        self.live.insert(key, place);
+    }
+}
+
+/// One by one: a list of all that is seen would be larger than what is kept of it.
+impl<'de> Deserialize<'de> for Inputs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Inputs, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = Inputs;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a list of inputs")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Inputs, A::Error> {
+                let mut inputs = Inputs::default();
+                while let Some(seen) = list.next_element()? {
+                    inputs.push(seen);
+                }
+                Ok(inputs)
+            }
+        }
+        deserializer.deserialize_seq(List)
+    }
 }
 
 /// Stands for a key or a head: where two are the same, less is known.
@@ -128,25 +173,8 @@ impl Known {
 
     fn of_text(text: &[u8]) -> Option<Known> {
         let Glance { number, inputs, content, superseded, .. } = Glance::of(text)?;
-        let mut known = Known { number, contents: vec![content], ..Known::default() };
-        known.superseded = superseded.iter().map(|key| hash(key)).collect();
-        known.inputs.reserve(inputs.len());
-        known.by_path.reserve(inputs.len());
-        known.live.reserve(inputs.len());
-        for (place, seen) in (0..).zip(inputs) {
-            let Seen { path, size, mtime, sha256, status, log, head, window } = seen;
-            let key = match status {
-                Status::Rejected => hash(&rejected_key(&sha256, &path)),
-                _ if log => hash(&key(&sha256, log)),
-                _ => hash(&sha256),
-            };
-            let head = if head.is_empty() { 0 } else { hash(&head) };
-            let (has_content, window) = (!sha256.is_empty(), window.map(Box::new));
-            known.inputs.push(Input { size, mtime, key, head, content: 0, has_content, log, window });
-            known.by_path.insert(path.into(), place);
-            known.live.insert(key, place);
-        }
-        Some(known)
+        let superseded = superseded.iter().map(|key| hash(key)).collect();
+        Some(Known { number, contents: vec![content], inputs, superseded, ..Known::default() })
     }
 
     /// Of several runs the last counts.
@@ -154,19 +182,19 @@ impl Known {
         runs.sort_by_key(|run| run.number);
         let mut runs = runs.into_iter();
         let mut all = runs.next().unwrap_or_default();
-        for Known { contents, inputs, by_path, live, superseded, .. } in runs {
-            let (content, place) = (all.contents.len() as u32, all.inputs.len() as u32);
+        for Known { contents, inputs, superseded, .. } in runs {
+            let (content, place) = (all.contents.len() as u32, all.inputs.all.len() as u32);
             all.contents.extend(contents);
-            all.inputs.extend(inputs.into_iter().map(|input| Input { content, ..input }));
+            all.inputs.all.extend(inputs.all.into_iter().map(|input| Input { content, ..input }));
             for key in &superseded {
-                all.live.remove(key);
+                all.inputs.live.remove(key);
             }
-            all.live.extend(live.into_iter().map(|(key, at)| (key, place + at)));
-            all.by_path.extend(by_path.into_iter().map(|(path, at)| (path, place + at)));
+            all.inputs.live.extend(inputs.live.into_iter().map(|(key, at)| (key, place + at)));
+            all.inputs.by_path.extend(inputs.by_path.into_iter().map(|(path, at)| (path, place + at)));
         }
-        all.least.reserve(all.live.len());
-        for at in all.live.values() {
-            let Input { size, head, .. } = all.inputs[*at as usize];
+        all.least.reserve(all.inputs.live.len());
+        for at in all.inputs.live.values() {
+            let Input { size, head, .. } = all.inputs.all[*at as usize];
             let least = all.least.entry(head).or_insert(size);
             *least = size.min(*least);
         }
@@ -176,11 +204,12 @@ impl Known {
     /// The options by which the dataset has rows of a file, a trace or a log, if it is as large and as old as when it was read,
     /// and nothing speaks against it: such as rows of its beginning that the dataset has, too.
     pub fn find(&self, path: &str, size: u64, mtime: i64, log: bool) -> Option<Cow<'_, Content>> {
-        let seen = &self.inputs[*self.by_path.get(path)? as usize];
+        let Inputs { all, by_path, live } = &self.inputs;
+        let seen = &all[*by_path.get(path)? as usize];
         if !(seen.has_content && seen.size == size && seen.mtime == mtime && seen.log == log) {
             return None;
         }
-        let Input { head, content, window, .. } = &self.inputs[*self.live.get(&seen.key)? as usize];
+        let Input { head, content, window, .. } = &all[*live.get(&seen.key)? as usize];
         if *head != 0 && self.least.get(head).is_some_and(|least| *least < size) {
             return None;
         }
@@ -285,7 +314,7 @@ mod tests {
             for _ in 0..100 {
                 let early = Early::begin(&pool, &layout);
                 let known = pool.install(|| early.end(&layout)).unwrap();
-                assert!(known.find("39", 1, 7, false).is_some() && known.by_path.len() == 40);
+                assert!(known.find("39", 1, 7, false).is_some() && known.inputs.by_path.len() == 40);
             }
             let early = Early::begin(&pool, &layout);
             let another = layout.manifest(&format!("another-{threads}"));
