@@ -45,6 +45,8 @@ struct Seen<'t> {
     #[serde(borrow, default)]
     head: Cow<'t, str>,
     #[serde(default)]
+    doubtful: bool,
+    #[serde(default)]
     window: Option<Window>,
 }
 
@@ -56,9 +58,9 @@ pub struct Known {
     number: u64,
     contents: Vec<Content>,
     inputs: Inputs,
-    superseded: Vec<u64>,
-    /// The size of the smallest live input with each head.
-    least: HashMap<u64, u64, RandomState>,
+    /// Keys that a run replaced, see [`hash`], and the last that did: what an earlier one read under a key is not what the
+    /// dataset has.
+    superseded: HashMap<u64, u64, RandomState>,
 }
 
 #[derive(Debug, Default)]
@@ -66,8 +68,8 @@ struct Inputs {
     all: Vec<Input>,
     /// As the last run saw them, by path.
     by_path: HashMap<Box<str>, u32, RandomState>,
-    /// What the last run read under each key, see [`hash`], unless it was replaced.
-    live: HashMap<u64, u32, RandomState>,
+    /// Places of those that another may have begun with.
+    doubtful: Vec<u32>,
 }
 
 #[derive(Debug)]
@@ -75,8 +77,9 @@ struct Input {
     size: u64,
     mtime: i64,
     key: u64,
-    /// 0 if there is none.
     head: u64,
+    /// Ordinal of the run.
+    number: u64,
     /// Index of the run's options.
     content: u32,
     /// It could be opened.
@@ -88,18 +91,18 @@ struct Input {
 
 impl Inputs {
     fn push(&mut self, seen: Seen) {
-        let Seen { path, size, mtime, sha256, status, log, head, window } = seen;
+        let Seen { path, size, mtime, sha256, status, log, head, doubtful, window } = seen;
         let key = match status {
             Status::Rejected => hash(&rejected_key(&sha256, &path)),
             _ if log => hash(&key(&sha256, log)),
             _ => hash(&sha256),
         };
-        let head = if head.is_empty() { 0 } else { hash(&head) };
+        let head = hash(&head);
         let (has_content, window) = (!sha256.is_empty(), window.map(Box::new));
         let place = self.all.len() as u32;
-        self.all.push(Input { size, mtime, key, head, content: 0, has_content, log, window });
+        self.doubtful.extend(Some(place).filter(|_| doubtful));
+        self.all.push(Input { size, mtime, key, head, number: 0, content: 0, has_content, log, window });
         self.by_path.insert(path.into(), place);
-        self.live.insert(key, place);
     }
 }
 
@@ -173,8 +176,8 @@ impl Known {
 
     fn of_text(text: &[u8]) -> Option<Known> {
         let Glance { number, inputs, content, superseded, .. } = Glance::of(text)?;
-        let superseded = superseded.iter().map(|key| hash(key)).collect();
-        Some(Known { number, contents: vec![content], inputs, superseded, ..Known::default() })
+        let superseded = superseded.iter().map(|key| (hash(key), number)).collect();
+        Some(Known { number, contents: vec![content], inputs, superseded })
     }
 
     /// Of several runs the last counts.
@@ -182,39 +185,40 @@ impl Known {
         runs.sort_by_key(|run| run.number);
         let mut runs = runs.into_iter();
         let mut all = runs.next().unwrap_or_default();
-        for Known { contents, inputs, superseded, .. } in runs {
+        all.inputs.all.iter_mut().for_each(|input| input.number = all.number);
+        for Known { number, contents, inputs, superseded } in runs {
             let (content, place) = (all.contents.len() as u32, all.inputs.all.len() as u32);
             all.contents.extend(contents);
-            all.inputs.all.extend(inputs.all.into_iter().map(|input| Input { content, ..input }));
-            for key in &superseded {
-                all.inputs.live.remove(key);
-            }
-            all.inputs.live.extend(inputs.live.into_iter().map(|(key, at)| (key, place + at)));
+            all.inputs.all.extend(inputs.all.into_iter().map(|input| Input { number, content, ..input }));
             all.inputs.by_path.extend(inputs.by_path.into_iter().map(|(path, at)| (path, place + at)));
+            all.inputs.doubtful.extend(inputs.doubtful.iter().map(|at| place + at));
+            all.superseded.extend(superseded);
         }
-        all.least.reserve(all.inputs.live.len());
-        for at in all.inputs.live.values() {
-            let Input { size, head, .. } = all.inputs.all[*at as usize];
-            let least = all.least.entry(head).or_insert(size);
-            *least = size.min(*least);
-        }
+        let mut doubtful = std::mem::take(&mut all.inputs.doubtful);
+        doubtful.retain(|at| !all.is_replaced(&all.inputs.all[*at as usize]));
+        all.inputs.doubtful = doubtful;
         all
     }
 
+    fn is_replaced(&self, seen: &Input) -> bool {
+        self.superseded.get(&seen.key).is_some_and(|by| seen.number < *by)
+    }
+
     /// The options by which the dataset has rows of a file, a trace or a log, if it is as large and as old as when it was read,
-    /// and nothing speaks against it: such as rows of its beginning that the dataset has, too.
+    /// and nothing speaks against it: a later run that replaced them, or rows of its beginning that the dataset may have, too.
     pub fn find(&self, path: &str, size: u64, mtime: i64, log: bool) -> Option<Cow<'_, Content>> {
-        let Inputs { all, by_path, live } = &self.inputs;
+        let Inputs { all, by_path, doubtful } = &self.inputs;
         let seen = &all[*by_path.get(path)? as usize];
-        if !(seen.has_content && seen.size == size && seen.mtime == mtime && seen.log == log) {
+        let is_same = seen.has_content && seen.size == size && seen.mtime == mtime && seen.log == log;
+        let is_beginning = |at: &u32| {
+            let Input { size: least, head, .. } = all[*at as usize];
+            head == seen.head && least < size
+        };
+        if !is_same || self.is_replaced(seen) || doubtful.iter().any(is_beginning) {
             return None;
         }
-        let Input { head, content, window, .. } = &all[*live.get(&seen.key)? as usize];
-        if *head != 0 && self.least.get(head).is_some_and(|least| *least < size) {
-            return None;
-        }
-        let content = &self.contents[*content as usize];
-        Some(window.as_ref().map_or(Cow::Borrowed(content), |window| Cow::Owned(content.of_times(**window))))
+        let content = &self.contents[seen.content as usize];
+        Some(seen.window.as_ref().map_or(Cow::Borrowed(content), |window| Cow::Owned(content.of_times(**window))))
     }
 }
 
@@ -264,7 +268,7 @@ mod tests {
         let input = |path: &str, size: u64, sha256: &str| {
             json!({
                 "path": path, "mtime": 7, "size": size, "sha256": sha256, "status": "converted", "head": "h",
-                "rows": {"records": 1},
+                "doubtful": size == 5, "rows": {"records": 1},
             })
         };
         let run = |number: u64, input: Value, superseded: &[&str]| {
@@ -276,12 +280,14 @@ mod tests {
             .to_string()
             .into_bytes()
         };
-        let (short, long) = (run(1, input("a", 5, "x"), &[]), run(2, input("a", 9, "y"), &["x"]));
+        let (short, long) = (run(1, input("a", 6, "x"), &[]), run(2, input("a", 9, "y"), &["x"]));
         let copied = run(3, input("b", 9, "y"), &["y"]);
         let all = known(&[copied.clone(), long.clone(), short.clone()]).unwrap();
-        assert!(all.find("a", 5, 7, false).is_none());
-        // As the last run that read this content.
-        assert_eq!(all.find("a", 9, 7, false).unwrap().tables, ["3"]);
+        assert!(all.find("a", 6, 7, false).is_none());
+        // The last run that read this content read it elsewhere.
+        assert!(all.find("a", 9, 7, false).is_none());
+        assert_eq!(all.find("b", 9, 7, false).unwrap().tables, ["3"]);
+        assert_eq!(known(&[long.clone(), short.clone()]).unwrap().find("a", 9, 7, false).unwrap().tables, ["2"]);
         let gone = run(4, input("c", 20, "z"), &["y"]);
         assert!(known(&[short.clone(), long.clone(), gone]).unwrap().find("a", 9, 7, false).is_none());
         // The beginning has rows of its own.

@@ -132,6 +132,9 @@ pub struct InputEntry {
     /// What it has in common with all that it may grow to, see [`crate::batch::growth::Outline::head`].
     #[serde(default, skip_serializing_if = "is_default")]
     pub head: String,
+    /// An input of an earlier run may have begun with it (`perhaps_twice` in `rejects`).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub doubtful: bool,
     /// The file ended inside a block.
     #[serde(default, skip_serializing_if = "is_default")]
     pub truncated: bool,
