@@ -262,8 +262,18 @@ fn run_name(plan: &Plan, state: &State, options: &Options) -> String {
         hash.update(text);
     };
     part(env!("CARGO_PKG_VERSION"));
-    let Options { out: _, tables: _, window: _, strict: _, reconvert: _, dry_run: _, wait: _, .. } = options;
-    let Options { memory, compression, encodings, .. } = options;
+    let Options {
+        out: _,
+        tables: _,
+        window: _,
+        memory,
+        strict: _,
+        reconvert: _,
+        dry_run: _,
+        wait: _,
+        compression,
+        encodings,
+    } = options;
     part(&format!("{:?} {memory} {compression:?} {encodings:?}", options.content()));
     let before = |key: &str| state.by_key(key).map_or("", |read| &read.run.run);
     for input in &plan.inputs {

@@ -194,9 +194,6 @@ impl Known {
             all.inputs.doubtful.extend(inputs.doubtful.iter().map(|at| place + at));
             all.superseded.extend(superseded);
         }
-        let mut doubtful = std::mem::take(&mut all.inputs.doubtful);
-        doubtful.retain(|at| !all.is_replaced(&all.inputs.all[*at as usize]));
-        all.inputs.doubtful = doubtful;
         all
     }
 
@@ -211,14 +208,13 @@ impl Known {
         let seen = &all[*by_path.get(path)? as usize];
         let is_same = seen.has_content && seen.size == size && seen.mtime == mtime && seen.log == log;
         let is_beginning = |at: &u32| {
-            let Input { size: least, head, .. } = all[*at as usize];
-            head == seen.head && least < size
+            let other = &all[*at as usize];
+            other.head == seen.head && other.size < size && !self.is_replaced(other)
         };
         if !is_same || self.is_replaced(seen) || doubtful.iter().any(is_beginning) {
             return None;
         }
-        let content = &self.contents[seen.content as usize];
-        Some(seen.window.as_ref().map_or(Cow::Borrowed(content), |window| Cow::Owned(content.of_times(**window))))
+        Some(self.contents[seen.content as usize].of_times(seen.window.as_deref().copied()))
     }
 }
 

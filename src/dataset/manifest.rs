@@ -43,9 +43,10 @@ impl Content {
         Window { since: self.since, until: self.until }
     }
 
-    /// The same tables of other times.
-    pub fn of_times(&self, Window { since, until }: Window) -> Content {
-        Content { tables: self.tables.clone(), since, until }
+    /// The same tables, of other times if there are some.
+    pub fn of_times(&self, window: Option<Window>) -> Cow<'_, Content> {
+        let others = |Window { since, until }| Cow::Owned(Content { tables: self.tables.clone(), since, until });
+        window.map_or(Cow::Borrowed(self), others)
     }
 
     /// All that either gives, and the times between.
@@ -217,9 +218,7 @@ pub struct Read<'s> {
 impl<'s> Read<'s> {
     /// The options by which its rows were chosen.
     pub fn content(&self) -> Cow<'s, Content> {
-        self.input
-            .window
-            .map_or(Cow::Borrowed(&self.run.content), |window| Cow::Owned(self.run.content.of_times(window)))
+        self.run.content.of_times(self.input.window)
     }
 }
 

@@ -125,11 +125,10 @@ impl Target<'_> {
         let k8s = k8s.map(|k8s| batch.k8s.add(k8s));
         batch.k8s.push(k8s);
         let mut numbers = Cow::Borrowed(&event.numbers);
-        if let Some(name) = &event.op_name
-            && event.get(Number::OpFlags).is_none()
-            && let Some(flag) = opflags::flag(name)
+        if event.get(Number::OpFlags).is_none()
+            && let Some(flags) = opflags::of(event)
         {
-            numbers.to_mut().set(Number::OpFlags, flag.into());
+            numbers.to_mut().set(Number::OpFlags, flags.into());
         }
         batch.push(place.record_no as i64, kind, &numbers);
         pending.records.added(bytes, &mut pending.ready);

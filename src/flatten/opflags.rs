@@ -1,5 +1,7 @@
 //! Operation flags (SysFlow specification, "Operation flags"; strings as in the reference's `sysflow.utils`).
 
+use crate::trace::records::{Event, Number};
+
 /// Names by bit. The set names of the list column `ops`.
 const NAMES: [&str; 21] = [
     "CLONE",
@@ -43,6 +45,11 @@ const FLOW_OPS: [(&str, char); 11] = [
     ("TRUNCATE", 'T'),
     ("DIGEST", 'D'),
 ];
+
+/// The operations of an event as bits: its flags, or the one operation that the oldest layout names.
+pub fn of(event: &Event) -> Option<i32> {
+    event.int(Number::OpFlags).or_else(|| flag(event.op_name.as_deref()?))
+}
 
 /// The flag with this name, as the oldest layout gives operations.
 pub fn flag(name: &str) -> Option<i32> {

@@ -61,7 +61,7 @@ impl Flat {
         let container = container.index().map(|c| entities.containers.get_mut(c).entity.clone());
         let process = process.index().map(|p| entities.processes.get_mut(p).entity.clone());
         let own = |text: Option<&str>| text.map(str::to_owned);
-        let flags = event.int(Number::OpFlags).or_else(|| opflags::flag(event.op_name.as_deref()?));
+        let flags = opflags::of(event);
         FlatEvent {
             record_no,
             ts_uts: event.ts(),

@@ -107,7 +107,9 @@ impl Dictionary {
     pub fn memory(&self) -> usize {
         match self {
             // A byte of each slot tells whether it is taken; some slots are free.
-            Dictionary::Numbers(numbers) => numbers.values.capacity() * 8 + numbers.keys.capacity() * (16 + 1) * 8 / 7,
+            Dictionary::Numbers(Numbers { keys, small, values, .. }) => {
+                size_of_val(&**small) + values.capacity() * 8 + keys.capacity() * (16 + 1) * 8 / 7
+            }
             Dictionary::Text(texts) => {
                 texts.bytes.capacity() + texts.ends.capacity() * 8 + texts.table.capacity() * (4 + 1) * 8 / 7
             }

@@ -40,13 +40,11 @@ pub fn check(layout: &Layout, state: &State, unfinished: &Unfinished, meter: &Me
         .collect::<Result<_>>()?;
     let wrong: Vec<_> = parts.into_iter().zip(wrong).filter_map(|(part, wrong)| Some((part, wrong?))).collect();
     let remedies = remedy::reconvert_parts(layout, state, &wrong.iter().map(|(part, _)| *part).collect::<Vec<_>>());
-    let finding = |(((_, part), (code, message)), remedy): ((Part, (&'static str, String)), String)| Finding {
-        code,
-        path: part.path.clone(),
-        message,
-        remedy,
-    };
-    Ok(wrong.into_iter().zip(remedies).map(finding).collect())
+    let findings = wrong.into_iter().zip(remedies).map(|(((_, part), (code, message)), remedy)| {
+        let path = part.path.clone();
+        Finding { code, path, message, remedy }
+    });
+    Ok(findings.collect())
 }
 
 /// Code and message of what is wrong with a part file.
