@@ -51,16 +51,25 @@ fn a_second_run_changes_nothing() {
 fn the_bytes_do_not_depend_on_threads() {
     let folder = tempfile::tempdir().unwrap();
     let mut files = shared_trace_files();
-    for i in 0..20 {
+    for i in 0..40 {
         let path = folder.path().join(format!("t{i}.sf"));
-        simple("node", 40 + i).write(&path);
+        let (mut bytes, blocks) = simple("node", 40 + i as i64).bytes();
+        // What is read ahead of the others is damaged, cut, no trace, or a log.
+        match i % 5 {
+            1 => bytes[blocks[i / 5 % blocks.len()] + 10] ^= 0xff,
+            2 => bytes.truncate(blocks[blocks.len() / 2] + 7),
+            3 if i > 20 => bytes[0] = b'o',
+            3 => bytes = format!("2022-03-17 18:48:{i:02},736 main INFO ----- step {i}\n").into_bytes(),
+            _ => {}
+        }
+        fs::write(&path, bytes).unwrap();
         files.push(path);
     }
     let inputs: Vec<&Path> = files.iter().map(|p| p.as_path()).collect();
     let trees: Vec<_> = ["1", "2", "3"]
         .map(|jobs| {
             let out = folder.path().join(format!("out{jobs}"));
-            expect_status(&convert(&inputs, &out, &["--jobs", jobs]), 0);
+            expect_status(&convert(&inputs, &out, &["--jobs", jobs]), 3);
             tree(&out)
         })
         .into();

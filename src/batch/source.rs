@@ -36,6 +36,8 @@ pub struct Source<'p> {
     inputs: &'p [Input],
     next: usize,
     open: Option<OpenInput>,
+    /// The input behind the open one, if all of that was found.
+    following: Option<OpenInput>,
     flattener: Flattener,
     block_limit: usize,
     meter: &'p Meter,
@@ -50,6 +52,15 @@ struct OpenInput {
     unknown_fields: Vec<String>,
     blocks: Blocks,
     buffer: Vec<u8>,
+}
+
+impl OpenInput {
+    fn new(file: Arc<File>, input: &Input, block_limit: usize) -> std::result::Result<OpenInput, HeaderError> {
+        let header = FileHeader::read(&file, input.stat.size)?;
+        let blocks = Blocks::new(file.clone(), &header, input.stat.size, block_limit);
+        let unknown_fields = header.schema.unknown_fields().collect();
+        Ok(OpenInput { file, unknown_fields, header, blocks, buffer: Vec::new() })
+    }
 }
 
 impl<'p> Source<'p> {
@@ -67,6 +78,7 @@ impl<'p> Source<'p> {
             inputs,
             next: 0,
             open: None,
+            following: None,
             flattener: Flattener::new(pending, room),
             block_limit: options.block_limit(),
             meter,
@@ -83,6 +95,7 @@ impl<'p> Source<'p> {
         loop {
             self.meter.check()?;
             if let Some(mut open) = self.open.take() {
+                self.look_ahead(&open);
                 if self.block(&mut open)? {
                     self.open = Some(open);
                 } else if self.end_input(&open.file)? {
@@ -150,22 +163,17 @@ impl<'p> Source<'p> {
             let message = perhaps_twice(longer);
             self.flattener.reject(Severity::Warning, "perhaps_twice", message, None, None, Some(0));
         }
+        if let Some(open) = self.following.take() {
+            self.open = Some(open);
+            return Ok(());
+        }
         let file = Arc::new(input::open(&input.path).during("open", &input.path)?);
         if input.kind == Kind::ExperimentLog {
             self.experiment_log(&file, input)?;
             return self.end_input(&file).map(drop);
         }
-        match FileHeader::read(&file, input.stat.size) {
-            Ok(header) => {
-                let blocks = Blocks::new(file.clone(), &header, input.stat.size, self.block_limit);
-                self.open = Some(OpenInput {
-                    file,
-                    unknown_fields: header.schema.unknown_fields().collect(),
-                    header,
-                    blocks,
-                    buffer: Vec::new(),
-                });
-            }
+        match OpenInput::new(file.clone(), input, self.block_limit) {
+            Ok(open) => self.open = Some(open),
             // A disk that fails is no damage of the file: the next run may read it.
             Err(HeaderError::Io(e)) => return Err(unread(&input.path, e)),
             Err(e) => {
@@ -175,6 +183,22 @@ impl<'p> Source<'p> {
             }
         }
         Ok(())
+    }
+
+    /// Has blocks of the open input inflated, or of the one that follows it. What is wrong with that is found when its time
+    /// comes.
+    fn look_ahead(&mut self, open: &OpenInput) {
+        open.blocks.look_ahead();
+        if self.following.is_none()
+            && open.blocks.is_found()
+            && let Some(input) = self.inputs.get(self.next + 1)
+            && input.kind == Kind::Trace
+            && let Ok(file) = input::open(&input.path)
+            && let Ok(following) = OpenInput::new(Arc::new(file), input, self.block_limit)
+        {
+            following.blocks.look_ahead();
+            self.following = Some(following);
+        }
     }
 
     /// Converts a log line by line.
@@ -229,7 +253,7 @@ impl<'p> Source<'p> {
         let after = blocks.pos();
         let flattener = &mut self.flattener;
         let limit = self.block_limit;
-        let damage = blocks.records_and_ahead(header, block, buffer, |place: Place, record| -> Result<()> {
+        let damage = blocks.records(header, block, buffer, |place: Place, record| -> Result<()> {
             if flattener.starts_trace(&record) {
                 let ahead = || Blocks::from(file.clone(), header, input.stat.size, limit, after, 0);
                 let date = trace_date(header, &record, place.rest, ahead).map_err(|e| unread(&input.path, e))?;

@@ -1,27 +1,37 @@
-//! The next blocks of a file, found and inflated while the records of one are read.
+//! The next blocks of a file, found and inflated by a thread that has time, while the records of one are read.
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-
-use rayon::FnContext;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use super::codec::{Codec, InflateError, Inflater};
 use super::container::{Step, Walk};
 use super::reader::KEPT_BUFFER;
 
 /// The next steps of a walk.
-pub(super) struct Ahead {
-    /// In order; nothing comes behind an error or the end.
+pub(super) struct Ahead(Mutex<State>);
+
+struct State {
+    /// Is away while a thread looks for the next step.
+    looker: Option<Looker>,
+    /// What was found, in order; nothing comes behind an error or the end.
     found: VecDeque<io::Result<Option<Found>>>,
     /// Bytes of memory of the inflated blocks among them.
     bytes: usize,
+    spare: Vec<Vec<u8>>,
+    /// Whether a thread looks, or will when one has time.
+    called: bool,
+}
+
+struct Looker {
+    walk: Walk,
+    file: Arc<File>,
     /// For blocks of at most [`KEPT_BUFFER`] bytes.
     inflater: Inflater,
     compressed: Vec<u8>,
-    spare: Vec<Vec<u8>>,
 }
 
 /// A step, and its block.
@@ -39,80 +49,124 @@ impl Ahead {
     const MOST_BYTES: usize = 4 << 20;
 
     /// No block may be larger than `limit` bytes.
-    pub fn new(codec: Codec, limit: usize) -> Ahead {
-        Ahead {
-            found: VecDeque::new(),
-            bytes: 0,
-            inflater: Inflater::new(codec, limit.min(KEPT_BUFFER)),
-            compressed: Vec::new(),
-            spare: Vec::new(),
+    pub fn new(walk: Walk, file: Arc<File>, codec: Codec, limit: usize) -> Ahead {
+        let inflater = Inflater::new(codec, limit.min(KEPT_BUFFER));
+        let looker = Some(Looker { walk, file, inflater, compressed: Vec::new() });
+        Ahead(Mutex::new(State { looker, found: VecDeque::new(), bytes: 0, spare: Vec::new(), called: false }))
+    }
+
+    /// The next step. Its block is inflated if another thread had the time.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn next(&self) -> io::Result<Option<Found>> {
+        loop {
+            let mut state = self.lock();
+            if let Some(found) = state.found.pop_front() {
+                state.bytes -= bytes(&found);
+                return found;
+            }
+            if let Some(looker) = &mut state.looker {
+                return looker.step();
+            }
+            // The step that another thread is at is the next one.
+            drop(state);
+            thread::yield_now();
         }
     }
 
-    /// Looks ahead while this thread does something else: at as much as another thread has time for, or at one step.
-    pub fn while_reading<T: Send>(&mut self, walk: &mut Walk, file: &File, read: impl FnOnce() -> T + Send) -> T {
-        let waiting = AtomicBool::new(false);
-        let read = |_| {
-            let result = read();
-            waiting.store(true, Relaxed);
-            result
+    /// Has a thread of the current pool look on until enough is found, as soon as one has time.
+    pub fn call(self: &Arc<Ahead>) {
+        let mut state = self.lock();
+        if !state.called && !state.has_enough() {
+            state.called = true;
+            drop(state);
+            self.spawn();
+        }
+    }
+
+    /// Whether all is found that is in the file.
+    pub fn is_at_end(&self) -> bool {
+        self.lock().is_at_end()
+    }
+
+    /// Takes a buffer that was read for another block, unless there are enough.
+    pub fn keep(&self, buffer: Vec<u8>) {
+        let spare = &mut self.lock().spare;
+        let bytes: usize = spare.iter().map(Vec::capacity).sum();
+        if bytes + buffer.capacity() <= KEPT_BUFFER {
+            spare.push(buffer);
+        }
+    }
+
+    /// One step is a job, so that what is more urgent comes between two.
+    fn spawn(self: &Arc<Ahead>) {
+        let ahead = self.clone();
+        rayon::spawn(move || ahead.look());
+    }
+
+    fn look(self: &Arc<Ahead>) {
+        let mut state = self.lock();
+        // The reader may have come to the end meanwhile.
+        let Some(mut looker) = (if state.has_enough() { None } else { state.looker.take() }) else {
+            state.called = false;
+            return;
         };
-        let look = |thread: FnContext| {
-            while !self.is_full() && (self.found.is_empty() || thread.migrated() && !waiting.load(Relaxed)) {
-                self.look(walk, file);
-            }
-        };
-        rayon::join_context(read, look).0
+        let buffer = state.spare.pop().unwrap_or_default();
+        drop(state);
+        let found = looker.find(buffer);
+        let mut state = self.lock();
+        state.looker = Some(looker);
+        state.bytes += bytes(&found);
+        state.found.push_back(found);
+        state.called = !state.has_enough();
+        if state.called {
+            drop(state);
+            self.spawn();
+        }
     }
 
-    fn is_full(&self) -> bool {
-        self.found.len() >= Ahead::MOST
-            || self.bytes >= Ahead::MOST_BYTES
-            || !self.found.back().is_none_or(|found| matches!(found, Ok(Some(_))))
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn has_enough(&self) -> bool {
+        self.found.len() >= Ahead::MOST || self.bytes >= Ahead::MOST_BYTES || self.is_at_end()
     }
 
-    fn look(&mut self, walk: &mut Walk, file: &File) {
-        let found = self.find(walk, file);
-        self.found.push_back(found);
+    fn is_at_end(&self) -> bool {
+        self.found.back().is_some_and(|found| !matches!(found, Ok(Some(_))))
+    }
+}
+
+impl Looker {
+    fn step(&mut self) -> io::Result<Option<Found>> {
+        let step = self.walk.step()?;
+        Ok(step.map(|step| Found { step, pos: self.walk.pos(), inflated: None }))
     }
 
-    fn find(&mut self, walk: &mut Walk, file: &File) -> io::Result<Option<Found>> {
-        let Some(step) = walk.step()? else { return Ok(None) };
-        let mut inflated = None;
-        if let Step::Block(frame) = step
+    fn find(&mut self, mut buffer: Vec<u8>) -> io::Result<Option<Found>> {
+        let Some(mut found) = self.step()? else { return Ok(None) };
+        if let Step::Block(frame) = found.step
             && frame.data_len <= KEPT_BUFFER as u64
         {
             self.compressed.resize(frame.data_len as usize, 0);
-            file.read_exact_at(&mut self.compressed, frame.data_offset)?;
-            let mut buffer = self.spare.pop().unwrap_or_default();
-            inflated = match self.inflater.inflate(&self.compressed, &mut buffer) {
+            self.file.read_exact_at(&mut self.compressed, frame.data_offset)?;
+            found.inflated = match self.inflater.inflate(&self.compressed, &mut buffer) {
                 // One that is larger is left to those who know the limit.
                 Err(InflateError::TooLarge(_)) => None,
                 inflated => Some(inflated.map(|()| buffer)),
             };
         }
-        self.bytes += Ahead::bytes(&inflated);
-        Ok(Some(Found { step, pos: walk.pos(), inflated }))
+        Ok(Some(found))
     }
+}
 
-    /// The next step, if it was found already.
-    pub fn take(&mut self) -> Option<io::Result<Option<Found>>> {
-        let found = self.found.pop_front()?;
-        if let Ok(Some(Found { inflated, .. })) = &found {
-            self.bytes -= Ahead::bytes(inflated);
-        }
-        Some(found)
-    }
-
-    /// Takes a buffer that was read for another block, unless there are enough.
-    pub fn keep(&mut self, buffer: Vec<u8>) {
-        let bytes: usize = self.spare.iter().map(Vec::capacity).sum();
-        if bytes + buffer.capacity() <= KEPT_BUFFER {
-            self.spare.push(buffer);
-        }
-    }
-
-    fn bytes(inflated: &Option<Result<Vec<u8>, InflateError>>) -> usize {
-        inflated.as_ref().and_then(|inflated| inflated.as_ref().ok()).map_or(0, Vec::capacity)
+fn bytes(found: &io::Result<Option<Found>>) -> usize {
+    match found {
+        Ok(Some(Found { inflated: Some(Ok(block)), .. })) => block.capacity(),
+        _ => 0,
     }
 }

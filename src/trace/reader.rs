@@ -106,14 +106,13 @@ pub enum Item {
 /// The blocks of a file from a position on.
 pub struct Blocks {
     file: Arc<File>,
-    walk: Walk,
     inflater: Inflater,
     compressed: Vec<u8>,
     pos: u64,
     next_record: u64,
     /// Bytes that a block may have, compressed and inflated.
     limit: usize,
-    ahead: Ahead,
+    ahead: Arc<Ahead>,
 }
 
 impl Blocks {
@@ -124,15 +123,15 @@ impl Blocks {
 
     /// The blocks from the one at byte `pos`, whose first record has the ordinal `record`.
     pub fn from(file: Arc<File>, header: &FileHeader, size: u64, limit: usize, pos: u64, record: u64) -> Self {
+        let walk = Walk::new(file.clone(), header.sync, size, pos);
         Blocks {
-            walk: Walk::new(file.clone(), header.sync, size, pos),
+            ahead: Arc::new(Ahead::new(walk, file.clone(), header.codec, limit)),
             file,
             inflater: Inflater::new(header.codec, limit),
             compressed: Vec::new(),
             pos,
             next_record: record,
             limit,
-            ahead: Ahead::new(header.codec, limit),
         }
     }
 
@@ -151,16 +150,24 @@ impl Blocks {
         self.next_record
     }
 
+    /// Has the next blocks inflated by other threads of the current pool, as many as there is room and time for.
+    pub fn look_ahead(&self) {
+        if rayon::current_num_threads() > 1 {
+            self.ahead.call();
+        }
+    }
+
+    /// Whether the blocks that were inflated ahead are the last of the file.
+    pub fn is_found(&self) -> bool {
+        self.ahead.is_at_end()
+    }
+
     /// The next block, inflated into `buffer`, or damage; `None` at the end.
     ///
     /// # Errors
     /// The file cannot be read.
     pub fn next(&mut self, buffer: &mut Vec<u8>) -> io::Result<Option<Item>> {
-        let found = match self.ahead.take() {
-            Some(found) => found?,
-            None => self.walk.step()?.map(|step| Found { step, pos: self.walk.pos(), inflated: None }),
-        };
-        let Some(Found { step, pos, inflated }) = found else { return Ok(None) };
+        let Some(Found { step, pos, inflated }) = self.ahead.next()? else { return Ok(None) };
         self.pos = pos;
         let frame = match step {
             Step::Gap(gap) => {
@@ -259,21 +266,6 @@ impl Blocks {
         each: impl for<'r> FnMut(Place<'r>, Record<'r>) -> Result<(), E>,
     ) -> Result<Option<Damage>, E> {
         block.records(header, data, &mut self.next_record, each)
-    }
-
-    /// The same, while the next blocks are inflated by another thread, if one has time.
-    ///
-    /// # Errors
-    /// Whatever `each` returns.
-    pub fn records_and_ahead<E: Send>(
-        &mut self,
-        header: &FileHeader,
-        block: Block,
-        data: &[u8],
-        each: impl for<'r> FnMut(Place<'r>, Record<'r>) -> Result<(), E> + Send,
-    ) -> Result<Option<Damage>, E> {
-        let Blocks { walk, file, next_record, ahead, .. } = self;
-        ahead.while_reading(walk, file, || block.records(header, data, next_record, each))
     }
 }
 
