@@ -2,6 +2,7 @@
 //!
 //! What only the row of an export needs (a process's environment, a pod's labels) is not kept.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -127,6 +128,22 @@ texts!(File { state = state, path = path, container_id = container_id });
 texts!(Container { id = id, name = name, image = image, image_id = image_id, kind = kind });
 texts!(Pod { id = id, name = name, node_name = node_name, namespace = namespace });
 
+/// Each of its characters by its code.
+const ASCII: &str = {
+    const BYTES: [u8; 128] = {
+        let (mut bytes, mut code) = ([0; 128], 0);
+        while code < 128 {
+            bytes[code] = code as u8;
+            code += 1;
+        }
+        bytes
+    };
+    match str::from_utf8(&BYTES) {
+        Ok(text) => text,
+        Err(_) => unreachable!(),
+    }
+};
+
 fn shared(text: Option<records::Text>) -> Option<Arc<str>> {
     text.map(|t| Arc::from(&*t))
 }
@@ -158,8 +175,12 @@ impl File {
     }
 
     /// The resource type, which the trace gives as the code of one character.
-    pub fn kind(&self) -> Option<char> {
-        self.restype.and_then(|code| u32::try_from(code).ok()).and_then(char::from_u32)
+    pub fn kind(&self) -> Option<Cow<'static, str>> {
+        let code = usize::try_from(self.restype?).ok()?;
+        match ASCII.get(code..=code) {
+            Some(letter) => Some(letter.into()),
+            None => char::from_u32(code as u32).map(|letter| letter.to_string().into()),
+        }
     }
 }
 

@@ -29,9 +29,6 @@ pub enum ColumnType {
 /// Pairs of a MAP column.
 pub type Pairs = [(Box<str>, Box<str>)];
 
-/// Entries of a `LIST<STRING>` column.
-pub type Strings<'r> = Cow<'r, [Box<str>]>;
-
 /// How a column's value is taken from a row of type `R`, and with it the column's type.
 pub enum Get<R: ?Sized> {
     Bool(fn(&R) -> Option<bool>),
@@ -42,8 +39,9 @@ pub enum Get<R: ?Sized> {
     /// Nanoseconds since 1970 UTC, which become a TIMESTAMP of microseconds, floored.
     Time(fn(&R) -> Option<i64>),
     Str(for<'r> fn(&'r R) -> Option<Cow<'r, str>>),
-    StrList(for<'r> fn(&'r R) -> Option<Strings<'r>>),
-    I64List(for<'r> fn(&'r R) -> Option<Cow<'r, [i64]>>),
+    /// Appends a list's entries, and says whether it is no NULL.
+    StrList(for<'r> fn(&'r R, &mut Vec<&'r str>) -> bool),
+    I64List(fn(&R, &mut Vec<i64>) -> bool),
     Map(for<'r> fn(&'r R) -> Option<&'r Pairs>),
 }
 
@@ -304,24 +302,23 @@ impl<R: ?Sized> Get<R> {
             Get::Str(get) => return Values::Texts(rows.map(get).collect()),
             Get::StrList(get) => {
                 let mut b = ListBuilder::new(StringBuilder::new()).with_field(element(DataType::Utf8));
-                rows.for_each(|r| match get(r) {
-                    Some(list) => {
-                        list.iter().for_each(|s| b.values().append_value(s));
-                        b.append(true);
-                    }
-                    None => b.append(false),
-                });
+                let mut list = Vec::new();
+                for r in rows {
+                    let present = get(r, &mut list);
+                    list.drain(..).for_each(|s| b.values().append_value(s));
+                    b.append(present);
+                }
                 Arc::new(b.finish())
             }
             Get::I64List(get) => {
                 let mut b = ListBuilder::new(Int64Builder::new()).with_field(element(DataType::Int64));
-                rows.for_each(|r| match get(r) {
-                    Some(list) => {
-                        b.values().append_slice(&list);
-                        b.append(true);
-                    }
-                    None => b.append(false),
-                });
+                let mut list = Vec::new();
+                for r in rows {
+                    let present = get(r, &mut list);
+                    b.values().append_slice(&list);
+                    list.clear();
+                    b.append(present);
+                }
                 Arc::new(b.finish())
             }
             Get::Map(get) => {

@@ -36,7 +36,8 @@ pub fn given(attribute: Option<&str>) -> Option<Cow<'_, str>> {
     attribute.map(Cow::Borrowed)
 }
 
-/// A list attribute as a column value.
-pub fn list(attribute: &Option<Vec<Str>>) -> Option<Cow<'_, [Str]>> {
-    attribute.as_deref().map(Cow::Borrowed)
+/// Appends the entries of a list attribute, and says whether it is there.
+pub fn list<'r>(attribute: &'r Option<Vec<Str>>, entries: &mut Vec<&'r str>) -> bool {
+    entries.extend(attribute.iter().flatten().map(|entry| &**entry));
+    attribute.is_some()
 }

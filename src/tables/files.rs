@@ -21,7 +21,7 @@ pub const COLUMNS: &[Column<Row>] = &[
     column(
         "restype",
         "file.type",
-        Str(|r| r.entity.kind().map(|c| Cow::Owned(c.to_string()))),
+        Str(|r| r.entity.kind()),
         "one letter: f file, d directory, p pipe, u unix socket, …",
     ),
     column("path", "path", Str(|r| given(r.entity.path())), "path, or what stands for it"),

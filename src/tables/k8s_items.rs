@@ -36,7 +36,7 @@ pub const COLUMNS: &[Column<Row>] = &[
     column(
         "addresses",
         "item.addresses",
-        StrList(|r| list(&r.item.addresses)),
+        StrList(|r, out| list(&r.item.addresses, out)),
         "addresses of a node, or all of a dual-stack pod (podIPs) or service (clusterIPs)",
     ),
     column("node_name", "item.nodeName", Str(|r| text(&r.item.node_name)), "node of a pod"),

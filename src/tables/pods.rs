@@ -23,11 +23,11 @@ pub const COLUMNS: &[Column<Row>] = &[
     column("name", "pod.name", Str(|r| given(r.base.entity.name())), "pod name"),
     column("nname", "pod.nname", Str(|r| given(r.base.entity.node_name())), "name of its node"),
     column("ns", "pod.ns", Str(|r| given(r.base.entity.namespace())), "namespace"),
-    column("hostip", "pod.hostip", StrList(|r| list(&r.base.entity.host_ip)), "addresses of its host"),
+    column("hostip", "pod.hostip", StrList(|r, out| list(&r.base.entity.host_ip, out)), "addresses of its host"),
     column(
         "internalip",
         "pod.internalip",
-        StrList(|r| list(&r.base.entity.internal_ip)),
+        StrList(|r, out| list(&r.base.entity.internal_ip, out)),
         "its addresses in the cluster",
     ),
     column("rstrtcnt", "pod.rstrtcnt", I64(|r| r.base.entity.restart_count), "restarts"),

@@ -1,6 +1,5 @@
 //! `processes`: every export of a process.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::column::Get::{Bool, I32, I64, I64List, Seq, Str, StrList, Time};
@@ -45,18 +44,22 @@ pub const COLUMNS: &[Column<Row>] = &[
     column("tty", "tty", Bool(|r| r.base.entity.tty), "has a terminal"),
     column("entry", "entry", Bool(|r| r.base.entity.entry), "is the entry point of its container"),
     column("cwd", "cwd", Str(|r| given(r.base.entity.cwd())), "working directory (schema 5 on)"),
-    column("env", "env", StrList(|r| list(&r.env)), "environment as NAME=value (schema 5 on)"),
+    column("env", "env", StrList(|r, out| list(&r.env, out)), "environment as NAME=value (schema 5 on)"),
     column(
         "ancestor_pids",
         "proc.apid",
-        I64List(|r| Some(r.lineage.ancestors.iter().filter_map(|p| p.pid).collect())),
+        I64List(|r, out| {
+            out.extend(r.lineage.ancestors.iter().filter_map(|p| p.pid));
+            true
+        }),
         "process ids of the ancestors, parent first, to the root (256 and 1 MiB of names at most; a cycle ends it)",
     ),
     column(
         "ancestor_exes",
         "proc.aname",
-        StrList(|r| {
-            Some(Cow::Owned(r.lineage.ancestors.iter().map(|p| p.exe.as_deref().unwrap_or_default().into()).collect()))
+        StrList(|r, out| {
+            out.extend(r.lineage.ancestors.iter().map(|p| p.exe.as_deref().unwrap_or_default()));
+            true
         }),
         "executables of the ancestors, in the same order",
     ),

@@ -193,6 +193,11 @@ fn int(number: &i64) -> Option<i32> {
     i32::try_from(*number).ok()
 }
 
+fn operations(flags: &i32, names: &mut Vec<&str>) -> bool {
+    opflags::names(*flags).for_each(|name| names.push(name));
+    true
+}
+
 const COLUMNS: &[Source] = &[
     S::Trace(column("trace_id", "", Str(|t| Some((&*t.id).into())), "the trace: input hash and header ordinal")),
     S::RecordNo(column("record_no", "", Seq(some), "ordinal of the record in its file")),
@@ -205,7 +210,7 @@ const COLUMNS: &[Source] = &[
     )),
     S::Ops(column("opflags", "opflags", Str(|o| Some(opflags::text(*o).into())), "operations, the reference's text")),
     S::Ops(column("opflags_bitmap", "opflags_bitmap", I32(|o| Some(*o)), "operations as bits")),
-    S::Ops(column("ops", "", StrList(|o| Some(Cow::Owned(opflags::names(*o)))), "operations by name, in bit order")),
+    S::Ops(column("ops", "", StrList(operations), "operations by name, in bit order")),
     S::Number(Number::Ret, column("ret", "ret", I32(int), "return code of an event")),
     S::Number(Number::Ts, column("ts", "ts", Time(some), "start, floored to microseconds")),
     S::Number(Number::Ts, column("ts_uts", "ts_uts", Seq(some), "start in nanoseconds")),
@@ -237,7 +242,7 @@ const COLUMNS: &[Source] = &[
     S::Number(Number::Fd, column("file_fd", "file.fd", I32(int), "descriptor of a file or network flow")),
     S::File(column("file_path", "file.path", Str(|f| given(f.path())), "path")),
     S::NewFile(column("file_newpath", "file.newpath", Str(|f| given(f.path())), "new path of a rename or link")),
-    S::File(column("file_type", "file.type", Str(|f| f.kind().map(|c| c.to_string().into())), "f, d, p, u, …")),
+    S::File(column("file_type", "file.type", Str(|f| f.kind()), "f, d, p, u, …")),
     S::Number(Number::OpenFlags, column("file_openflags", "file.openflags", I32(int), "open flags as bits")),
     S::Number(Number::Proto, column("net_proto", "net.proto", I32(int), "IP protocol number: 6 TCP, 17 UDP")),
     S::Number(Number::Sport, column("net_sport", "net.sport", I32(int), "source port")),
@@ -262,8 +267,13 @@ const COLUMNS: &[Source] = &[
     S::Pod(column("pod_id", "pod.id", Str(|p| given(p.id())), "pod id")),
     S::Pod(column("pod_name", "pod.name", Str(|p| given(p.name())), "pod name")),
     S::Pod(column("pod_nname", "pod.nname", Str(|p| given(p.node_name())), "name of the pod's node")),
-    S::Pod(column("pod_hostip", "pod.hostip", StrList(|p| list(&p.host_ip)), "addresses of the pod's host")),
-    S::Pod(column("pod_internalip", "pod.internalip", StrList(|p| list(&p.internal_ip)), "the pod's addresses")),
+    S::Pod(column("pod_hostip", "pod.hostip", StrList(|p, out| list(&p.host_ip, out)), "addresses of the pod's host")),
+    S::Pod(column(
+        "pod_internalip",
+        "pod.internalip",
+        StrList(|p, out| list(&p.internal_ip, out)),
+        "the pod's addresses",
+    )),
     S::Pod(column("pod_ns", "pod.ns", Str(|p| given(p.namespace())), "pod namespace")),
     S::Pod(column("pod_rstrtcnt", "pod.rstrtcnt", I64(|p| p.restart_count), "restarts of the pod")),
     S::Trace(column("node_id", "node.id", Str(|t| text(&t.node_id)), "node that exported the trace")),
