@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -31,66 +32,85 @@ def read(folder):
     return rounds, facts
 
 
+@dataclass
+class Row:
+    """What was measured in each round, and the goal: a bound from below, or from above if it is small that is good."""
+
+    what: str
+    figures: list[float]
+    unit: str
+    goal: float | None = None
+    small: bool = False
+    digits: int = 2
+    remark: str = ""
+
+    def cells(self):
+        middle, last = median(self.figures), len(self.figures) - 1
+        show = f"{{:,.{self.digits}f}}".format
+        spread = f" ({show(min(self.figures))} to {show(max(self.figures))})" if last else ""
+        measured = f"{show(middle)}{self.unit}{spread}{self.remark}"
+        if self.goal is None:
+            return self.what, measured, "", ""
+        meets = [figure <= self.goal if self.small else figure >= self.goal for figure in self.figures]
+        reached = "yes" if (middle <= self.goal if self.small else middle >= self.goal) else "**no**"
+        rounds = f", in {sum(meets)} of {len(meets)} rounds" if last else ""
+        return self.what, measured, f"at {'most' if self.small else 'least'} {self.goal:g}{self.unit}", reached + rounds
+
+
 def times(rounds, one, other):
-    """How many times as long one command takes as the other: the median of what each round says."""
-    return median(a / b for a, b in zip(rounds[one], rounds[other], strict=True))
+    """How many times as long one command takes as the other in each round."""
+    return [a / b for a, b in zip(rounds[one], rounds[other], strict=True)]
 
 
 def rows(rounds, facts):
-    """What was measured, the figure, the goal, and whether it is reached (None where there is no goal)."""
     number = {name: int(value) for name, value in facts.items() if value.isdigit()}
     records = number["records.large"]
 
-    def rate(what, name, least=None):
-        seconds = median(rounds[f"convert.{name}"])
-        speed = records / seconds / 1e6
-        figure = f"{seconds:.2f} s, {speed:.2f} M records/s"
-        return what, figure, f"at least {least} M records/s" if least else "", least and speed >= least
-
-    def ratio(what, value, goal=None, most=False, digits=2):
-        words = "" if goal is None else f"{'at most' if most else 'at least'} {goal}×"
-        reached = None if goal is None else value <= goal if most else value >= goal
-        return what, f"{value:.{digits}f}×", words, reached
+    def rate(what, name, goal=None):
+        speeds = [records / seconds / 1e6 for seconds in rounds[f"convert.{name}"]]
+        return Row(what, speeds, " M records/s", goal, remark=f", {records / median(speeds) / 1e6:.2f} s")
 
     yield rate("floor: inflate and decode only, one thread", "floor")
     yield rate("one thread", "one", 1.0)
-    yield ratio("one thread, times the floor", times(rounds, "convert.one", "convert.floor"))
+    yield Row("one thread, times the floor", times(rounds, "convert.one", "convert.floor"), "×")
     yield rate("two threads, one big file", "two")
-    yield ratio("two threads to one, one big file", times(rounds, "convert.one", "convert.two"), 1.8)
+    yield Row("two threads to one, one big file", times(rounds, "convert.one", "convert.two"), "×", 1.8)
     yield rate("two threads, 50 files", "many-two")
-    yield ratio("two threads to one, 50 files", times(rounds, "convert.many-one", "convert.many-two"), 1.8)
-    beside = 2 * times(rounds, "convert.one", "convert.pair")
-    yield ratio("two runs beside each other, one thread each, to one after the other", beside)
-    per_record = times(rounds, "linear.tenfold", "linear.tenth") * number["records.tenth"] / number["records.tenfold"]
-    yield ratio("time for a record, 100 times the input to 1", per_record, 1.1, most=True)
+    yield Row("two threads to one, 50 files", times(rounds, "convert.many-one", "convert.many-two"), "×", 1.8)
+    beside = [2 * ratio for ratio in times(rounds, "convert.one", "convert.pair")]
+    yield Row("two runs beside each other, one thread each, to one after the other", beside, "×")
+    inputs = number["records.tenth"] / number["records.tenfold"]
+    per_record = [inputs * ratio for ratio in times(rounds, "linear.tenfold", "linear.tenth")]
+    yield Row("time for a record, 100 times the input to 1", per_record, "×", 1.1, small=True)
     for jobs, threads in ((1, "one thread"), (2, "two threads")):
         for name, input_ in (("large", ""), ("tenfold", ", ten times the input")):
             peak = number[f"peak.{name}.{jobs}"] / MB
-            yield f"peak memory, {threads}{input_}", f"{peak:.0f} MB", "at most 400 MB", peak <= 400
-    yield ratio("`records` to the deflated trace", number["bytes.records"] / number["bytes.input"], 0.75, most=True)
-    yield ratio("whole dataset to the deflated trace", number["bytes.dataset"] / number["bytes.input"], 1.0, most=True)
-    start = {name: median(rounds[f"start.{name}"]) * 1e3 for name in ("nothing", "find", "folder", "list")}
-    inputs = f"{number['inputs']:,} converted inputs"
+            yield Row(f"peak memory, {threads}{input_}", [peak], " MB", 400, small=True, digits=0)
+    for what, name, goal in (("`records`", "records", 0.75), ("whole dataset", "dataset", 1.0)):
+        ratio = number[f"bytes.{name}"] / number["bytes.input"]
+        yield Row(f"{what} to the deflated trace", [ratio], "×", goal, small=True)
     for name, given in (("folder", "as a folder"), ("list", "as a list")):
-        figure = f"{start[name]:.1f} ms, {times(rounds, f'start.{name}', 'start.find'):.2f}× `find -newermt` on them"
-        yield f"nothing to do, {inputs} {given}", figure, "under 20 ms", start[name] < 20
-    yield "the program's start alone (`--version`)", f"{start['nothing']:.1f} ms", "", None
+        what = f"nothing to do, {number['inputs']:,} converted inputs {given}"
+        remark = f", {median(times(rounds, f'start.{name}', 'start.find')):.2f}× `find -newermt` on them"
+        figures = [seconds * 1e3 for seconds in rounds[f"start.{name}"]]
+        yield Row(what, figures, " ms", 20, small=True, digits=1, remark=remark)
+    start = [seconds * 1e3 for seconds in rounds["start.nothing"]]
+    yield Row("the program's start alone (`--version`)", start, " ms", digits=1)
     if "reference.convert" in rounds:
         what = f"faster than sysflow-tools `toDataframe()`, {number['records.thirty']:,} records"
-        yield ratio(what, times(rounds, "reference.todataframe", "reference.convert"), 150, digits=0)
+        yield Row(what, times(rounds, "reference.todataframe", "reference.convert"), "×", 150, digits=0)
 
 
 def table(rounds, facts, machine):
     records, size = int(facts["records.large"]), int(facts["bytes.input"]) / MB
     lines = [
         f"Input: {facts['trace']} {int(facts['times']):,} times over, {records:,} records, {size:.0f} MB deflated."
-        f" Machine: {machine}. Medians; ratios are the medians of the rounds' ratios.",
+        f" Machine: {machine}. Medians of the rounds, and their range; what is compared ran side by side in each round.",
         "",
         "| | measured | goal | reached |",
         "| --- | --- | --- | --- |",
     ]
-    for what, figure, goal, reached in rows(rounds, facts):
-        lines.append(f"| {what} | {figure} | {goal} | {'' if reached is None else 'yes' if reached else '**no**'} |")
+    lines += [f"| {' | '.join(row.cells())} |" for row in rows(rounds, facts)]
     return "\n".join(lines)
 
 

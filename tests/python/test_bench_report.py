@@ -47,11 +47,11 @@ def figures(folder):
 
 def test_figures_are_held_against_their_goals(folder):
     figure = figures(folder)
-    assert figure["one thread"] == ("4.00 s, 1.50 M records/s", "yes")
-    assert figure["one thread, times the floor"] == ("4.00×", "")
-    assert figure["two threads to one, one big file"] == ("2.00×", "yes")
-    assert figure["two threads to one, 50 files"] == ("1.60×", "**no**")
-    assert figure["two runs beside each other, one thread each, to one after the other"] == ("1.60×", "")
+    assert figure["one thread"] == ("1.50 M records/s (0.75 to 1.50), 4.00 s", "yes, in 3 of 5 rounds")
+    assert figure["one thread, times the floor"] == ("4.00× (4.00 to 4.00)", "")
+    assert figure["two threads to one, one big file"] == ("2.00× (2.00 to 2.00)", "yes, in 5 of 5 rounds")
+    assert figure["two threads to one, 50 files"] == ("1.60× (1.60 to 40.00)", "**no**, in 1 of 5 rounds")
+    assert figure["two runs beside each other, one thread each, to one after the other"] == ("1.60× (1.60 to 1.60)", "")
     assert figure["time for a record, 100 times the input to 1"] == ("1.09×", "yes")
     assert figure["peak memory, one thread"] == ("400 MB", "yes")
     assert figure["peak memory, one thread, ten times the input"] == ("401 MB", "**no**")
@@ -65,7 +65,7 @@ def test_the_reference_is_in_the_table_if_it_was_measured(folder):
     what = "faster than sysflow-tools `toDataframe()`, 180,000 records"
     assert what not in figures(folder)
     hyperfine(folder, "reference", {"convert": 0.1, "todataframe": 15.0}, {"convert": 0.2, "todataframe": 30.0})
-    assert figures(folder)[what] == ("150×", "yes")
+    assert figures(folder)[what] == ("150× (150 to 150)", "yes, in 2 of 2 rounds")
 
 
 def test_only_what_is_between_the_marks_is_replaced(folder):
