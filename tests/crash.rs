@@ -46,6 +46,15 @@ fn killed_at_any_point_the_same_command_gives_the_same_dataset() {
         if !journal && manifest == 1 {
             assert_eq!(tables(&out), before, "killed at point {point}");
         }
+        // What the next run would do is told as it would be.
+        if journal {
+            let summary = case.path("dry.json");
+            let dry = case.convert(&out).arg("--dry-run").arg("--summary-json").arg(&summary).output().unwrap();
+            let said: serde_json::Value = serde_json::from_slice(&fs::read(&summary).unwrap()).unwrap();
+            assert_eq!(said["inputs"]["converted"], 0, "{point}: {said}");
+            assert!(said["notes"][0].as_str().unwrap().contains("would be completed"), "{point}: {said}");
+            expect_status(&dry, 0);
+        }
         // Killed again while it recovers, too.
         for again in [1, 2] {
             case.convert(&out).env("SF_PARQUET_FAULT", again.to_string()).output().unwrap();

@@ -43,14 +43,21 @@ pub fn convert(found: &Found, early: Option<Early>, options: &Options, meter: &M
         commit::recover(&layout)?;
         Some(lock)
     };
-    let (plan, state) = match plan::nothing_new(found, early, &layout, options, meter)? {
+    // What a run recovers first.
+    let unfinished = if options.dry_run { commit::journaled(&layout)? } else { Vec::new() };
+    let mut summary = Summary::empty();
+    summary.notes.extend(unfinished.iter().map(|run| format!("the interrupted run {} would be completed", run.run)));
+    let nothing_new = match unfinished.is_empty() {
+        true => plan::nothing_new(found, early, &layout, options, meter)?,
+        false => None,
+    };
+    let (plan, state) = match nothing_new {
         Some(plan) => (plan, State::default()),
         None => {
-            let state = State::load(&layout)?;
+            let state = State::load(&layout, unfinished)?;
             (plan::plan(found, &state, options, meter)?, state)
         }
     };
-    let mut summary = Summary::empty();
     summary.dry_run = options.dry_run;
     summary.inputs.passed_over = found.passed_over.len();
     summary.skip(&plan.skipped);

@@ -134,7 +134,8 @@ impl fmt::Display for Summary {
             }
             writeln!(f)?;
         }
-        let mut parts = vec![format!("{} converted", grouped(converted as u64))];
+        let done = if self.dry_run { "to convert" } else { "converted" };
+        let mut parts = vec![format!("{} {done}", grouped(converted as u64))];
         for (n, what) in
             [(skipped, "skipped"), (damaged, "of them damaged"), (rejected, "rejected"), (passed_over, "passed over")]
         {
@@ -143,6 +144,9 @@ impl fmt::Display for Summary {
             }
         }
         writeln!(f, "inputs   {}", parts.join(", "))?;
+        if self.dry_run {
+            return Ok(());
+        }
         let mut parts = vec![format!("{} read", grouped(self.records as u64))];
         for (n, what) in [
             (self.records_lost, "lost"),

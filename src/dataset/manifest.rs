@@ -223,14 +223,18 @@ impl<'s> Read<'s> {
 }
 
 impl State {
-    /// Reads all manifests of a dataset, on the current rayon pool.
+    /// Reads all manifests of a dataset, on the current rayon pool, and adds those of runs that have yet to be completed.
     ///
     /// # Errors
     /// One cannot be read, or is none.
-    pub fn load(layout: &Layout) -> Result<State> {
+    pub fn load(layout: &Layout, unfinished: Vec<Manifest>) -> Result<State> {
         let manifests: Vec<Result<Manifest>> = State::paths(layout)?.par_iter().map(|p| Manifest::read(p)).collect();
         // The first error, whichever was found first.
-        Ok(State::of(manifests.into_iter().collect::<Result<_>>()?))
+        let mut manifests = manifests.into_iter().collect::<Result<Vec<_>>>()?;
+        let is_new = |run: &Manifest| manifests.iter().all(|manifest| manifest.run != run.run);
+        let unfinished: Vec<_> = unfinished.into_iter().filter(is_new).collect();
+        manifests.extend(unfinished);
+        Ok(State::of(manifests))
     }
 
     /// Where the manifests are, in order.
