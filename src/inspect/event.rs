@@ -68,7 +68,7 @@ impl Flat {
             kind: kind.code(),
             ops: match kind {
                 EventKind::K8sEvent => event.action.iter().map(|a| a.to_string()).collect(),
-                _ => opflags::names(flags.unwrap_or(0)).into_iter().map(String::from).collect(),
+                _ => opflags::names(flags.unwrap_or(0)).map(String::from).collect(),
             },
             pid: event.process.as_ref().and_then(|oid| oid.hpid),
             exe: process.as_ref().and_then(|p| own(p.exe.as_deref())),
