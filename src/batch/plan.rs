@@ -1,5 +1,6 @@
 //! The plan of a run: which inputs are read, whose rows they replace, and what the run is called.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::path::PathBuf;
@@ -103,21 +104,21 @@ impl Skip {
 
 /// What a run will do.
 #[derive(Debug, Default)]
-pub struct Plan {
+pub struct Plan<'f> {
     /// The run's name: 16 hex digits that depend on inputs, options, and earlier runs that read the same inputs only.
     pub run: String,
     pub inputs: Vec<Input>,
     pub unreadable: Vec<Unreadable>,
     /// Those of which the dataset says so already.
     pub still_unreadable: Vec<Unreadable>,
-    pub skipped: Vec<(String, Skip)>,
+    pub skipped: Vec<(Cow<'f, str>, Skip)>,
     /// Inputs of earlier runs whose rows this run replaces.
     pub superseded: Vec<InputEntry>,
     /// Part files that hold such rows, in order.
     pub rewrite: Vec<String>,
 }
 
-impl Plan {
+impl Plan<'_> {
     /// Whether there is anything to write.
     pub fn is_empty(&self) -> bool {
         self.inputs.is_empty() && self.unreadable.is_empty()
@@ -129,22 +130,22 @@ impl Plan {
 ///
 /// # Errors
 /// The run was asked to stop.
-pub fn nothing_new(
-    found: &Found,
+pub fn nothing_new<'f>(
+    found: &'f Found,
     early: Option<Early>,
     layout: &Layout,
     options: &Options,
     meter: &Meter,
-) -> Result<Option<Plan>> {
+) -> Result<Option<Plan<'f>>> {
     if options.reconvert {
         return Ok(None);
     }
     // A wait for another run may have been long.
     let stats = if options.wait { &[] } else { &found.stats[..] };
     let stats = stats.iter().copied().chain(std::iter::repeat(None));
-    let files: Vec<((&PathBuf, Kind), Option<Stat>)> = named(found).zip(stats).collect();
+    let files: Vec<((&'f PathBuf, Kind), Option<Stat>)> = named(found).zip(stats).collect();
     meter.begin(Phase::Checking, files.len() as u64, 0);
-    let look = |looker: &mut Looker, &((path, _), stat): &((&PathBuf, Kind), Option<Stat>)| {
+    let look = |looker: &mut Looker, &((path, _), stat): &((&'f PathBuf, Kind), Option<Stat>)| {
         meter.check().ok()?;
         meter.files.fetch_add(1, Relaxed);
         stat.or_else(|| looker.look(path).file())
@@ -154,14 +155,14 @@ pub fn nothing_new(
     let known = early.and_then(|early| early.end(layout)).or_else(|| Known::read(layout));
     let Some(known) = known else { return Ok(None) };
     let content = options.content();
-    let skip = |(((path, kind), _), stat): (&((&PathBuf, Kind), _), &Option<Stat>)| {
+    let skip = |(((path, kind), _), stat): (&((&'f PathBuf, Kind), _), &Option<Stat>)| {
         let (name, stat) = (path.to_string_lossy(), stat.as_ref()?);
         let log = *kind == Kind::ExperimentLog;
         let had = known.find(&name, stat.size, stat.mtime, log)?;
-        Some((name.into_owned(), Skip::done(&had, &content, log)))
+        Some((name, Skip::done(&had, &content, log)))
     };
-    let skipped: Vec<Option<(String, Skip)>> = files.par_iter().zip(&stats).map(skip).collect();
-    let skipped: Option<Vec<(String, Skip)>> = skipped.into_iter().collect();
+    let skipped: Vec<Option<_>> = files.par_iter().zip(&stats).map(skip).collect();
+    let skipped: Option<Vec<_>> = skipped.into_iter().collect();
     Ok(skipped.map(|skipped| Plan { skipped, ..Plan::default() }))
 }
 
@@ -175,7 +176,7 @@ fn named(found: &Found) -> impl Iterator<Item = (&PathBuf, Kind)> {
 ///
 /// # Errors
 /// The run was asked to stop.
-pub fn plan(found: &Found, state: &State, options: &Options, meter: &Meter) -> Result<Plan> {
+pub fn plan<'f>(found: &'f Found, state: &State, options: &Options, meter: &Meter) -> Result<Plan<'f>> {
     let files: Vec<(&PathBuf, Kind)> = named(found).collect();
     meter.begin(Phase::Checking, files.len() as u64, 0);
     let content = options.content();
@@ -194,7 +195,7 @@ pub fn plan(found: &Found, state: &State, options: &Options, meter: &Meter) -> R
         match checked {
             Checked::Skip(name, why, read) => {
                 at_hand.extend(read.map(|read| (&*read.sha256, path.as_path())));
-                plan.skipped.push((name, why));
+                plan.skipped.push((name.into(), why));
             }
             Checked::Unreadable(unreadable) => {
                 match state.by_key(&rejected_key("", &unreadable.name)).filter(|read| read.live) {
@@ -209,7 +210,7 @@ pub fn plan(found: &Found, state: &State, options: &Options, meter: &Meter) -> R
                 plan.superseded.extend(supersedes);
                 // The same empty or broken file twice is twice something to report.
                 if !input.broken && !seen.insert(input.key()) {
-                    plan.skipped.push((input.name, Skip::Duplicate));
+                    plan.skipped.push((input.name.into(), Skip::Duplicate));
                 } else {
                     plan.inputs.push(input);
                 }
@@ -221,7 +222,7 @@ pub fn plan(found: &Found, state: &State, options: &Options, meter: &Meter) -> R
     for (mut input, relation) in std::mem::take(&mut plan.inputs).into_iter().zip(relations) {
         match relation {
             Relation::Apart => plan.inputs.push(input),
-            Relation::Beginning => plan.skipped.push((input.name, Skip::Beginning)),
+            Relation::Beginning => plan.skipped.push((input.name.into(), Skip::Beginning)),
             Relation::Doubtful(longer) => {
                 input.within = Some(longer);
                 plan.inputs.push(input);

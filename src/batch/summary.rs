@@ -1,5 +1,6 @@
 //! What a run came to.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -83,7 +84,7 @@ impl Summary {
     }
 
     /// Counts what is skipped, and says so where it may surprise.
-    pub fn skip(&mut self, skipped: &[(String, Skip)]) {
+    pub fn skip(&mut self, skipped: &[(Cow<str>, Skip)]) {
         self.inputs.skipped = skipped.len();
         self.inputs.left_out = skipped.iter().any(|(_, why)| *why == Skip::GrownOtherwise);
         for (name, why) in skipped {

@@ -171,10 +171,10 @@ impl Known {
     }
 
     fn of_file(path: &Path) -> Option<Known> {
-        Known::of_text(&fs::read(path).ok()?)
+        Known::of_text(&fs::read_to_string(path).ok()?)
     }
 
-    fn of_text(text: &[u8]) -> Option<Known> {
+    fn of_text(text: &str) -> Option<Known> {
         let Glance { number, inputs, content, superseded, .. } = Glance::of(text)?;
         let superseded = superseded.iter().map(|key| (hash(key), number)).collect();
         Some(Known { number, contents: vec![content], inputs, superseded })
@@ -219,8 +219,8 @@ impl Known {
 }
 
 impl<'t> Glance<'t> {
-    fn of(text: &'t [u8]) -> Option<Glance<'t>> {
-        serde_json::from_slice(text).ok().filter(|glance: &Glance| glance.format == FORMAT)
+    fn of(text: &'t str) -> Option<Glance<'t>> {
+        serde_json::from_str(text).ok().filter(|glance: &Glance| glance.format == FORMAT)
     }
 }
 
@@ -231,7 +231,7 @@ mod tests {
     use super::*;
 
     /// The number of a run is the size of the file that it read.
-    fn run(format: u32, table: &str, path: &str, size: u64, sha256: &str) -> Vec<u8> {
+    fn run(format: u32, table: &str, path: &str, size: u64, sha256: &str) -> String {
         json!({
             "format": format, "run": "r", "number": size, "files": [{}],
             "content": {"tables": [table], "since": null, "until": null},
@@ -240,10 +240,9 @@ mod tests {
             }],
         })
         .to_string()
-        .into_bytes()
     }
 
-    fn known(texts: &[Vec<u8>]) -> Option<Known> {
+    fn known(texts: &[String]) -> Option<Known> {
         texts.iter().map(|text| Known::of_text(text)).collect::<Option<_>>().map(Known::of_all)
     }
 
@@ -274,7 +273,6 @@ mod tests {
                 "superseded": superseded,
             })
             .to_string()
-            .into_bytes()
         };
         let (short, long) = (run(1, input("a", 6, "x"), &[]), run(2, input("a", 9, "y"), &["x"]));
         let copied = run(3, input("b", 9, "y"), &["y"]);
@@ -295,7 +293,7 @@ mod tests {
     #[test]
     fn nothing_is_known_where_a_manifest_is_not_as_it_should_be() {
         let good = run(1, "pods", "a", 1, "x");
-        for bad in [run(2, "pods", "a", 1, "x"), good[..good.len() - 1].into(), Vec::new()] {
+        for bad in [run(2, "pods", "a", 1, "x"), good[..good.len() - 1].into(), String::new()] {
             assert!(known(&[good.clone(), bad]).is_none());
         }
         assert!(known(&[good]).is_some());
