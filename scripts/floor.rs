@@ -25,7 +25,7 @@ pub fn records(path: &Path) -> Result<u64> {
     let header = FileHeader::read(&file, size)?;
     let mut blocks = Blocks::new(file, &header, size, BLOCK_LIMIT);
     let (mut buffer, mut count) = (Vec::new(), 0);
-    while let Some(item) = blocks.next(&mut buffer)? {
+    while let Some(item) = blocks.next(&header, &mut buffer)? {
         let Item::Block(block) = item else { bail!("the trace is damaged: {item:?}") };
         let damage = blocks.records(&header, block, &buffer, |_, record| {
             std::hint::black_box(&record);

@@ -170,7 +170,7 @@ fn check(path: &Path, file: Arc<File>, size: u64, header: &FileHeader, follows: 
         meter.bytes.fetch_add(walk.pos() - before, Relaxed);
         before = walk.pos();
         match step {
-            Step::Block(frame) if frame.sync_ok => {}
+            Step::Block(frame) if frame.marker.is_whole() => {}
             Step::Block(frame) => return Err(damaged(path, frame.offset, "no sync marker ends the block")),
             Step::Gap(gap) => {
                 let message = match gap.cause {
@@ -195,7 +195,7 @@ fn begins_with_header(path: &Path, file: Arc<File>, size: u64, header: &FileHead
     let mut blocks = Blocks::new(file, header, size, BLOCK_LIMIT);
     let mut buffer = Vec::new();
     loop {
-        match blocks.next(&mut buffer).during("read", path)? {
+        match blocks.next(header, &mut buffer).during("read", path)? {
             None => return Ok(true),
             Some(Item::Damage(damage)) => return Err(damaged(path, damage.offset, &damage.message)),
             Some(Item::Block(_)) if buffer.is_empty() => {}
@@ -301,7 +301,7 @@ impl<W: Write> Output<'_, W> {
         let (mut data, mut transcoded) = (Vec::new(), Vec::new());
         loop {
             let before = blocks.pos();
-            let block = match blocks.next(&mut data).during("read", &member.path)? {
+            let block = match blocks.next(header, &mut data).during("read", &member.path)? {
                 None => return Ok(()),
                 Some(Item::Damage(damage)) => return Err(damaged(&member.path, damage.offset, &damage.message)),
                 Some(Item::Block(block)) => block,

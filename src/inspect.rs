@@ -120,7 +120,7 @@ impl Inspector<'_> {
         loop {
             meter.check()?;
             let before = blocks.pos();
-            let item = blocks.next(&mut buffer).during("read", path)?;
+            let item = blocks.next(header, &mut buffer).during("read", path)?;
             meter.bytes.fetch_add(blocks.pos() - before, Relaxed);
             let block = match item {
                 None => break,

@@ -78,7 +78,7 @@ pub fn repair(path: &Path, keep: Keep, out: impl Write, name: &Path, meter: &Met
     loop {
         meter.check()?;
         let before = blocks.pos();
-        let item = blocks.next(&mut data).during("read", path)?;
+        let item = blocks.next(&header, &mut data).during("read", path)?;
         meter.bytes.fetch_add(blocks.pos() - before, Relaxed);
         let (mut records, mut whole) = (0, 0);
         let damage = match item {

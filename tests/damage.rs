@@ -136,6 +136,9 @@ fn a_damaged_block_costs_its_records_and_no_others() {
     assert_eq!(edit(&|b| b[blocks[3] - 1] ^= 1), (52, 0, code("bad_sync")));
     // The header's own marker is wrong, so that no block ends with it.
     assert_eq!(edit(&|b| b[blocks[0] - 1] ^= 1), (52, 0, vec!["bad_sync".to_owned(); 6]));
+    // Those of neighbours neither.
+    let two = edit(&|b| [2, 3].into_iter().for_each(|block| b[blocks[block] - 1] ^= 1));
+    assert_eq!(two, (52, 0, vec!["bad_sync".to_owned(); 2]));
     // A wrong count, either way, neither.
     assert_eq!(edit(&|b| b[blocks[2]] += 2), (52, 0, code("count_mismatch")));
     assert_eq!(edit(&|b| b[blocks[2]] -= 2), (52, 0, code("count_mismatch")));
@@ -159,6 +162,37 @@ fn a_damaged_block_costs_its_records_and_no_others() {
     // Bytes too many between two blocks.
     let (rows, _, codes) = edit(&|b| drop(b.splice(blocks[3]..blocks[3], [0xff; 33])));
     assert_eq!((rows, codes), (42, code("bad_block_header")));
+}
+
+#[test]
+fn no_record_is_lost_without_a_word() {
+    let check = Check::new();
+    let (bytes, blocks) = trace();
+    let mut silent = Vec::new();
+    // Damage that reaches over any part of two blocks, or moves what follows.
+    for start in (blocks[2] - 60..blocks[3] + 60).step_by(5) {
+        for len in [1, 17, 90] {
+            for kind in ["zeroed", "removed", "added"] {
+                let mut bytes = bytes.clone();
+                match kind {
+                    "zeroed" => bytes[start..start + len].fill(0),
+                    "removed" => drop(bytes.drain(start..start + len)),
+                    _ => drop(bytes.splice(start..start, vec![0xa5; len])),
+                }
+                let (_, lost, codes) = check.run(&bytes);
+                let out = check.folder.path().join("out");
+                // With the header, and with what zeros pass for.
+                let records = sum(&out, "traces", "records");
+                let is_unknown = longs(&out, "rejects", "records_lost").contains(&None);
+                // A block that is removed exactly leaves no trace.
+                let unseen = kind == "removed" && codes.is_empty() && blocks.contains(&start);
+                if records + lost < 53 && !is_unknown && !unseen {
+                    silent.push((start, len, kind, records, lost, codes));
+                }
+            }
+        }
+    }
+    assert!(silent.is_empty(), "{} of them: {:?}", silent.len(), &silent[..silent.len().min(9)]);
 }
 
 #[test]

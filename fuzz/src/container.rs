@@ -69,7 +69,7 @@ fn read(path: &Path) -> Option<Read> {
     let mut buffer = Vec::new();
     loop {
         let before = blocks.pos();
-        let damage = match blocks.next(&mut buffer).unwrap() {
+        let damage = match blocks.next(&header, &mut buffer).unwrap() {
             None => break,
             Some(Item::Damage(damage)) => Some(damage),
             Some(Item::Block(block)) => {
@@ -81,7 +81,7 @@ fn read(path: &Path) -> Option<Read> {
                 });
                 assert!(damage.is_some() || records == block.count);
                 let lost = damage.as_ref().map_or(Some(0), |damage| damage.records_lost);
-                assert!(lost.is_some_and(|lost| records + lost <= block.count.max(records)));
+                assert!(lost.is_none_or(|lost| records + lost <= block.count.max(records)));
                 assert_eq!(blocks.next_record(), first + records + lost.unwrap_or(0));
                 read.records += records;
                 damage

@@ -86,7 +86,7 @@ fn sample(path: &Path, samples: &mut Vec<Sample>) -> Result<Vec<u8>> {
     let header = FileHeader::read(&file, size)?;
     let mut blocks = Blocks::new(file, &header, size, BLOCK_LIMIT);
     let mut data = Vec::new();
-    while let Some(Item::Block(block)) = blocks.next(&mut data)? {
+    while let Some(Item::Block(block)) = blocks.next(&header, &mut data)? {
         let Ok(_) = blocks.records(&header, block, &data, |place, record| {
             let (kind, message) = match &record {
                 Record::Header(_) => ("header", None),

@@ -239,7 +239,7 @@ impl<'p> Source<'p> {
         let input = &self.inputs[self.next];
         let OpenInput { file, header, unknown_fields, blocks, buffer } = open;
         let before = blocks.pos();
-        let item = blocks.next(buffer).map_err(|e| unread(&input.path, e))?;
+        let item = blocks.next(header, buffer).map_err(|e| unread(&input.path, e))?;
         self.meter.bytes.fetch_add(blocks.pos() - before, Relaxed);
         let block = match item {
             None => return Ok(false),
@@ -326,7 +326,7 @@ fn trace_date(header: &FileHeader, first: &Record, rest: &[u8], ahead: impl FnOn
     // Seldom: a trace usually has an event in the block of its header.
     let mut blocks = ahead();
     let mut buffer = Vec::new();
-    while let Some(item) = blocks.next(&mut buffer)? {
+    while let Some(item) = blocks.next(header, &mut buffer)? {
         let Item::Block(block) = item else { continue };
         let found = blocks.records(header, block, &buffer, |_, record| match record {
             Record::Header(_) => Err(None),

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::codec::{Codec, InflateError, Inflater};
-use super::container::{Step, Walk};
+use super::container::{Marker, Step, Walk};
 use super::reader::KEPT_BUFFER;
 
 /// The next steps of a walk.
@@ -24,6 +24,8 @@ struct State {
     spare: Vec<Vec<u8>>,
     /// Whether a thread looks, or will when one has time.
     called: bool,
+    /// Whether the last step found is a block of which it depends on its data where the walk goes on.
+    undecided: bool,
 }
 
 struct Looker {
@@ -52,7 +54,14 @@ impl Ahead {
     pub fn new(walk: Walk, file: Arc<File>, codec: Codec, limit: usize) -> Ahead {
         let inflater = Inflater::new(codec, limit.min(KEPT_BUFFER));
         let looker = Some(Looker { walk, file, inflater, compressed: Vec::new() });
-        Ahead(Mutex::new(State { looker, found: VecDeque::new(), bytes: 0, spare: Vec::new(), called: false }))
+        Ahead(Mutex::new(State {
+            looker,
+            found: VecDeque::new(),
+            bytes: 0,
+            spare: Vec::new(),
+            called: false,
+            undecided: false,
+        }))
     }
 
     /// The next step. Its block is inflated if another thread had the time.
@@ -67,11 +76,23 @@ impl Ahead {
                 return found;
             }
             if let Some(looker) = &mut state.looker {
-                return looker.step();
+                let found = looker.step();
+                state.undecided = is_undecided(&found);
+                return found;
             }
             // The step that another thread is at is the next one.
             drop(state);
             thread::yield_now();
+        }
+    }
+
+    /// Goes on behind the last block, whose data is whole, or at `next`.
+    pub fn decide(&self, next: Option<u64>) {
+        let mut state = self.lock();
+        state.undecided = false;
+        // Nobody looks further before.
+        if let (Some(looker), Some(next)) = (&mut state.looker, next) {
+            looker.walk.go_to(next);
         }
     }
 
@@ -118,6 +139,7 @@ impl Ahead {
         let mut state = self.lock();
         state.looker = Some(looker);
         state.bytes += bytes(&found);
+        state.undecided = is_undecided(&found);
         state.found.push_back(found);
         state.called = !state.has_enough();
         if state.called {
@@ -133,7 +155,7 @@ impl Ahead {
 
 impl State {
     fn has_enough(&self) -> bool {
-        self.found.len() >= Ahead::MOST || self.bytes >= Ahead::MOST_BYTES || self.is_at_end()
+        self.found.len() >= Ahead::MOST || self.bytes >= Ahead::MOST_BYTES || self.is_at_end() || self.undecided
     }
 
     fn is_at_end(&self) -> bool {
@@ -162,6 +184,11 @@ impl Looker {
         }
         Ok(Some(found))
     }
+}
+
+fn is_undecided(found: &io::Result<Option<Found>>) -> bool {
+    let Ok(Some(Found { step: Step::Block(frame), .. })) = found else { return false };
+    matches!(frame.marker, Marker::Missing { .. })
 }
 
 fn bytes(found: &io::Result<Option<Found>>) -> usize {

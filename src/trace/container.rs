@@ -163,8 +163,26 @@ pub struct Frame {
     pub data_offset: u64,
     /// Compressed bytes.
     pub data_len: u64,
-    /// Whether the sync marker follows; if not, the data may still be whole.
-    pub sync_ok: bool,
+    pub marker: Marker,
+}
+
+/// What is where a block's sync marker should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Marker {
+    Whole,
+    /// Something else, but the next block follows: the header's length holds.
+    Damaged,
+    /// Something else, and no block behind it. If the block's data is not whole, its header may say anything, and nothing
+    /// is known of what lies before `next`, which is behind the next marker or the end of the file.
+    Missing {
+        next: u64,
+    },
+}
+
+impl Marker {
+    pub fn is_whole(self) -> bool {
+        self == Marker::Whole
+    }
 }
 
 /// Bytes in which no block could be found.
@@ -235,7 +253,7 @@ impl Walk {
         }
         let offset = self.pos;
         let (cause, records_lost) = match self.parse(offset)? {
-            Parsed::Frame(frame) if frame.sync_ok => {
+            Parsed::Frame(frame) if frame.marker.is_whole() => {
                 self.pos = frame.data_offset + frame.data_len + SYNC_LEN;
                 return Ok(Some(Step::Block(frame)));
             }
@@ -267,17 +285,25 @@ impl Walk {
         match self.find_sync(frame.data_offset)? {
             Some(at) if at < end => {
                 frame.data_len = at - frame.data_offset;
+                frame.marker = Marker::Damaged;
                 self.pos = at + SYNC_LEN;
             }
             // A damaged marker is as long as a whole one, so the next block should start behind it.
-            Some(at) => {
-                let next = end + SYNC_LEN;
-                let whole = matches!(self.parse(next)?, Parsed::Frame(next) if next.sync_ok);
-                self.pos = if whole { next } else { at + SYNC_LEN };
+            at => {
+                self.pos = (end + SYNC_LEN).min(self.size);
+                let follows = self.pos == self.size
+                    || matches!(self.parse(self.pos)?, Parsed::Frame(next) if next.marker.is_whole());
+                if !follows {
+                    frame.marker = Marker::Missing { next: at.map_or(self.size, |at| at + SYNC_LEN) };
+                }
             }
-            None => self.pos = (end + SYNC_LEN).min(self.size),
         }
         Ok(frame)
+    }
+
+    /// Goes on at another place.
+    pub fn go_to(&mut self, pos: u64) {
+        self.pos = pos;
     }
 
     fn parse(&self, offset: u64) -> io::Result<Parsed> {
@@ -298,8 +324,8 @@ impl Walk {
             Some(end) if end <= self.size => {
                 let mut marker = [0; SYNC_LEN as usize];
                 self.file.read_exact_at(&mut marker, data_offset + data_len)?;
-                let sync_ok = marker == self.sync;
-                Ok(Parsed::Frame(Frame { offset, count, data_offset, data_len, sync_ok }))
+                let marker = if marker == self.sync { Marker::Whole } else { Marker::Damaged };
+                Ok(Parsed::Frame(Frame { offset, count, data_offset, data_len, marker }))
             }
             _ => Ok(Parsed::Beyond(count)),
         }

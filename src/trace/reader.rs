@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ahead::{Ahead, Found};
 use super::codec::{InflateError, Inflater};
-use super::container::{FileHeader, Gap, GapCause, Step, Walk};
+use super::container::{FileHeader, Frame, Gap, GapCause, Marker, Step, Walk};
 use super::cursor::{Cursor, DecodeError};
 use super::records::{Event, Record};
 use crate::text::Escaped;
@@ -77,7 +77,7 @@ pub struct Block {
     pub first_record: u64,
     /// Records that its header promises.
     pub count: u64,
-    sync_ok: bool,
+    has_marker: bool,
 }
 
 /// Where a record was, and what reading it took.
@@ -93,6 +93,12 @@ pub struct Place<'a> {
     pub left_out: u64,
     /// The inflated block from behind the record on.
     pub rest: &'a [u8],
+}
+
+/// Why there is no inflated block, the first in words.
+enum Unread {
+    TooLarge(String),
+    Damaged(InflateError),
 }
 
 /// What [`Blocks::next`] found.
@@ -166,7 +172,7 @@ impl Blocks {
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn next(&mut self, buffer: &mut Vec<u8>) -> io::Result<Option<Item>> {
+    pub fn next(&mut self, header: &FileHeader, buffer: &mut Vec<u8>) -> io::Result<Option<Item>> {
         let Some(Found { step, pos, inflated }) = self.ahead.next()? else { return Ok(None) };
         self.pos = pos;
         let frame = match step {
@@ -178,30 +184,67 @@ impl Blocks {
             Step::Block(frame) => frame,
         };
         let first_record = self.next_record;
-        let count = believable(frame.count, frame.data_len);
+        let block =
+            Block { offset: frame.offset, first_record, count: frame.count, has_marker: frame.marker.is_whole() };
+        let mut count = believable(frame.count, frame.data_len);
+        let inflated = self.inflate(frame, inflated, buffer)?;
+        // Without its marker nothing says that the block is one, unless its records fill it exactly.
+        let whole = block.has_marker || inflated.is_ok() && block.is_whole(header, buffer);
+        if inflated.is_ok() && !whole {
+            count = Some(frame.count.min(buffer.len() as u64));
+        }
+        if let Marker::Missing { next } = frame.marker {
+            self.ahead.decide(Some(next).filter(|_| !whole));
+            if !whole {
+                (self.pos, count) = (next, None);
+            }
+        }
         self.next_record += count.unwrap_or(0);
-        let lost = |severity, code, message| {
-            let records_lost = count;
-            Ok(Some(Item::Damage(Damage {
-                severity,
-                code,
-                offset: frame.offset,
-                record_no: first_record,
-                message,
-                records_lost,
-            })))
+        let (code, message) = match inflated {
+            Ok(()) if whole => return Ok(Some(Item::Block(block))),
+            Err(Unread::TooLarge(message)) => ("block_too_large", message),
+            Err(Unread::Damaged(e)) if block.has_marker => ("bad_compression", format!("the block: {e}")),
+            _ => (
+                "bad_sync",
+                match frame.marker {
+                    Marker::Missing { next } => {
+                        let bytes = next - frame.offset;
+                        format!(
+                            "no sync marker ends the block, nor is its data whole; no block was found in {bytes} bytes"
+                        )
+                    }
+                    _ => "no sync marker ends the block, nor is its data whole".to_owned(),
+                },
+            ),
         };
+        Ok(Some(Item::Damage(Damage {
+            severity: Severity::Error,
+            code,
+            offset: frame.offset,
+            record_no: first_record,
+            message,
+            records_lost: count,
+        })))
+    }
+
+    /// Inflates a block into `buffer`, if that was not done ahead.
+    fn inflate(
+        &mut self,
+        frame: Frame,
+        ahead: Option<Result<Vec<u8>, InflateError>>,
+        buffer: &mut Vec<u8>,
+    ) -> io::Result<Result<(), Unread>> {
         if frame.data_len > self.limit as u64 {
             let message = format!("the block has {} bytes, more than the limit of {}", frame.data_len, self.limit);
-            return lost(Severity::Error, "block_too_large", message);
+            return Ok(Err(Unread::TooLarge(message)));
         }
         // Room for the largest of all blocks would be kept for the whole file.
-        for large in [&mut self.compressed, buffer] {
+        for large in [&mut self.compressed, &mut *buffer] {
             if large.capacity() > KEPT_BUFFER {
                 *large = Vec::new();
             }
         }
-        let inflated = match inflated {
+        let inflated = match ahead {
             Some(inflated) => inflated.map(|inflated| self.ahead.keep(std::mem::replace(buffer, inflated))),
             None => {
                 self.compressed.resize(frame.data_len as usize, 0);
@@ -209,17 +252,10 @@ impl Blocks {
                 self.inflater.inflate(&self.compressed, buffer)
             }
         };
-        match inflated {
-            Ok(()) => Ok(Some(Item::Block(Block {
-                offset: frame.offset,
-                first_record,
-                count: frame.count,
-                sync_ok: frame.sync_ok,
-            }))),
-            Err(e @ InflateError::TooLarge(_)) => lost(Severity::Error, "block_too_large", format!("the block: {e}")),
-            Err(e) if frame.sync_ok => lost(Severity::Error, "bad_compression", format!("the block: {e}")),
-            Err(_) => lost(Severity::Error, "bad_sync", "no sync marker ends the block, nor is its data whole".into()),
-        }
+        Ok(inflated.map_err(|e| match e {
+            InflateError::TooLarge(_) => Unread::TooLarge(format!("the block: {e}")),
+            InflateError::Damaged(_) => Unread::Damaged(e),
+        }))
     }
 
     /// The whole records of the block in which the file ends, if `damage` is that it does: their number and their bytes,
@@ -280,17 +316,10 @@ impl Block {
         mut each: impl for<'r> FnMut(Place<'r>, Record<'r>) -> Result<(), E>,
     ) -> Result<Option<Damage>, E> {
         let block = self;
-        let damage = |severity, code, records: u64, message, records_lost| {
+        let damage = |severity, code, records: u64, message, records_lost: Option<u64>| {
             let record_no = block.first_record + records;
-            Some(Damage { severity, code, offset: block.offset, record_no, message, records_lost: Some(records_lost) })
+            Some(Damage { severity, code, offset: block.offset, record_no, message, records_lost })
         };
-        // Without its marker nothing says that the block is one, unless its records fill it exactly.
-        if !block.sync_ok && !block.is_whole(header, data) {
-            let message = "no sync marker ends the block, nor is its data whole".into();
-            let lost = block.count.min(data.len() as u64);
-            *next_record = block.first_record + lost;
-            return Ok(damage(Severity::Error, "bad_sync", 0, message, lost));
-        }
         let mut cur = Cursor::new(data);
         let mut event = Event::default();
         let mut records = 0;
@@ -316,20 +345,25 @@ impl Block {
                         _ => (Severity::Error, "bad_record"),
                     };
                     *next_record = block.first_record + records + lost;
-                    return Ok(damage(severity, code, records, message, lost));
+                    return Ok(damage(severity, code, records, message, Some(lost)));
                 }
             }
             records += 1;
         }
-        // Records that fill the block to its last byte are whole, whatever its header says of their number.
+        *next_record = block.first_record + records;
+        // Records that fill the block to its last byte are whole, whatever its header says of their number. Where they are
+        // fewer, either is wrong: damaged data may make one of several.
         if records != block.count {
-            *next_record = block.first_record + records;
             let message = format!("the block promises {} records and holds {records}", block.count);
-            return Ok(damage(Severity::Warning, "count_mismatch", records.min(block.count), message, 0));
+            let (severity, lost) = match records < block.count {
+                true => (Severity::Error, None),
+                false => (Severity::Warning, Some(0)),
+            };
+            return Ok(damage(severity, "count_mismatch", records.min(block.count), message, lost));
         }
-        if !block.sync_ok {
+        if !block.has_marker {
             let message = "the block's sync marker is damaged, its data is whole".into();
-            return Ok(damage(Severity::Warning, "bad_sync", 0, message, 0));
+            return Ok(damage(Severity::Warning, "bad_sync", 0, message, Some(0)));
         }
         Ok(None)
     }
