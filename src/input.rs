@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
-use std::fs::{DirEntry, File, FileType};
+use std::fs::{DirEntry, File};
 use std::io::{self, BufRead, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::FileExt;
@@ -51,7 +51,7 @@ impl Found {
 /// is accounted for like any damage.
 ///
 /// # Errors
-/// A directory or list that cannot be read, a glob that is none or matches nothing.
+/// A list that cannot be read, a glob that is none or matches nothing. A directory that cannot be read is one of the files.
 pub fn find(arguments: &[PathBuf], listed: Vec<PathBuf>, stdin: &mut dyn BufRead) -> Result<Found> {
     let mut named: Vec<(Cow<Path>, Named)> = Vec::with_capacity(arguments.len() + listed.len());
     let list = |names: Vec<PathBuf>| names.into_iter().map(|name| (Cow::Owned(name), Named::Listed));
@@ -68,7 +68,7 @@ pub fn find(arguments: &[PathBuf], listed: Vec<PathBuf>, stdin: &mut dyn BufRead
     let looks: Vec<Look> = named.par_iter().map_init(Looker::default, |looker, (path, _)| looker.look(path)).collect();
     for ((path, named), look) in named.into_iter().zip(looks) {
         match look {
-            Look::Folder => walk(&path, &mut found)?,
+            Look::Folder => walk(&path, &mut found),
             Look::Nothing if named == Named::Given && is_pattern(&path) => expand(&path, &mut found)?,
             Look::File(stat) => {
                 found.files.push(path.into_owned());
@@ -112,7 +112,9 @@ fn is_pattern(path: &Path) -> bool {
 
 fn expand(pattern: &Path, found: &mut Found) -> Result<()> {
     let text = pattern.to_str().ok_or_else(|| Error::Usage(format!("{pattern:?} is no pattern: it is not UTF-8")))?;
-    let paths = glob::glob(text).map_err(|e| Error::Usage(format!("'{text}' is no pattern: {e}")))?;
+    // As in a folder that is given, hidden files are left out.
+    let options = glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::new() };
+    let paths = glob::glob_with(text, options).map_err(|e| Error::Usage(format!("'{text}' is no pattern: {e}")))?;
     let mut paths: Vec<PathBuf> = paths
         .map(|p| p.map_err(|e| Error::Io { action: "list", path: e.path().to_owned(), cause: e.into() }))
         .collect::<Result<_>>()?;
@@ -121,9 +123,10 @@ fn expand(pattern: &Path, found: &mut Found) -> Result<()> {
     }
     // Names of equal numbers (`01` and `1`) stay in the order of their bytes.
     paths.sort_by_cached_key(|path| natural_key(path.as_os_str()));
+    paths.retain(|path| path.file_name().is_none_or(|name| name != PRIVATE));
     for path in paths {
         if path.is_dir() {
-            walk(&path, found)?;
+            walk(&path, found);
         } else {
             found.files.push(path);
         }
@@ -133,15 +136,19 @@ fn expand(pattern: &Path, found: &mut Found) -> Result<()> {
 
 /// Collects a directory's files. Hidden files, links to directories and what a dataset keeps beside its tables are left out:
 /// its lock would be taken for a trace.
-fn walk(folder: &Path, found: &mut Found) -> Result<()> {
+fn walk(folder: &Path, found: &mut Found) {
     // The listing tells files and folders apart, so that they need not be looked at one by one.
     let entry = |entry: DirEntry| {
         let name = entry.file_name();
         (natural_key(&name), name, entry.file_type().ok())
     };
-    let mut entries: Vec<(Vec<u8>, OsString, Option<FileType>)> = std::fs::read_dir(folder)
-        .and_then(|entries| entries.map(|e| e.map(entry)).collect::<io::Result<_>>())
-        .during("list", folder)?;
+    let listed =
+        std::fs::read_dir(folder).and_then(|entries| entries.map(|e| e.map(entry)).collect::<io::Result<Vec<_>>>());
+    let Ok(mut entries) = listed else {
+        // It is an input that cannot be read, beside others that can.
+        found.files.push(folder.to_owned());
+        return;
+    };
     entries.retain(|(_, name, _)| !name.as_bytes().starts_with(b".") && name != PRIVATE);
     entries.sort_unstable_by(|(a, x, _), (b, y, _)| a.cmp(b).then_with(|| x.cmp(y)));
     for (_, name, listed) in entries {
@@ -154,7 +161,7 @@ fn walk(folder: &Path, found: &mut Found) -> Result<()> {
         match kind {
             Ok(kind) if kind.is_dir() => {
                 if !path.is_symlink() {
-                    walk(&path, found)?;
+                    walk(&path, found);
                 }
             }
             Ok(kind) if named || (kind.is_file() && starts_like_avro(&path)) => found.files.push(path),
@@ -162,7 +169,6 @@ fn walk(folder: &Path, found: &mut Found) -> Result<()> {
             _ => found.passed_over.push(path),
         }
     }
-    Ok(())
 }
 
 /// Collectors name traces by a time without an extension, people add `.sf` or `.avro`.
@@ -213,7 +219,9 @@ fn digits<'a>(text: &mut &'a [u8]) -> &'a [u8] {
 pub fn open(path: &Path) -> io::Result<File> {
     let meta = std::fs::metadata(path)?;
     if !meta.is_file() {
-        let what = if meta.is_dir() { "it is a directory" } else { "it is no regular file" };
+        // One that cannot be listed says why.
+        let what =
+            if meta.is_dir() { std::fs::read_dir(path).map(|_| "it is a directory")? } else { "it is no regular file" };
         return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
     }
     File::open(path)
@@ -283,6 +291,27 @@ mod tests {
         names.sort();
         names.sort_by_cached_key(|name| natural_key(OsStr::new(name)));
         assert_eq!(names, ["a9", "a10b2", "a10b10", "t", "t-", "t-01", "t-1", "t-1/b", "t-9", "t-10", "t-a"]);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_listed_is_an_input_that_cannot_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut found = Found::default();
+        walk(&folder.path().join("gone"), &mut found);
+        assert_eq!(found.files, [folder.path().join("gone")]);
+    }
+
+    #[test]
+    fn a_glob_leaves_out_what_a_folder_leaves_out() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a", ".b", "_sf_parquet", "c.sf"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        let of = |path: PathBuf| find(&[path], Vec::new(), &mut io::empty()).unwrap().files;
+        let expected = ["a", "c.sf"].map(|name| folder.path().join(name));
+        assert_eq!(of(folder.path().to_owned())[..1], expected[..1]);
+        assert_eq!(of(folder.path().join("*")), expected);
+        assert_eq!(of(folder.path().join(".b*")), [folder.path().join(".b")]);
     }
 
     #[test]

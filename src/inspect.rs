@@ -222,10 +222,8 @@ impl Inspection {
     }
 
     fn time(&mut self, event: &Event) {
-        for time in [event.ts(), event.end_ts()].into_iter().flatten() {
-            self.first_ts_uts = Some(self.first_ts_uts.map_or(time, |t| t.min(time)));
-            self.last_ts_uts = Some(self.last_ts_uts.map_or(time, |t| t.max(time)));
-        }
+        self.first_ts_uts = [self.first_ts_uts, event.ts()].into_iter().flatten().min();
+        self.last_ts_uts = self.last_ts_uts.max(event.ts()).max(event.end_ts());
     }
 }
 

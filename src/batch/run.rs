@@ -78,6 +78,7 @@ fn describe(plan: &Plan, summary: &mut Summary) {
     summary.run = (!plan.is_empty()).then(|| plan.run.clone());
     summary.inputs.converted = plan.inputs.len();
     summary.inputs.rejected += plan.unreadable.len();
+    summary.problems.extend(plan.unreadable.iter().map(Unreadable::problem));
     summary.bytes_in = plan.inputs.iter().map(|i| i.stat.size).sum();
     for input in &plan.inputs {
         let kind = if input.incomplete { "would be converted as far as it is whole" } else { "would be converted" };

@@ -49,10 +49,10 @@ pub struct ConvertArgs {
     #[arg(long, value_name = "TABLE,…", value_delimiter = ',')]
     tables: Vec<String>,
     /// Only events and flows that start at this time or later (UTC)
-    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    #[arg(long, value_name = "TIME", value_parser = time::parse, allow_negative_numbers = true)]
     since: Option<i64>,
     /// Only events and flows that start before this time (UTC)
-    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    #[arg(long, value_name = "TIME", value_parser = time::parse, allow_negative_numbers = true)]
     until: Option<i64>,
     /// Threads to use [default: one for each core]
     #[arg(short, long, value_name = "N")]

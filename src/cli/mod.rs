@@ -15,6 +15,7 @@ pub mod verify;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -46,7 +47,7 @@ pub struct Output {
     /// Say nothing but errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Say more: each input that is skipped or passed over
+    /// Say more: each file that is passed over
     #[arg(short, long, global = true)]
     pub verbose: bool,
     /// How messages on standard error look
@@ -87,6 +88,8 @@ pub enum Outcome {
 pub fn run(cli: Cli) -> ExitCode {
     let Cli { command, output } = cli;
     let log = log::Log::new(&output);
+    // A limit to the size of files is an error of the write then, as a full disk is.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     let result = match command {
         Command::Convert(args) => convert::run(args, &output, &log),
         Command::Concat(args) => concat::run(args, &output, &log),

@@ -143,20 +143,25 @@ impl DatasetWriter {
         fault::point("chunk written");
         open.memory = open.part.memory();
         if open.part.group_rows() >= limits.group_rows || open.memory >= limits.group_bytes {
-            open.part.end_group()?;
-            open.memory = 0;
-            // The next row group may be as large again.
-            if open.part.file_bytes() + limits.group_bytes > limits.file_bytes {
-                self.close(place)?;
-            }
+            self.end_group(place)?;
         }
         while self.open.values().map(|o| o.memory).sum::<usize>() > limits.open_bytes {
             // Large ones first, and those that were not used for long, such as yesterday's.
             let clock = self.clock;
             let weight = |open: &Open| open.memory as u64 * (1 + clock - open.used);
-            let Some(open) = self.open.values_mut().max_by_key(|o| weight(o)) else { break };
-            open.part.end_group()?;
-            open.memory = 0;
+            let Some((&place, _)) = self.open.iter().max_by_key(|(_, open)| weight(open)) else { break };
+            self.end_group(place)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the row group of an open file, and the file if another group would make it too large.
+    fn end_group(&mut self, place: Place) -> Result<()> {
+        let Some(open) = self.open.get_mut(&place) else { return Ok(()) };
+        open.part.end_group()?;
+        open.memory = 0;
+        if open.part.file_bytes() + self.limits.group_bytes > self.limits.file_bytes {
+            self.close(place)?;
         }
         Ok(())
     }
@@ -280,6 +285,25 @@ mod tests {
         pending.rejects.push(Date::default(), 0, row, 0, &mut pending.ready);
         pending.flush();
         pending.ready.take().remove(0)
+    }
+
+    #[test]
+    fn files_end_at_their_size_whyever_their_groups_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let staging = || tempfile::tempdir_in(folder.path()).unwrap().keep();
+        let tables = BTreeSet::from([TableId::Rejects]);
+        // The next group might make the file too large, or not.
+        for (file_bytes, files) in [(0, 3), (1 << 20, 1)] {
+            for limits in [
+                Limits { group_rows: 1, group_bytes: 1, file_bytes, ..Limits::within(1 << 30) },
+                Limits { open_bytes: 0, group_bytes: 1 << 10, file_bytes, ..Limits::within(1 << 30) },
+            ] {
+                let (compression, encodings) = (Compression::UNCOMPRESSED, Encodings::Default);
+                let mut writer = DatasetWriter::new(staging(), "run", &tables, compression, encodings, limits).unwrap();
+                (0..3).for_each(|_| writer.write(&chunk()).unwrap());
+                assert_eq!(writer.finish().unwrap().len(), files, "{limits:?}");
+            }
+        }
     }
 
     #[test]

@@ -425,10 +425,9 @@ impl Flattener {
             }
             Record::Event(kind, event) => {
                 *counts.event(kind) += 1;
-                for time in [event.ts(), event.end_ts()].into_iter().flatten() {
-                    trace.row.first_ts = Some(trace.row.first_ts.map_or(time, |t| t.min(time)));
-                    trace.row.last_ts = Some(trace.row.last_ts.map_or(time, |t| t.max(time)));
-                }
+                // The end of a flow that has none may be 0.
+                trace.row.first_ts = [trace.row.first_ts, event.ts()].into_iter().flatten().min();
+                trace.row.last_ts = trace.row.last_ts.max(event.ts()).max(event.end_ts());
                 if !self.input.window.contains(event.ts()) {
                     trace.row.filtered += 1;
                     return Ok(());

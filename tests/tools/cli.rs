@@ -128,12 +128,14 @@ fn quiet_verbose_and_log_format() {
     bytes[blocks[1]] = 0xff;
     fs::write(path("bad"), &bytes).unwrap();
     expect_status(&convert(&[&path("traces")], &path("dataset"), &[]), 0);
-    fs::write(path("dataset/strange"), "").unwrap();
+    fs::write(path("dataset/files/strange"), "").unwrap();
+    // No reader takes that for rows.
+    fs::write(path("dataset/beside"), "").unwrap();
     let run = |arguments: &[&str]| program(arguments).current_dir(folder.path()).output().unwrap();
     for (arguments, status, says) in [
         (&["inspect", "bad"][..], 3, "bad: at byte"),
         (&["repair", "bad", "-o", "out"], 3, "bad: at byte"),
-        (&["verify", "dataset"], 3, "mend it with: rm dataset/strange"),
+        (&["verify", "dataset"], 3, "mend it with: rm dataset/files/strange"),
         (&["concat", "bad", "-o", "out"], 1, "bad: at byte"),
     ] {
         let output = run(&[arguments, &["-q"]].concat());
@@ -208,7 +210,7 @@ fn no_control_sequence_reaches_a_terminal() {
         run("concat", &[&path("other.sf"), input], &["-o", &format!("{out}2"), "--allow-loss", "-v"]);
         run("concat", &[&path("other.sf"), input], &["-o", &format!("{out}2"), "--allow-loss", "--json"]);
     }
-    fs::write(Path::new(dataset).join(HOSTILE), "").unwrap();
+    fs::write(Path::new(dataset).join("records").join(HOSTILE), "").unwrap();
     expect_status(&run("verify", &[Path::new(dataset)], &[]), 3);
     expect_status(&run("verify", &[Path::new(dataset)], &["--json"]), 3);
     run("verify", &[&one], &[]);

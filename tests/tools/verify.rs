@@ -122,6 +122,30 @@ fn what_was_converted_again_or_has_grown_counts_once() {
     assert_eq!(found(out), [""; 0], "filtered records and unwanted tables are accounted for");
 }
 
+#[test]
+fn what_is_mended_is_encoded_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, out) = (folder.path().join("a"), folder.path().join("out"));
+    simple("a", 7).write(&input);
+    for compression in ["snappy", "lz4", "none", "zstd:19"] {
+        let options = ["--encodings", "compatible", "--compression", compression, "--since", "-5"];
+        expect_status(&convert(&[&input], &out, &[&options[..], &["--reconvert"]].concat()), 0);
+        fs::remove_file(&parts(&out, "records")[0]).unwrap();
+        let remedy = verify(&out).1["findings"][0]["remedy"].to_string();
+        for option in ["--encodings compatible", &format!("--compression {compression}"), "--since -5"] {
+            assert!(remedy.contains(option), "{remedy}");
+        }
+        mend(&out);
+        assert_eq!(verify(&out).0, 0);
+    }
+    // The usual options need not be said.
+    fs::remove_dir_all(&out).unwrap();
+    expect_status(&convert(&[&input], &out, &[]), 0);
+    fs::remove_file(&parts(&out, "records")[0]).unwrap();
+    let remedy = verify(&out).1["findings"][0]["remedy"].to_string();
+    assert!(!remedy.contains("--compression") && !remedy.contains("--encodings"), "{remedy}");
+}
+
 /// Does what all findings say, in order.
 fn mend_all(out: &Path) {
     let (_, report) = verify(out);
@@ -438,7 +462,7 @@ fn tampering_is_found() {
     copy(out, &whole);
     let part = |table: &str, n: usize| parts(out, table).remove(n);
     type Case<'c> = (&'c str, &'c [&'c str], &'c dyn Fn());
-    let cases: [Case; 15] = [
+    let cases: [Case; 16] = [
         ("nothing", &[], &|| {}),
         ("a part without its footer", &["changed_file"], &|| {
             let file = File::options().write(true).open(part("records", 0)).unwrap();
@@ -466,9 +490,14 @@ fn tampering_is_found() {
             fs::write(out.join("processes"), "").unwrap();
         }),
         ("a folder of strange files", &["strange_file", "strange_file"], &|| {
+            fs::create_dir_all(out.join("files/mine/too")).unwrap();
+            fs::write(out.join("files/mine/a"), "").unwrap();
+            fs::write(out.join("files/mine/too/b"), "").unwrap();
+        }),
+        ("what lies beside the tables", &[], &|| {
             fs::create_dir_all(out.join("mine/too")).unwrap();
-            fs::write(out.join("mine/a"), "").unwrap();
-            fs::write(out.join("mine/too/b"), "").unwrap();
+            fs::write(out.join("mine/too/b.parquet"), "").unwrap();
+            fs::write(out.join("trace.sf"), "").unwrap();
         }),
         ("a link to a folder, which readers follow", &["strange_file"], &|| {
             let folder = part("records", 0).parent().unwrap().to_owned();

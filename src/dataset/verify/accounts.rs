@@ -20,7 +20,7 @@ pub fn check(layout: &Layout, state: &State, live: &[Read]) -> Vec<Finding> {
         let accounted = rows + input.headers + input.unknown + input.filtered;
         if accounted != input.records {
             let message = format!("{} records were read and {accounted} are accounted for", input.records);
-            let remedy = remedy::reconvert_inputs(layout, &read.content(), &[input]);
+            let remedy = remedy::reconvert_inputs(layout, read.run, &read.content(), &[input]);
             findings.push(Finding { code: "lost_records", path: input.path.clone(), message, remedy });
         }
     }

@@ -6,16 +6,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Finding, Unfinished, remedy};
-use crate::dataset::layout::{Layout, part_run};
+use crate::dataset::layout::{Layout, PRIVATE, part_run};
 use crate::dataset::manifest::State;
 use crate::error::{IoContext, Result};
+use crate::tables::schema::TableId;
 
 /// Codes of findings that a running conversion explains.
 pub const CODES: [&str; 2] = ["interrupted_run", "leftover"];
 
 const STRANGE: &str = "no manifest names this file; readers would take its rows for the dataset's";
 
-/// Finds strange files, journals, staged and temporary files.
+/// Finds strange files below the folders of tables, journals, staged and temporary files.
 ///
 /// # Errors
 /// A folder cannot be listed.
@@ -34,6 +35,11 @@ pub fn find(layout: &Layout, state: &State, unfinished: &Unfinished) -> Result<V
     let private = layout.private();
     for path in files_below(layout.root())? {
         let name = relative(layout, &path);
+        // What lies beside the tables is not the dataset's, and no reader takes it for rows.
+        let place = name.split('/').next().unwrap_or_default();
+        if place != PRIVATE && TableId::by_name(place).is_none() {
+            continue;
+        }
         if path.starts_with(&private) {
             findings.extend(private_file(layout, unfinished, &path, name));
         } else if !known.contains(name.as_str()) && !unfinished.adds(&name) {

@@ -8,6 +8,7 @@ use std::path::Path;
 use super::parts::Part;
 use crate::dataset::layout::Layout;
 use crate::dataset::manifest::{Content, InputEntry, Manifest, Read, State};
+use crate::dataset::part::Encodings;
 use crate::input::Looker;
 use crate::tables::schema::TableId;
 
@@ -70,20 +71,20 @@ fn reconvert_together(layout: &Layout, state: &State, parts: &[Part]) -> String 
     let content = reads.iter().map(Read::content).reduce(|a, b| Cow::Owned(a.with(&b)));
     let content = content.unwrap_or(Cow::Borrowed(&parts[0].0.content));
     let inputs: Vec<&InputEntry> = reads.iter().map(|read| read.input).collect();
-    let line = reconvert_inputs(layout, &content, &inputs);
+    let line = reconvert_inputs(layout, parts[0].0, &content, &inputs);
     // A run could neither remove nor replace a folder.
     let folders = parts.iter().map(|(_, part)| layout.root().join(&part.path)).filter(|path| path.is_dir());
     folders.map(|path| format!("rm -r {} && ", quoted(&path))).chain([line]).collect()
 }
 
 /// Converts inputs again, with the options that decide which rows there are.
-pub fn reconvert_inputs(layout: &Layout, content: &Content, inputs: &[&InputEntry]) -> String {
-    command(layout.root(), "--reconvert ", content, inputs)
+pub fn reconvert_inputs(layout: &Layout, like: &Manifest, content: &Content, inputs: &[&InputEntry]) -> String {
+    command(layout.root(), "--reconvert ", like, content, inputs)
 }
 
 /// Completes an interrupted run.
 pub fn convert_again(layout: &Layout, run: &Manifest) -> String {
-    command(layout.root(), "", &run.content, &run.inputs.iter().collect::<Vec<_>>())
+    command(layout.root(), "", run, &run.content, &run.inputs.iter().collect::<Vec<_>>())
 }
 
 /// Any run cleans up after those before it.
@@ -98,16 +99,17 @@ pub fn start_anew(layout: &Layout, live: &[Read]) -> String {
     let root = if root.file_name().is_none() { root.canonicalize().unwrap_or_default() } else { root.to_owned() };
     let mut name = root.file_name().unwrap_or_default().to_owned();
     name.push(".new");
-    let mut contents: Vec<(Cow<Content>, Vec<&InputEntry>)> = Vec::new();
+    let mut contents: Vec<(&Manifest, Cow<Content>, Vec<&InputEntry>)> = Vec::new();
     for read in live {
-        match contents.iter_mut().find(|(content, _)| *content == read.content()) {
-            Some((_, inputs)) => inputs.push(read.input),
-            None => contents.push((read.content(), vec![read.input])),
+        match contents.iter_mut().find(|(_, content, _)| *content == read.content()) {
+            Some((_, _, inputs)) => inputs.push(read.input),
+            None => contents.push((read.run, read.content(), vec![read.input])),
         }
     }
     let new = root.with_file_name(name);
     // A damaged input is no reason to leave out the others.
-    let commands: Vec<String> = contents.iter().map(|(content, inputs)| command(&new, "", content, inputs)).collect();
+    let commands: Vec<String> =
+        contents.iter().map(|(like, content, inputs)| command(&new, "", like, content, inputs)).collect();
     commands.join("; ")
 }
 
@@ -124,9 +126,23 @@ pub fn remove_for_good(path: &Path) -> String {
     format!("{} # and convert the inputs of its run again", remove(path))
 }
 
-/// Converts traces and logs: a command, or several if there are several logs, of which each takes one.
-fn command(root: &Path, flag: &str, content: &Content, inputs: &[&InputEntry]) -> String {
+/// Converts traces and logs, with part files `like` those of a run: a command, or several if there are several logs, of which
+/// each takes one.
+fn command(root: &Path, flag: &str, like: &Manifest, content: &Content, inputs: &[&InputEntry]) -> String {
     let mut start = format!("sf-parquet convert {flag}--out {}", quoted(root));
+    if like.encodings == Encodings::Compatible {
+        start += " --encodings compatible";
+    }
+    match &*like.compression {
+        "ZSTD(ZstdLevel(1))" => {}
+        "SNAPPY" => start += " --compression snappy",
+        "LZ4_RAW" => start += " --compression lz4",
+        "UNCOMPRESSED" => start += " --compression none",
+        zstd => {
+            let level: String = zstd.chars().filter(char::is_ascii_digit).collect();
+            let _ = write!(start, " --compression zstd:{level}");
+        }
+    }
     if content.tables.len() < TableId::COUNT {
         let _ = write!(start, " --tables {}", content.tables.join(","));
     }
