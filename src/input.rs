@@ -112,18 +112,20 @@ fn is_pattern(path: &Path) -> bool {
 
 fn expand(pattern: &Path, found: &mut Found) -> Result<()> {
     let text = pattern.to_str().ok_or_else(|| Error::Usage(format!("{pattern:?} is no pattern: it is not UTF-8")))?;
-    // As in a folder that is given, hidden files are left out.
-    let options = glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::new() };
-    let paths = glob::glob_with(text, options).map_err(|e| Error::Usage(format!("'{text}' is no pattern: {e}")))?;
+    let paths = glob::glob(text).map_err(|e| Error::Usage(format!("'{text}' is no pattern: {e}")))?;
     let mut paths: Vec<PathBuf> = paths
         .map(|p| p.map_err(|e| Error::Io { action: "list", path: e.path().to_owned(), cause: e.into() }))
         .collect::<Result<_>>()?;
+    // What is left out of a folder that is given is left out here, unless the pattern says otherwise.
+    let is_hidden = |name: &OsStr| name.as_bytes().starts_with(b".");
+    let with_hidden = pattern.file_name().is_some_and(is_hidden);
+    let is_wanted = |name: &OsStr| name != PRIVATE && (with_hidden || !is_hidden(name));
+    paths.retain(|path| path.file_name().is_none_or(is_wanted));
     if paths.is_empty() {
         return Err(Error::Usage(format!("no file matches '{text}'")));
     }
     // Names of equal numbers (`01` and `1`) stay in the order of their bytes.
     paths.sort_by_cached_key(|path| natural_key(path.as_os_str()));
-    paths.retain(|path| path.file_name().is_none_or(|name| name != PRIVATE));
     for path in paths {
         if path.is_dir() {
             walk(&path, found);

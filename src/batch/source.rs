@@ -22,6 +22,9 @@ use crate::trace::cursor::Cursor;
 use crate::trace::reader::{Blocks, Item, Place, Severity};
 use crate::trace::records::{Event, Record};
 
+/// Records, and bytes of a record, after which a run looks whether it was asked to stop.
+const CHECKED: u64 = 4096;
+
 /// What is left when all inputs are read.
 pub struct Last {
     pub chunks: Vec<Chunk>,
@@ -253,6 +256,7 @@ impl<'p> Source<'p> {
         let after = blocks.pos();
         let flattener = &mut self.flattener;
         let limit = self.block_limit;
+        let meter = self.meter;
         let damage = blocks.records(header, block, buffer, |place: Place, record| -> Result<()> {
             if flattener.starts_trace(&record) {
                 let ahead = || Blocks::from(file.clone(), header, input.stat.size, limit, after, 0);
@@ -261,6 +265,10 @@ impl<'p> Source<'p> {
                     Record::Header(h) => flattener.begin_trace(Some(h), date, unknown_fields),
                     _ => flattener.begin_trace(None, date, unknown_fields),
                 }
+            }
+            // A small block may be of many records, or of some that become rows by the million.
+            if place.record_no % CHECKED == 0 || place.size as u64 > CHECKED {
+                meter.check()?;
             }
             flattener.record(place, record)
         })?;

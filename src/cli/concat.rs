@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use super::convert::stop_on_signals;
 use super::log::Log;
 use super::repair::same;
-use super::{Outcome, Output, progress, show, show_json};
+use super::{Outcome, Output, progress, show, show_json, start_threads};
 use crate::batch::progress::Meter;
 use crate::concat::{self, Options, Summary};
 use crate::error::Error;
@@ -62,6 +62,7 @@ enum Codec {
 }
 
 pub fn run(args: ConcatArgs, output: &Output, log: &Log) -> anyhow::Result<Outcome> {
+    start_threads()?;
     let ConcatArgs { input, out, codec, allow_loss, json } = args;
     let to_stdout = out.as_os_str() == "-";
     if to_stdout && json {

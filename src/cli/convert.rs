@@ -204,7 +204,7 @@ fn wanted(names: &[String]) -> Result<BTreeSet<TableId>, Error> {
 pub(super) fn stop_on_signals(meter: Arc<Meter>) -> anyhow::Result<()> {
     use signal_hook::consts::{SIGINT, SIGTERM};
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]).context("cannot watch for signals")?;
-    thread::spawn(move || {
+    let watch = move || {
         let mut stopping = false;
         for signal in signals.forever() {
             if stopping {
@@ -213,8 +213,8 @@ pub(super) fn stop_on_signals(meter: Arc<Meter>) -> anyhow::Result<()> {
             stopping = true;
             meter.stop(signal);
         }
-    });
-    Ok(())
+    };
+    thread::Builder::new().spawn(watch).map(drop).context("cannot start a thread")
 }
 
 fn report(summary: &Summary, output: &Output, log: &Log, json: Option<(WholeFile, PathBuf)>) -> anyhow::Result<()> {

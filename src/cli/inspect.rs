@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::convert::stop_on_signals;
 use super::log::Log;
-use super::{Outcome, Output, progress, show};
+use super::{Outcome, Output, progress, show, start_threads};
 use crate::batch::progress::{Meter, Phase};
 use crate::error::Error;
 use crate::input;
@@ -47,6 +47,7 @@ Exit status: 0 all traces are whole; 3 one is damaged or cannot be read.";
 const SHOWN: usize = 20;
 
 pub fn run(args: InspectArgs, output: &Output, log: &Log) -> anyhow::Result<Outcome> {
+    start_threads()?;
     let InspectArgs { input, records, json } = args;
     let found = input::find(&input, Vec::new(), &mut io::stdin().lock())?;
     for path in &found.passed_over {

@@ -119,6 +119,11 @@ pub fn run(cli: Cli) -> ExitCode {
     }
 }
 
+/// Starts the threads that share the work. Those that start when they are first needed panic if the system has none.
+fn start_threads() -> anyhow::Result<()> {
+    rayon::ThreadPoolBuilder::new().build_global().context("cannot start threads")
+}
+
 /// Shows a result on standard output. Whoever reads may have seen enough, as with `| head`.
 fn show(text: impl Display) -> anyhow::Result<()> {
     match write!(io::stdout(), "{text}") {

@@ -25,7 +25,9 @@ pub fn shown<T>(meter: &Meter, output: &Output, log: &Log, work: impl FnOnce() -
     let bar = std::io::stderr().is_terminal() && output.log_format == LogFormat::Text;
     thread::scope(|scope| {
         let (done, wait) = channel::<()>();
-        scope.spawn(move || if bar { draw(meter, wait) } else { print(meter, log, wait) });
+        // Without a thread the work is done all the same.
+        let show = move || if bar { draw(meter, wait) } else { print(meter, log, wait) };
+        let _ = thread::Builder::new().spawn_scoped(scope, show);
         let result = work();
         drop(done);
         result

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::convert::stop_on_signals;
 use super::log::Log;
-use super::{Outcome, Output, progress, show, show_json};
+use super::{Outcome, Output, progress, show, show_json, start_threads};
 use crate::batch::progress::Meter;
 use crate::dataset::verify::{self, Finding, Report};
 use crate::text::{Escaped, grouped};
@@ -38,6 +38,7 @@ Exit status: 0 all is as it was written; 3 something is not; 1 there is no datas
 const LONGEST: usize = 2000;
 
 pub fn run(args: VerifyArgs, output: &Output, log: &Log) -> anyhow::Result<Outcome> {
+    start_threads()?;
     let VerifyArgs { dir, json } = args;
     let meter = Arc::new(Meter::default());
     stop_on_signals(meter.clone())?;
