@@ -267,7 +267,7 @@ impl<'p> Source<'p> {
                 }
             }
             // A small block may be of many records, or of some that become rows by the million.
-            if place.record_no % CHECKED == 0 || place.size as u64 > CHECKED {
+            if place.record_no.is_multiple_of(CHECKED) || place.size as u64 > CHECKED {
                 meter.check()?;
             }
             flattener.record(place, record)
