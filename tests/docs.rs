@@ -26,6 +26,12 @@ fn schema_has_every_form_for_every_table() {
 }
 
 #[test]
+fn brackets_in_a_location_are_themselves() {
+    let ddl = stdout(&run(["schema", "pods", "--format", "duckdb", "--location", "it's/da[ta]"]));
+    assert!(ddl.contains("read_parquet('it''s/da[[]ta]/pods/*/*.parquet'"), "{ddl}");
+}
+
+#[test]
 fn completions_are_there_for_every_shell() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let output = run(["completions", shell]);

@@ -74,6 +74,8 @@ pub fn text(tables: &[TableInfo]) -> String {
 /// A view for each table, with the types spelled out, so that a folder of old files shows a change at once.
 pub fn duckdb(tables: &[TableInfo], location: &str) -> String {
     let mut out = String::from("SET TimeZone = 'UTC';\n");
+    // A bracket in a pattern begins a set of characters, of which this one has itself alone.
+    let location = location.replace('[', "[[]");
     for table in tables {
         put!(out, "CREATE OR REPLACE VIEW {} AS SELECT", table.name);
         for column in &table.columns {
