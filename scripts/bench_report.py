@@ -63,6 +63,7 @@ def times(rounds, one, other):
 
 
 def rows(rounds, facts):
+    """A row for each thing that was measured."""
     number = {name: int(value) for name, value in facts.items() if value.isdigit()}
     records = number["records.large"]
 

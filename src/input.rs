@@ -117,7 +117,6 @@ fn expand(pattern: &Path, found: &mut Found) -> Result<()> {
         .map(|p| p.map_err(|e| Error::Io { action: "list", path: e.path().to_owned(), cause: e.into() }))
         .collect::<Result<_>>()?;
     // What is left out of a folder that is given is left out here, unless the pattern says otherwise.
-    let is_hidden = |name: &OsStr| name.as_bytes().starts_with(b".");
     let with_hidden = pattern.file_name().is_some_and(is_hidden);
     let is_wanted = |name: &OsStr| name != PRIVATE && (with_hidden || !is_hidden(name));
     paths.retain(|path| path.file_name().is_none_or(is_wanted));
@@ -151,7 +150,7 @@ fn walk(folder: &Path, found: &mut Found) {
         found.files.push(folder.to_owned());
         return;
     };
-    entries.retain(|(_, name, _)| !name.as_bytes().starts_with(b".") && name != PRIVATE);
+    entries.retain(|(_, name, _)| !is_hidden(name) && name != PRIVATE);
     entries.sort_unstable_by(|(a, x, _), (b, y, _)| a.cmp(b).then_with(|| x.cmp(y)));
     for (_, name, listed) in entries {
         let path = folder.join(name);
@@ -171,6 +170,10 @@ fn walk(folder: &Path, found: &mut Found) {
             _ => found.passed_over.push(path),
         }
     }
+}
+
+fn is_hidden(name: &OsStr) -> bool {
+    name.as_bytes().starts_with(b".")
 }
 
 /// Collectors name traces by a time without an extension, people add `.sf` or `.avro`.

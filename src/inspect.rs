@@ -17,7 +17,7 @@ use crate::flatten::time::iso;
 use crate::input;
 use crate::trace::container::FileHeader;
 use crate::trace::reader::{BLOCK_LIMIT, Blocks, Damage, Item};
-use crate::trace::records::{Event, EventKind, Header, Record, Text};
+use crate::trace::records::{EventKind, Header, Record, Text};
 use event::{Flat, FlatEvent};
 
 /// What a trace file holds. Text is as it is in the trace, so it may have control characters.
@@ -187,7 +187,9 @@ impl Inspector<'_> {
                     self.inspection.containers.insert(name.to_string());
                 }
             }
-            Record::Event(_, event) => self.inspection.time(event),
+            Record::Event(_, event) => {
+                event.widen(&mut self.inspection.first_ts_uts, &mut self.inspection.last_ts_uts);
+            }
             Record::Process(_) | Record::File(_) | Record::Unknown(_) => {}
         }
         let inspection = &mut *self.inspection;
@@ -219,11 +221,6 @@ impl Inspection {
             version: header.version,
             records: 0,
         });
-    }
-
-    fn time(&mut self, event: &Event) {
-        self.first_ts_uts = [self.first_ts_uts, event.ts()].into_iter().flatten().min();
-        self.last_ts_uts = self.last_ts_uts.max(event.ts()).max(event.end_ts());
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Source<'p> {
     open: Option<OpenInput>,
     /// The input behind the open one, if all of that was found.
     following: Option<OpenInput>,
+    /// Inputs that were opened, or would be if that had worked before their time.
+    opened: usize,
     flattener: Flattener,
     block_limit: usize,
     meter: &'p Meter,
@@ -82,6 +84,7 @@ impl<'p> Source<'p> {
             next: 0,
             open: None,
             following: None,
+            opened: 0,
             flattener: Flattener::new(pending, room),
             block_limit: options.block_limit(),
             meter,
@@ -192,9 +195,12 @@ impl<'p> Source<'p> {
     /// comes.
     fn look_ahead(&mut self, open: &OpenInput) {
         open.blocks.look_ahead();
-        if self.following.is_none()
-            && open.blocks.is_found()
-            && let Some(input) = self.inputs.get(self.next + 1)
+        let following = self.next + 1;
+        if self.opened > following || !open.blocks.is_found() {
+            return;
+        }
+        self.opened = following + 1;
+        if let Some(input) = self.inputs.get(following)
             && input.kind == Kind::Trace
             && let Ok(file) = input::open(&input.path)
             && let Ok(following) = OpenInput::new(Arc::new(file), input, self.block_limit)

@@ -425,9 +425,7 @@ impl Flattener {
             }
             Record::Event(kind, event) => {
                 *counts.event(kind) += 1;
-                // The end of a flow that has none may be 0.
-                trace.row.first_ts = [trace.row.first_ts, event.ts()].into_iter().flatten().min();
-                trace.row.last_ts = trace.row.last_ts.max(event.ts()).max(event.end_ts());
+                event.widen(&mut trace.row.first_ts, &mut trace.row.last_ts);
                 if !self.input.window.contains(event.ts()) {
                     trace.row.filtered += 1;
                     return Ok(());

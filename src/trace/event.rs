@@ -158,6 +158,12 @@ impl<'a> Event<'a> {
         self.get(Number::EndTs)
     }
 
+    /// Widens a span of time so that it includes the event. The end of a flow that has none may be 0, so it begins nothing.
+    pub fn widen(&self, first: &mut Option<i64>, last: &mut Option<i64>) {
+        *first = [*first, self.ts()].into_iter().flatten().min();
+        *last = (*last).max(self.ts()).max(self.end_ts());
+    }
+
     /// Takes the place of the event before. Only a flow has an end.
     ///
     /// # Errors
