@@ -2,7 +2,9 @@
 # Measures convert and writes docs/performance.md: scripts/bench.sh [--quick] [TRACE]. Needs hyperfine and Python 3.
 # TRACE is tiled 100, 1000 and 10,000 times; the default is a real Kubernetes trace, or if that is not there one of
 # testdata/. With sysflow-tools in target/python (scripts/test.sh installs it) it is measured beside convert.
-# --quick takes a twentieth of the input and only prints the figures. The inputs stay in target/bench for the next time.
+# The program is the one that scripts/release.sh builds; what `cargo build --release` builds is measured beside it.
+# --quick takes a twentieth of the input and the latter only, and prints the figures. The inputs stay in target/bench for the
+# next time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 times=1000 inputs=10000 rounds=5 page=docs/performance.md
@@ -18,6 +20,11 @@ mkdir -p "$work"
 rm -rf "$work"/*.json "$work/facts" "$work"/out* "$work"/old*
 
 cargo build --release --quiet --bin sf-parquet --example tracegen --example floor
+plain=target/release/sf-parquet program=$plain
+if [[ $page ]]; then
+  scripts/release.sh
+  program=target/dist/release/sf-parquet
+fi
 cargo bench --quiet --bench convert | tee "$work/criterion.txt"
 
 # The inputs, each made once.
@@ -34,7 +41,8 @@ tile "$work/large.sf" --times "$times"
 tile "$work/tenfold.sf" --times $((times * 10))
 tile "$work/many" --times "$times" --files 50
 tile "$work/small" --times "$inputs" --files "$inputs" --records 20
-tile "$work/thirty.sf" --times 30
+# As many as make 168,000 events and flows of the usual trace.
+tile "$work/short.sf" --times 32
 
 # fact NAME VALUE: for scripts/bench_report.py.
 fact() { echo "$1 $2" >>"$work/facts"; }
@@ -56,7 +64,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)' "$@"
 size() { find "$@" -type f -printf '%s\n' | awk '{ sum += $1 } END { print sum }'; }
 
 floor=target/release/examples/floor
-convert="target/release/sf-parquet convert -q --out $work/out"
+convert="$program convert -q --out $work/out"
 # Moved aside, not removed: for minutes after many files were removed, ext4 takes longer to make new ones.
 aside() { mv --backup=numbered -T "$work/out" "$work/old"; }
 fresh=(--conclude "sh -c 'for out in $work/out*; do [ ! -e \$out ] || mv --backup=numbered -T \$out $work/old; done'")
@@ -64,7 +72,7 @@ fresh=(--conclude "sh -c 'for out in $work/out*; do [ ! -e \$out ] || mv --backu
 pair="sh -c '${convert}2 --jobs 1 $work/large.sf & $convert --jobs 1 $work/large.sf && wait \$!'"
 fact trace "$(basename "$trace")"
 fact times "$times"
-for input in tenth large tenfold thirty; do
+for input in tenth large tenfold short; do
   fact "records.$input" "$($floor "$work/$input.sf")"
 done
 
@@ -72,6 +80,7 @@ measure convert "$rounds" "${fresh[@]}" \
   --command-name floor "$floor $work/large.sf" \
   --command-name one "$convert --jobs 1 $work/large.sf" \
   --command-name two "$convert --jobs 2 $work/large.sf" \
+  --command-name plain "$plain ${convert#* } --jobs 1 $work/large.sf" \
   --command-name pair "$pair" \
   --command-name many-one "$convert --jobs 1 $work/many" \
   --command-name many-two "$convert --jobs 2 $work/many"
@@ -96,7 +105,7 @@ fact inputs "$inputs"
 find "$work/small" -type f | sort >"$work/list"
 $convert "$work/small"
 measure start 30 \
-  --command-name nothing "target/release/sf-parquet --version" \
+  --command-name nothing "$program --version" \
   --command-name find "find $work/small -newermt 2100-01-01" \
   --command-name folder "$convert $work/small" \
   --command-name list "$convert --files-from $work/list"
@@ -105,8 +114,9 @@ aside
 if [[ -x $python ]]; then
   reference="from sysflow.reader import FlattenedSFReader as R; from sysflow.formatter import SFFormatter as F"
   measure reference "$rounds" "${fresh[@]}" \
-    --command-name convert "$convert $work/thirty.sf" \
-    --command-name todataframe "$python -c '$reference; F(R(\"$work/thirty.sf\", False)).toDataframe()'"
+    --command-name convert "$convert $work/short.sf" \
+    --command-name plain "$plain ${convert#* } $work/short.sf" \
+    --command-name todataframe "$python -c '$reference; F(R(\"$work/short.sf\", False)).toDataframe()'"
 else
   echo "SKIPPED: sysflow-tools is not installed (scripts/test.sh installs it)"
 fi

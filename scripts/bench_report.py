@@ -73,6 +73,8 @@ def rows(rounds, facts):
 
     yield rate("floor: inflate and decode only, one thread", "floor")
     yield rate("one thread", "one", 1.0)
+    what = "one thread, times as fast as `cargo build --release` makes it"
+    yield Row(what, times(rounds, "convert.plain", "convert.one"), "×")
     yield Row("one thread, times the floor", times(rounds, "convert.one", "convert.floor"), "×")
     yield rate("two threads, one big file", "two")
     yield Row("two threads to one, one big file", times(rounds, "convert.one", "convert.two"), "×", 1.8)
@@ -98,8 +100,10 @@ def rows(rounds, facts):
     start = [seconds * 1e3 for seconds in rounds["start.nothing"]]
     yield Row("the program's start alone (`--version`)", start, " ms", digits=1)
     if "reference.convert" in rounds:
-        what = f"faster than sysflow-tools `toDataframe()`, {number['records.thirty']:,} records"
+        what = f"faster than sysflow-tools `toDataframe()`, {number['records.short']:,} records"
         yield Row(what, times(rounds, "reference.todataframe", "reference.convert"), "×", 150, digits=0)
+        plain = times(rounds, "reference.todataframe", "reference.plain")
+        yield Row("the same as `cargo build --release` makes it", plain, "×", digits=0)
 
 
 def table(rounds, facts, machine):

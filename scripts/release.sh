@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Builds the program as it is given to others: target/dist/release/sf-parquet, up to a tenth faster than what
+# `cargo build --release` builds and no different otherwise (docs/performance.md). An instrumented build converts generated
+# traces; what it did tells the compiler which code is worth what. Takes as long as two builds from nothing; llvm-profdata
+# comes with rustup's component llvm-tools.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+profdata=$(find "$(rustc --print sysroot)" -name llvm-profdata -print -quit)
+if [[ -z $profdata ]]; then
+  rustup component add llvm-tools
+  profdata=$(find "$(rustc --print sysroot)" -name llvm-profdata -print -quit)
+fi
+work=$PWD/target/profile
+rm -rf "$work/runs" "$work/out" "$work/traces"
+mkdir -p "$work/runs"
+
+cargo build --release --quiet --example tracegen
+target/release/examples/tracegen tile testdata/1647542836.sf --times 300 --files 3 --out "$work/traces"
+RUSTFLAGS="-Cprofile-generate=$work/runs" CARGO_TARGET_DIR=$work cargo build --release --quiet --bin sf-parquet
+# What is usual: one file and many, one thread and two, new inputs and known ones.
+program=$work/release/sf-parquet
+for jobs in 1 2; do
+  for run in first again; do
+    "$program" convert -q --jobs $jobs --out "$work/out/$jobs" testdata "$work/traces" --experiment-log testdata/experiment.log
+  done
+done
+"$program" verify -q "$work/out/1"
+"$profdata" merge -o "$work/profile" "$work/runs"
+
+export RUSTFLAGS="-Cprofile-use=$work/profile"
+CARGO_TARGET_DIR=target/dist cargo build --release --quiet --bin sf-parquet
