@@ -132,6 +132,10 @@ fn a_dataset_on_a_failing_disk_stays_whole_and_the_same_command_goes_on() {
                 };
                 if published("journal") == 0 && published("manifest") == 1 {
                     assert_eq!(tables(&out), before, "{context}");
+                    // There was no need to write anything to tidy up.
+                    let litter = |path: &&String| path.contains("/staging/") || path.contains("/journal/");
+                    let litter: Vec<_> = files.keys().filter(litter).collect();
+                    assert!(errno != ENOSPC || litter.is_empty(), "{litter:?} after {context}");
                 }
             } else {
                 // What fails is a courtesy, such as to empty the lock's file.

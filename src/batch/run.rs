@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -101,30 +100,22 @@ fn execute(
 ) -> Result<()> {
     let staging = layout.staging(&plan.run);
     fs::create_dir_all(&staging).during("create the folder", &staging)?;
-    let converted = stage(layout, state, plan, options, meter);
-    let (manifest, problems) = match converted {
-        Ok(converted) => converted,
-        Err(e) => return Err(discard(&staging, e)),
+    let discard = |error| {
+        commit::discard(layout, &plan.run);
+        error
     };
+    let (manifest, problems) = stage(layout, state, plan, options, meter).map_err(discard)?;
     describe_result(plan, &manifest, problems, summary);
     let damaged = summary.inputs.damaged + summary.inputs.rejected;
     if options.strict && damaged > 0 {
         let inputs = summary.inputs.converted + summary.inputs.rejected;
-        return Err(discard(&staging, Error::Strict(damaged, inputs)));
+        return Err(discard(Error::Strict(damaged, inputs)));
     }
     meter.begin(Phase::Publishing, 0, 0);
-    if let Err(e) = meter.check() {
-        return Err(discard(&staging, e));
-    }
+    meter.check().map_err(discard)?;
     commit::publish(layout, &manifest)?;
     summary.published = true;
     Ok(())
-}
-
-/// Throws the staged files away. What cannot be removed is left to the next run.
-fn discard(staging: &Path, error: Error) -> Error {
-    let _ = fs::remove_dir_all(staging);
-    error
 }
 
 /// Converts all inputs into staged part files.

@@ -1,6 +1,5 @@
 //! `convert`: the main job.
 
-use std::collections::BTreeSet;
 use std::io::{self, BufReader, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -12,7 +11,7 @@ use clap::{Args, ValueEnum};
 use parquet::basic::{Compression, ZstdLevel};
 
 use super::log::Log;
-use super::{Outcome, Output, progress, show, size};
+use super::{Outcome, Output, progress, show, size, wanted};
 use crate::batch::options::Options;
 use crate::batch::progress::Meter;
 use crate::batch::run;
@@ -24,7 +23,6 @@ use crate::error::{Error, IoContext};
 use crate::flatten::time;
 use crate::flatten::time::Window;
 use crate::input;
-use crate::tables::schema::TableId;
 use crate::text::Escaped;
 use crate::whole_file::WholeFile;
 
@@ -188,16 +186,6 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
         result => result?,
     }
     Ok(if summary.is_damaged() && !dry_run { Outcome::Damaged } else { Outcome::Whole })
-}
-
-fn wanted(names: &[String]) -> Result<BTreeSet<TableId>, Error> {
-    if names.is_empty() {
-        return Ok(TableId::ALL.into());
-    }
-    let unknown = |name: &str| {
-        Error::Usage(format!("there is no table '{name}'; there are {}", TableId::ALL.map(TableId::name).join(", ")))
-    };
-    names.iter().map(|name| TableId::by_name(name).ok_or_else(|| unknown(name))).collect()
 }
 
 /// SIGINT and SIGTERM end the run at the next block. A second one ends the process at once.

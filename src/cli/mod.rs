@@ -12,6 +12,7 @@ pub mod schema;
 pub mod size;
 pub mod verify;
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -22,6 +23,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
 use crate::error::Error;
+use crate::tables::schema::TableId;
 use crate::text::{Escaped, EscapedJson};
 
 /// Convert SysFlow telemetry traces to normalized, typed Parquet datasets
@@ -135,4 +137,15 @@ fn show(text: impl Display) -> anyhow::Result<()> {
 /// Shows a result as JSON.
 fn show_json(result: &impl Serialize) -> anyhow::Result<()> {
     show(format_args!("{}\n", EscapedJson(&serde_json::to_string_pretty(result)?)))
+}
+
+/// The tables of these names, or all of them where none is given.
+fn wanted(names: &[String]) -> Result<BTreeSet<TableId>, Error> {
+    if names.is_empty() {
+        return Ok(TableId::ALL.into());
+    }
+    let unknown = |name: &str| {
+        Error::Usage(format!("there is no table '{name}'; there are {}", TableId::ALL.map(TableId::name).join(", ")))
+    };
+    names.iter().map(|name| TableId::by_name(name).ok_or_else(|| unknown(name))).collect()
 }

@@ -2,8 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::{Outcome, show};
-use crate::error::Error;
+use super::{Outcome, show, wanted};
 use crate::tables::ddl;
 use crate::tables::schema::{TableId, TableInfo};
 
@@ -11,8 +10,9 @@ use crate::tables::schema::{TableId, TableInfo};
 #[derive(Debug, Args)]
 #[command(after_help = "Example: sf-parquet schema --format duckdb | duckdb warehouse.db")]
 pub struct SchemaArgs {
-    /// Only this table
-    table: Option<String>,
+    /// Only these tables, such as those that a dataset was made with
+    #[arg(value_name = "TABLE", value_delimiter = ',')]
+    tables: Vec<String>,
     /// The form
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -36,16 +36,8 @@ enum Format {
 }
 
 pub fn run(args: SchemaArgs) -> anyhow::Result<Outcome> {
-    let SchemaArgs { table, format, location } = args;
-    let tables: Vec<TableInfo> = match table {
-        None => TableId::ALL.into_iter().map(TableId::info).collect(),
-        Some(name) => {
-            let names = TableId::ALL.map(TableId::name).join(", ");
-            let id = TableId::by_name(&name)
-                .ok_or_else(|| Error::Usage(format!("there is no table '{name}'; there are {names}")))?;
-            vec![id.info()]
-        }
-    };
+    let SchemaArgs { tables, format, location } = args;
+    let tables: Vec<TableInfo> = wanted(&tables)?.into_iter().map(TableId::info).collect();
     let text = match format {
         Format::Text => ddl::text(&tables),
         Format::Json => serde_json::to_string_pretty(&tables)? + "\n",

@@ -175,14 +175,31 @@ fn children(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Publishes a run whose files are all staged and synced.
+///
+/// # Errors
+/// A step failed. Until the journal has its name nothing has happened and nothing stays; from then on the next run goes on.
 pub fn publish(layout: &Layout, manifest: &Manifest) -> Result<()> {
+    write_journal(layout, manifest).inspect_err(|_| {
+        if let Ok(false) = layout.journal(&manifest.run).try_exists() {
+            discard(layout, &manifest.run);
+        }
+    })?;
+    fault::point("journal written");
+    complete(layout, manifest)
+}
+
+fn write_journal(layout: &Layout, manifest: &Manifest) -> Result<()> {
     for folder in [layout.journals(), layout.manifests()] {
         fs::create_dir_all(&folder).during("create the folder", &folder)?;
     }
     let folders = [layout.staging(&manifest.run), layout.all_staging(), layout.private()];
-    write_whole(&layout.journal(&manifest.run), &Journal { manifest: Cow::Borrowed(manifest) }, folders)?;
-    fault::point("journal written");
-    complete(layout, manifest)
+    write_whole(&layout.journal(&manifest.run), &Journal { manifest: Cow::Borrowed(manifest) }, folders)
+}
+
+/// Throws away what a run has staged, that has no journal. What cannot be removed is left to the next run.
+pub fn discard(layout: &Layout, run: &str) {
+    let _ = fs::remove_file(temporary(&layout.journal(run)));
+    let _ = fs::remove_dir_all(layout.staging(run));
 }
 
 /// The folders that a run's files lie in, and those that it took files from.
@@ -240,7 +257,7 @@ fn remove_if_there(path: &Path) -> Result<()> {
 
 /// Writes a JSON file that appears only when it is whole and on disk, and so is what it counts on in these folders.
 fn write_whole(path: &Path, value: &impl Serialize, folders: impl IntoIterator<Item = PathBuf>) -> Result<()> {
-    let temporary = path.with_extension("tmp");
+    let temporary = temporary(path);
     let syncs = Syncs::default();
     folders.into_iter().try_for_each(|folder| syncs.folder(&folder))?;
     let file = write_json(&temporary, value)?;
@@ -249,6 +266,11 @@ fn write_whole(path: &Path, value: &impl Serialize, folders: impl IntoIterator<I
     fault::point("temporary written");
     fs::rename(&temporary, path).during("publish", path)?;
     path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// What a JSON file is called until it is whole.
+fn temporary(path: &Path) -> PathBuf {
+    path.with_extension("tmp")
 }
 
 fn write_json(temporary: &Path, value: &impl Serialize) -> Result<File> {

@@ -138,7 +138,7 @@ impl Encoder {
 
 /// Writes, counts and hashes.
 struct HashingFile {
-    file: BufWriter<File>,
+    file: BufWriter<Arc<File>>,
     hash: Sha256,
     bytes: u64,
 }
@@ -185,7 +185,8 @@ impl OpenPart {
         let path = staging.join(staged_name(&relative));
         let file = File::create_new(&path).during("create", &path)?;
         fault::point("part created");
-        let file = HashingFile { file: BufWriter::with_capacity(16 << 10, file), hash: Sha256::new(), bytes: 0 };
+        let file = BufWriter::with_capacity(16 << 10, Arc::new(file));
+        let file = HashingFile { file, hash: Sha256::new(), bytes: 0 };
         let file = SerializedFileWriter::new(file, encoder.parquet.root_schema_ptr(), encoder.properties.clone())
             .map_err(|cause| Error::of_parquet("write", &path, cause))?;
         Ok(OpenPart {
@@ -323,14 +324,16 @@ impl OpenPart {
     /// Writes the footer, begins to sync the file to disk and says what is in it.
     pub fn close(mut self, syncs: &Syncs) -> Result<PartFile> {
         self.end_group()?;
-        let path = self.path;
-        // Writes the footer, too.
-        let HashingFile { file, hash, bytes } =
-            self.file.into_inner().map_err(|cause| Error::of_parquet("write", &path, cause))?;
-        let file = file.into_inner().map_err(io::IntoInnerError::into_error).during("write", &path)?;
+        let OpenPart { path, mut file, part, .. } = self;
+        file.finish().map_err(|cause| Error::of_parquet("write", &path, cause))?;
+        // The parquet crate would hand it out, but make a text of an error of the disk.
+        let HashingFile { file: written, hash, bytes } = file.inner_mut();
+        let (written, hash, bytes) = (written.get_ref().clone(), std::mem::take(hash), *bytes);
+        drop(file);
+        let file = Arc::into_inner(written).unwrap_or_else(|| unreachable!("its writer is gone"));
         fault::point("part written");
         syncs.file(file, path);
-        Ok(PartFile { bytes, sha256: hex(&hash.finalize()), ..self.part })
+        Ok(PartFile { bytes, sha256: hex(&hash.finalize()), ..part })
     }
 }
 

@@ -120,7 +120,8 @@ impl<'a> Object<'a> {
     /// A string, or a number as its text.
     pub fn string_or_number(&self, name: &str, odd: &mut Odd) -> Option<Cow<'a, str>> {
         let value = self.get(name)?;
-        let number = || serde_json::from_str::<serde_json::Number>(value.get()).ok().map(|_| value.get().into());
+        // However large: it stays a text.
+        let number = || value.get().starts_with(|c: char| c == '-' || c.is_ascii_digit()).then(|| value.get().into());
         odd.note(name, string(value).or_else(number))
     }
 

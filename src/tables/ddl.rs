@@ -74,6 +74,9 @@ pub fn text(tables: &[TableInfo]) -> String {
 /// A view for each table, with the types spelled out, so that a folder of old files shows a change at once.
 pub fn duckdb(tables: &[TableInfo], location: &str) -> String {
     let mut out = String::from("SET TimeZone = 'UTC';\n");
+    // DuckDB would take any `key=value` in the location for a partition, and for a column of that name, so the date is taken
+    // from the last folder. It still looks only at the files of the dates that are asked for.
+    let date = r#"  regexp_extract(sf_file, '/date=([^/]*)/[^/]*$', 1)::DATE AS "date""#;
     // A bracket in a pattern begins a set of characters, of which this one has itself alone.
     let location = location.replace('[', "[[]");
     for table in tables {
@@ -81,9 +84,9 @@ pub fn duckdb(tables: &[TableInfo], location: &str) -> String {
         for column in &table.columns {
             put!(out, "  \"{}\"::{} AS \"{}\",", column.name, column.column_type.duckdb(), column.name);
         }
-        put!(out, "  \"date\"::DATE AS \"date\"");
+        put!(out, "{date}");
         let glob = quoted(&format!("{location}/{}/*/*.parquet", table.name), "''");
-        put!(out, "FROM read_parquet({glob}, hive_partitioning = true, hive_types = {{'date': DATE}});");
+        put!(out, "FROM read_parquet({glob}, hive_partitioning = false, filename = 'sf_file');");
     }
     out
 }

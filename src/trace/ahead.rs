@@ -4,15 +4,20 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::codec::{Codec, InflateError, Inflater};
 use super::container::{Marker, Step, Walk};
 use super::reader::KEPT_BUFFER;
 
 /// The next steps of a walk.
-pub(super) struct Ahead(Mutex<State>);
+pub(super) struct Ahead {
+    state: Mutex<State>,
+    /// Told of each step that another thread has found.
+    one_more: Condvar,
+    /// Bytes of inflated blocks that are found before anybody asks for them.
+    most_bytes: usize,
+}
 
 struct State {
     /// Is away while a thread looks for the next step.
@@ -46,22 +51,18 @@ pub(super) struct Found {
 }
 
 impl Ahead {
-    /// Steps that are found before anybody asks for them, and bytes of inflated blocks.
-    const MOST: usize = 64;
-    const MOST_BYTES: usize = 4 << 20;
+    /// Steps that are found before anybody asks for them.
+    const MOST: usize = 256;
+    /// Bytes of them (docs/performance.md), if the limit to blocks allows for it.
+    const MOST_BYTES: usize = 16 << 20;
 
     /// No block may be larger than `limit` bytes.
     pub fn new(walk: Walk, file: Arc<File>, codec: Codec, limit: usize) -> Ahead {
         let inflater = Inflater::new(codec, limit.min(KEPT_BUFFER));
         let looker = Some(Looker { walk, file, inflater, compressed: Vec::new() });
-        Ahead(Mutex::new(State {
-            looker,
-            found: VecDeque::new(),
-            bytes: 0,
-            spare: Vec::new(),
-            called: false,
-            undecided: false,
-        }))
+        let (found, spare) = (VecDeque::new(), Vec::new());
+        let state = Mutex::new(State { looker, found, bytes: 0, spare, called: false, undecided: false });
+        Ahead { state, one_more: Condvar::new(), most_bytes: Ahead::MOST_BYTES.min(limit / 8) }
     }
 
     /// The next step. Its block is inflated if another thread had the time.
@@ -69,8 +70,8 @@ impl Ahead {
     /// # Errors
     /// The file cannot be read.
     pub fn next(&self) -> io::Result<Option<Found>> {
+        let mut state = self.lock();
         loop {
-            let mut state = self.lock();
             if let Some(found) = state.found.pop_front() {
                 state.bytes -= bytes(&found);
                 return found;
@@ -81,8 +82,7 @@ impl Ahead {
                 return found;
             }
             // The step that another thread is at is the next one.
-            drop(state);
-            thread::yield_now();
+            state = self.one_more.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -99,7 +99,7 @@ impl Ahead {
     /// Has a thread of the current pool look on until enough is found, as soon as one has time.
     pub fn call(self: &Arc<Ahead>) {
         let mut state = self.lock();
-        if !state.called && !state.has_enough() {
+        if !state.called && !self.has_enough(&state) {
             state.called = true;
             drop(state);
             self.spawn();
@@ -129,7 +129,7 @@ impl Ahead {
     fn look(self: &Arc<Ahead>) {
         let mut state = self.lock();
         // The reader may have come to the end meanwhile.
-        let Some(mut looker) = (if state.has_enough() { None } else { state.looker.take() }) else {
+        let Some(mut looker) = (if self.has_enough(&state) { None } else { state.looker.take() }) else {
             state.called = false;
             return;
         };
@@ -141,23 +141,25 @@ impl Ahead {
         state.bytes += bytes(&found);
         state.undecided = is_undecided(&found);
         state.found.push_back(found);
-        state.called = !state.has_enough();
+        self.one_more.notify_one();
+        state.called = !self.has_enough(&state);
         if state.called {
             drop(state);
             self.spawn();
         }
     }
 
+    fn has_enough(&self, state: &State) -> bool {
+        let State { found, bytes, undecided, .. } = state;
+        found.len() >= Ahead::MOST || *bytes >= self.most_bytes || state.is_at_end() || *undecided
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    fn has_enough(&self) -> bool {
-        self.found.len() >= Ahead::MOST || self.bytes >= Ahead::MOST_BYTES || self.is_at_end() || self.undecided
-    }
-
     fn is_at_end(&self) -> bool {
         self.found.back().is_some_and(|found| !matches!(found, Ok(Some(_))))
     }

@@ -52,13 +52,23 @@ impl Codec {
 pub struct Inflater {
     codec: Codec,
     deflate: libdeflater::Decompressor,
+    /// What comes out of the codecs that inflate piece by piece.
+    piece: Vec<u8>,
     /// Bytes at most that a block may inflate to.
     limit: usize,
 }
 
+/// Bytes that come out at once. zstd inflates a block for which this is enough in one step, and others in many, with other
+/// limits and errors: it must be the same for a block whatever was inflated before.
+const PIECE: usize = 128 << 10;
+/// The window of zstd's highest level, whose frames need not say how large they are.
+const ZSTD_WINDOW: usize = 128 << 20;
+/// zstd's `ZSTD_error_frameParameter_windowTooLarge`.
+const ZSTD_WINDOW_TOO_LARGE: usize = 16_usize.wrapping_neg();
+
 impl Inflater {
     pub fn new(codec: Codec, limit: usize) -> Self {
-        Inflater { codec, deflate: libdeflater::Decompressor::new(), limit }
+        Inflater { codec, deflate: libdeflater::Decompressor::new(), piece: Vec::new(), limit }
     }
 
     /// Inflates `input` into `out`, which holds exactly the result afterwards.
@@ -87,7 +97,7 @@ impl Inflater {
                 }
             }
             Codec::Zstandard => {
-                let decoder = zstd::stream::read::Decoder::with_buffer(input).map_err(|e| damaged(&e))?;
+                let decoder = self.zstd(input).map_err(|e| damaged(&e))?;
                 self.stream(decoder, out)
             }
             Codec::Bzip2 => self.stream(bzip2::read::BzDecoder::new(input), out),
@@ -97,20 +107,24 @@ impl Inflater {
 
     /// Inflates the start of a block that ends too soon: `out` holds what comes out before the end. Snappy only inflates
     /// whole blocks.
-    pub fn inflate_start(&self, input: &[u8], out: &mut Vec<u8>) {
+    pub fn inflate_start(&mut self, input: &[u8], out: &mut Vec<u8>) {
         out.clear();
         // The end that is missing is an error each time.
         let _ = match self.codec {
             Codec::Null => self.stream(input, out),
             Codec::Deflate => self.stream(flate2::read::DeflateDecoder::new(input), out),
             Codec::Snappy => Ok(()),
-            Codec::Zstandard => {
-                zstd::stream::read::Decoder::with_buffer(input).map_or(Ok(()), |decoder| self.stream(decoder, out))
-            }
+            Codec::Zstandard => self.zstd(input).map_or(Ok(()), |decoder| self.stream(decoder, out)),
             Codec::Bzip2 => self.stream(bzip2::read::BzDecoder::new(input), out),
             Codec::Xz => self.stream(self.xz(input), out),
         };
         out.truncate(self.limit);
+    }
+
+    fn zstd<'i>(&self, input: &'i [u8]) -> io::Result<zstd::stream::read::Decoder<'static, &'i [u8]>> {
+        let mut decoder = zstd::stream::read::Decoder::with_buffer(input)?;
+        decoder.window_log_max(self.limit.max(ZSTD_WINDOW).ilog2())?;
+        Ok(decoder)
     }
 
     fn xz<'i>(&self, input: &'i [u8]) -> lzma_rust2::XzReader<&'i [u8]> {
@@ -145,16 +159,27 @@ impl Inflater {
         }
     }
 
-    fn stream(&self, decoder: impl Read, out: &mut Vec<u8>) -> Result<(), InflateError> {
+    fn stream(&mut self, decoder: impl Read, out: &mut Vec<u8>) -> Result<(), InflateError> {
+        let mut decoder = decoder.take(self.limit as u64 + 1);
         out.clear();
-        match decoder.take(self.limit as u64 + 1).read_to_end(out) {
-            Ok(len) if len > self.limit => Err(InflateError::TooLarge(self.limit)),
-            Ok(_) => Ok(()),
-            // xz says how much memory it needs, which may be more than the block does.
-            Err(e) if e.kind() == io::ErrorKind::OutOfMemory => Err(InflateError::TooLarge(self.limit)),
-            Err(e) => Err(InflateError::Damaged(e.to_string())),
+        self.piece.resize(PIECE, 0);
+        loop {
+            match decoder.read(&mut self.piece) {
+                Ok(0) if out.len() > self.limit => return Err(InflateError::TooLarge(self.limit)),
+                Ok(0) => return Ok(()),
+                Ok(len) => out.extend_from_slice(&self.piece[..len]),
+                Err(e) if needs_too_much(&e) => return Err(InflateError::TooLarge(self.limit)),
+                Err(e) => return Err(InflateError::Damaged(e.to_string())),
+            }
         }
     }
+}
+
+/// Whether an error of xz or zstd says that more memory is needed than there may be, which may be more than the block has.
+fn needs_too_much(error: &io::Error) -> bool {
+    let window =
+        || error.get_ref().is_some_and(|e| e.to_string() == zstd::zstd_safe::get_error_name(ZSTD_WINDOW_TOO_LARGE));
+    error.kind() == io::ErrorKind::OutOfMemory || window()
 }
 
 #[cfg(test)]
@@ -209,6 +234,46 @@ mod tests {
         let refused = Inflater::new(Codec::Xz, 1 << 20).inflate(&input, &mut Vec::new());
         assert!(matches!(refused, Err(InflateError::TooLarge(_))), "{refused:?}");
         Inflater::new(Codec::Xz, 16 << 20).inflate(&input, &mut Vec::new()).unwrap();
+    }
+
+    /// A frame of zeros in one block that wants a window of `1 << log` bytes and says how much it holds.
+    fn zstd_frame(log: u8, len: u32) -> Vec<u8> {
+        let header = [0x28, 0xb5, 0x2f, 0xfd, 0x80, (log - 10) << 3];
+        let mut frame = [&header[..], &len.to_le_bytes()].concat();
+        let mut left = len;
+        while left > 0 {
+            let block = left.min(128 << 10);
+            left -= block;
+            // A block of one byte, repeated; the last one says so.
+            frame.extend_from_slice(&(block << 3 | 0b010 | u32::from(left == 0)).to_le_bytes()[..3]);
+            frame.push(0);
+        }
+        frame
+    }
+
+    #[test]
+    fn what_becomes_of_a_block_does_not_depend_on_the_room_there_is() {
+        for (log, len) in [(20, 100), (28, 100), (28, PIECE as u32), (27, 1 << 20), (28, 1 << 20)] {
+            let frame = zstd_frame(log, len);
+            for damage in 0..frame.len() {
+                let mut frame = frame.clone();
+                // The first one is none.
+                frame[damage] ^= if damage == 0 { 0 } else { 0x10 };
+                let mut outcomes = [0, 100, 1 << 18, 1 << 21].map(|room| {
+                    let mut out = Vec::with_capacity(room);
+                    let outcome = Inflater::new(Codec::Zstandard, 1 << 21).inflate(&frame, &mut out);
+                    outcome.map(|()| out.len()).map_err(|e| e.to_string())
+                });
+                if damage == 0 {
+                    match log == 28 && len > PIECE as u32 {
+                        true => assert!(outcomes[0].as_ref().unwrap_err().contains("more than the limit")),
+                        false => assert_eq!(outcomes[0], Ok(len as usize)),
+                    }
+                }
+                outcomes.sort();
+                assert_eq!(outcomes[0], outcomes[3], "{log} {len} {damage}");
+            }
+        }
     }
 
     #[test]

@@ -167,6 +167,24 @@ def test_a_date_filter_spares_files_in_duckdb(dataset, duck):
         assert any(date in s.get("File Filters", "") for s in scans), (source, scans)
 
 
+def test_folders_above_the_dataset_are_no_partitions(dataset, sf_parquet, tmp_path):
+    import duckdb
+
+    # Columns of other types, and the partition itself.
+    above = tmp_path / "type=x" / "date=2020-01-01" / "schema=x" / "ret=x"
+    above.mkdir(parents=True)
+    (above / "dataset").symlink_to(dataset.path)
+    views = []
+    for location in (dataset.path, above / "dataset"):
+        with duckdb.connect() as duck:
+            duck.execute(sf_parquet("schema", "records", "traces", "--format", "duckdb", "--location", location))
+            counts = "SELECT date::VARCHAR, type, schema, ret, count(*) FROM records GROUP BY ALL ORDER BY ALL"
+            views.append(rows(duck, counts))
+            assert one(duck, "SELECT count(*) FROM traces") > 0
+            assert one(duck, "SELECT count(*) FROM duckdb_views() WHERE NOT internal") == 2
+    assert views[0] == views[1] and len({row[0] for row in views[0]}) > 1
+
+
 def duckdb_scans(plan):
     for node in plan if isinstance(plan, list) else [plan]:
         if "Scanning Files" in node["extra_info"]:
