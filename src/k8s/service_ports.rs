@@ -50,8 +50,11 @@ mod tests {
     #[test]
     fn target_ports_are_numbers_or_names() {
         assert_eq!(port(r#"{"targetPort":8080}"#).0.target_port.as_deref(), Some("8080"));
+        assert_eq!(port(r#"{"targetPort":-1e400}"#).0.target_port.as_deref(), Some("-1e400"));
         assert_eq!(port(r#"{"targetPort":"http"}"#).0.target_port.as_deref(), Some("http"));
-        assert_eq!(port(r#"{"targetPort":[1]}"#), (ServicePort::default(), vec!["targetPort".to_owned()]));
+        for json in [r#"{"targetPort":[1]}"#, r#"{"targetPort":true}"#] {
+            assert_eq!(port(json), (ServicePort::default(), vec!["targetPort".to_owned()]), "{json}");
+        }
     }
 
     #[test]
