@@ -8,7 +8,7 @@ use std::thread;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::Compression;
 
 use super::log::Log;
 use super::{Outcome, Output, progress, show, size, wanted};
@@ -16,6 +16,7 @@ use crate::batch::options::Options;
 use crate::batch::progress::Meter;
 use crate::batch::run;
 use crate::batch::summary::Summary;
+use crate::dataset::compression;
 use crate::dataset::known::Early;
 use crate::dataset::layout::Layout;
 use crate::dataset::part;
@@ -71,7 +72,7 @@ pub struct ConvertArgs {
     #[arg(long)]
     wait: bool,
     /// Compression: zstd[:LEVEL], snappy, lz4 or none
-    #[arg(long, value_name = "CODEC", value_parser = compression, default_value = "zstd:1")]
+    #[arg(long, value_name = "CODEC", value_parser = compression::parse, default_value = compression::DEFAULT)]
     compression: Compression,
     /// Encodings of times and record numbers
     #[arg(long, value_enum, default_value_t = Encodings::Default)]
@@ -98,23 +99,6 @@ enum Encodings {
     Default,
     /// Plain, for readers that lack delta encoding
     Compatible,
-}
-
-fn compression(text: &str) -> Result<Compression, String> {
-    let (name, level) = match text.split_once(':') {
-        Some((name, level)) => (name, Some(level)),
-        None => (text, None),
-    };
-    match (name, level) {
-        ("zstd", level) => {
-            let level = level.unwrap_or("1").parse::<i32>().map_err(|e| format!("'{text}': {e}"))?;
-            ZstdLevel::try_new(level).map(Compression::ZSTD).map_err(|e| e.to_string())
-        }
-        ("snappy", None) => Ok(Compression::SNAPPY),
-        ("lz4", None) => Ok(Compression::LZ4_RAW),
-        ("none", None) => Ok(Compression::UNCOMPRESSED),
-        _ => Err(format!("'{text}' is no compression: give zstd, zstd:LEVEL, snappy, lz4 or none")),
-    }
 }
 
 /// Less would not hold what any run takes: rows of two batches, a hundred columns that are encoded, and their buffers.

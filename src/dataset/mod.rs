@@ -1,6 +1,7 @@
 //! The dataset on disk: where things lie, how part files are written, and how a run becomes visible all at once.
 
 pub mod commit;
+pub mod compression;
 pub mod encode;
 pub mod known;
 pub mod layout;

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::parts::Part;
+use crate::dataset::compression;
 use crate::dataset::layout::Layout;
 use crate::dataset::manifest::{Content, InputEntry, Manifest, Read, State};
 use crate::dataset::part::Encodings;
@@ -133,15 +134,9 @@ fn command(root: &Path, flag: &str, like: &Manifest, content: &Content, inputs: 
     if like.encodings == Encodings::Compatible {
         start += " --encodings compatible";
     }
-    match &*like.compression {
-        "ZSTD(ZstdLevel(1))" => {}
-        "SNAPPY" => start += " --compression snappy",
-        "LZ4_RAW" => start += " --compression lz4",
-        "UNCOMPRESSED" => start += " --compression none",
-        zstd => {
-            let level: String = zstd.chars().filter(char::is_ascii_digit).collect();
-            let _ = write!(start, " --compression zstd:{level}");
-        }
+    let compression = compression::name(&like.compression);
+    if compression != compression::DEFAULT {
+        let _ = write!(start, " --compression {compression}");
     }
     if content.tables.len() < TableId::COUNT {
         let _ = write!(start, " --tables {}", content.tables.join(","));
