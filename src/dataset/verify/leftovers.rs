@@ -2,6 +2,7 @@
 //! interrupted run left takes space.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -33,13 +34,8 @@ pub fn find(layout: &Layout, state: &State, unfinished: &Unfinished) -> Result<V
         .collect();
     let known: HashSet<&str> = state.files().map(|(_, f)| f.path.as_str()).collect();
     let private = layout.private();
-    for path in files_below(layout.root())? {
+    for path in files_of(layout)? {
         let name = relative(layout, &path);
-        // What lies beside the tables is not the dataset's, and no reader takes it for rows.
-        let place = name.split('/').next().unwrap_or_default();
-        if place != PRIVATE && TableId::by_name(place).is_none() {
-            continue;
-        }
         if path.starts_with(&private) {
             findings.extend(private_file(layout, unfinished, &path, name));
         } else if !known.contains(name.as_str()) && !unfinished.adds(&name) {
@@ -68,12 +64,17 @@ fn private_file(layout: &Layout, unfinished: &Unfinished, path: &Path, name: Str
     }
 }
 
-/// All files below `root` in the order of their names. Links are not followed: a dataset has none.
-fn files_below(root: &Path) -> Result<Vec<PathBuf>> {
-    let (mut files, mut folders) = (Vec::new(), vec![root.to_owned()]);
+/// All files of a dataset in the order of their names. What lies beside the tables is not the dataset's, and no reader takes it
+/// for rows. Links are not followed: a dataset has none.
+fn files_of(layout: &Layout) -> Result<Vec<PathBuf>> {
+    let is_ours = |name: &OsStr| name == PRIVATE || name.to_str().is_some_and(|name| TableId::by_name(name).is_some());
+    let (mut files, mut folders) = (Vec::new(), vec![layout.root().to_owned()]);
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).during("list", &folder)? {
             let entry = entry.during("list", &folder)?;
+            if folder == layout.root() && !is_ours(&entry.file_name()) {
+                continue;
+            }
             let list = if entry.file_type().during("look at", &folder)?.is_dir() { &mut folders } else { &mut files };
             list.push(entry.path());
         }
