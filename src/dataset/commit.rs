@@ -198,7 +198,6 @@ fn write_journal(layout: &Layout, manifest: &Manifest) -> Result<()> {
 
 /// Throws away what a run has staged, that has no journal. What cannot be removed is left to the next run.
 pub fn discard(layout: &Layout, run: &str) {
-    let _ = fs::remove_file(temporary(&layout.journal(run)));
     let _ = fs::remove_dir_all(layout.staging(run));
 }
 
@@ -257,20 +256,18 @@ fn remove_if_there(path: &Path) -> Result<()> {
 
 /// Writes a JSON file that appears only when it is whole and on disk, and so is what it counts on in these folders.
 fn write_whole(path: &Path, value: &impl Serialize, folders: impl IntoIterator<Item = PathBuf>) -> Result<()> {
-    let temporary = temporary(path);
-    let syncs = Syncs::default();
-    folders.into_iter().try_for_each(|folder| syncs.folder(&folder))?;
-    let file = write_json(&temporary, value)?;
-    syncs.file(file, temporary.clone());
-    syncs.finish()?;
-    fault::point("temporary written");
-    fs::rename(&temporary, path).during("publish", path)?;
+    let temporary = path.with_extension("tmp");
+    let write = || {
+        let syncs = Syncs::default();
+        folders.into_iter().try_for_each(|folder| syncs.folder(&folder))?;
+        let file = write_json(&temporary, value)?;
+        syncs.file(file, temporary.clone());
+        syncs.finish()?;
+        fault::point("temporary written");
+        fs::rename(&temporary, path).during("publish", path)
+    };
+    write().inspect_err(|_| drop(fs::remove_file(&temporary)))?;
     path.parent().map_or(Ok(()), sync_folder)
-}
-
-/// What a JSON file is called until it is whole.
-fn temporary(path: &Path) -> PathBuf {
-    path.with_extension("tmp")
 }
 
 fn write_json(temporary: &Path, value: &impl Serialize) -> Result<File> {
