@@ -67,8 +67,13 @@ macro_rules! events {
 }
 
 macro_rules! rows {
-    ($row:ident, $table:ident) => {
-        I64(|r: &$row| Some(r.rows[TableId::$table]))
+    ($name:literal, $table:ident) => {
+        column(
+            concat!("rows_", $name),
+            "",
+            I64(|r: &Row| Some(r.rows[TableId::$table])),
+            concat!("rows for ", $name, ", whether --tables has it or not"),
+        )
     };
 }
 
@@ -102,26 +107,16 @@ pub const COLUMNS: &[Column<Row>] = &[
     column("n_nf", "", events!(Row, NetworkFlow), "NetworkFlow records"),
     column("n_ke", "", events!(Row, K8sEvent), "K8sEvent records"),
     column("n_unknown", "", I64(|r| Some(r.records.unknown)), "records of types that SysFlow 5 does not have"),
-    column("rows_records", "", rows!(Row, Records), "rows for records, whether --tables has it or not"),
-    column("rows_processes", "", rows!(Row, Processes), "rows for processes, whether --tables has it or not"),
-    column("rows_files", "", rows!(Row, Files), "rows for files, whether --tables has it or not"),
-    column("rows_containers", "", rows!(Row, Containers), "rows for containers, whether --tables has it or not"),
-    column("rows_pods", "", rows!(Row, Pods), "rows for pods, whether --tables has it or not"),
-    column(
-        "rows_pod_service_ports",
-        "",
-        rows!(Row, PodServicePorts),
-        "rows for pod_service_ports, whether --tables has it or not",
-    ),
-    column("rows_k8s_events", "", rows!(Row, K8sEvents), "rows for k8s_events, whether --tables has it or not"),
-    column("rows_k8s_items", "", rows!(Row, K8sItems), "rows for k8s_items, whether --tables has it or not"),
-    column(
-        "rows_k8s_service_ports",
-        "",
-        rows!(Row, K8sServicePorts),
-        "rows for k8s_service_ports, whether --tables has it or not",
-    ),
-    column("rows_rejects", "", rows!(Row, Rejects), "rows for rejects, whether --tables has it or not"),
+    rows!("records", Records),
+    rows!("processes", Processes),
+    rows!("files", Files),
+    rows!("containers", Containers),
+    rows!("pods", Pods),
+    rows!("pod_service_ports", PodServicePorts),
+    rows!("k8s_events", K8sEvents),
+    rows!("k8s_items", K8sItems),
+    rows!("k8s_service_ports", K8sServicePorts),
+    rows!("rejects", Rejects),
     column(
         "dangling_references",
         "",

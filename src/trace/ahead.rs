@@ -15,8 +15,6 @@ pub(super) struct Ahead {
     state: Mutex<State>,
     /// Told of each step that another thread has found.
     one_more: Condvar,
-    /// Bytes of inflated blocks that are found before anybody asks for them.
-    most_bytes: usize,
 }
 
 struct State {
@@ -24,8 +22,9 @@ struct State {
     looker: Option<Looker>,
     /// What was found, in order; nothing comes behind an error or the end.
     found: VecDeque<io::Result<Option<Found>>>,
-    /// Bytes of memory of the inflated blocks among them.
+    /// Bytes of memory of the inflated blocks among them, and at which they are enough.
     bytes: usize,
+    most_bytes: usize,
     spare: Vec<Vec<u8>>,
     /// Whether a thread looks, or will when one has time.
     called: bool,
@@ -60,9 +59,16 @@ impl Ahead {
     pub fn new(walk: Walk, file: Arc<File>, codec: Codec, limit: usize) -> Ahead {
         let inflater = Inflater::new(codec, limit.min(KEPT_BUFFER));
         let looker = Some(Looker { walk, file, inflater, compressed: Vec::new() });
-        let (found, spare) = (VecDeque::new(), Vec::new());
-        let state = Mutex::new(State { looker, found, bytes: 0, spare, called: false, undecided: false });
-        Ahead { state, one_more: Condvar::new(), most_bytes: Ahead::MOST_BYTES.min(limit / 8) }
+        let state = State {
+            looker,
+            found: VecDeque::new(),
+            bytes: 0,
+            most_bytes: Ahead::MOST_BYTES.min(limit / 8),
+            spare: Vec::new(),
+            called: false,
+            undecided: false,
+        };
+        Ahead { state: Mutex::new(state), one_more: Condvar::new() }
     }
 
     /// The next step. Its block is inflated if another thread had the time.
@@ -99,7 +105,7 @@ impl Ahead {
     /// Has a thread of the current pool look on until enough is found, as soon as one has time.
     pub fn call(self: &Arc<Ahead>) {
         let mut state = self.lock();
-        if !state.called && !self.has_enough(&state) {
+        if !state.called && !state.has_enough() {
             state.called = true;
             drop(state);
             self.spawn();
@@ -129,7 +135,7 @@ impl Ahead {
     fn look(self: &Arc<Ahead>) {
         let mut state = self.lock();
         // The reader may have come to the end meanwhile.
-        let Some(mut looker) = (if self.has_enough(&state) { None } else { state.looker.take() }) else {
+        let Some(mut looker) = (if state.has_enough() { None } else { state.looker.take() }) else {
             state.called = false;
             return;
         };
@@ -142,16 +148,11 @@ impl Ahead {
         state.undecided = is_undecided(&found);
         state.found.push_back(found);
         self.one_more.notify_one();
-        state.called = !self.has_enough(&state);
+        state.called = !state.has_enough();
         if state.called {
             drop(state);
             self.spawn();
         }
-    }
-
-    fn has_enough(&self, state: &State) -> bool {
-        let State { found, bytes, undecided, .. } = state;
-        found.len() >= Ahead::MOST || *bytes >= self.most_bytes || state.is_at_end() || *undecided
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -160,6 +161,10 @@ impl Ahead {
 }
 
 impl State {
+    fn has_enough(&self) -> bool {
+        self.found.len() >= Ahead::MOST || self.bytes >= self.most_bytes || self.is_at_end() || self.undecided
+    }
+
     fn is_at_end(&self) -> bool {
         self.found.back().is_some_and(|found| !matches!(found, Ok(Some(_))))
     }
