@@ -64,7 +64,8 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)' "$@"
 size() { find "$@" -type f -printf '%s\n' | awk '{ sum += $1 } END { print sum }'; }
 
 floor=target/release/examples/floor
-convert="$program convert -q --out $work/out"
+arguments="convert -q --out $work/out"
+convert="$program $arguments" plain="$plain $arguments"
 # Moved aside, not removed: for minutes after many files were removed, ext4 takes longer to make new ones.
 aside() { mv --backup=numbered -T "$work/out" "$work/old"; }
 fresh=(--conclude "sh -c 'for out in $work/out*; do [ ! -e \$out ] || mv --backup=numbered -T \$out $work/old; done'")
@@ -80,7 +81,7 @@ measure convert "$rounds" "${fresh[@]}" \
   --command-name floor "$floor $work/large.sf" \
   --command-name one "$convert --jobs 1 $work/large.sf" \
   --command-name two "$convert --jobs 2 $work/large.sf" \
-  --command-name plain "$plain ${convert#* } --jobs 1 $work/large.sf" \
+  --command-name plain "$plain --jobs 1 $work/large.sf" \
   --command-name pair "$pair" \
   --command-name many-one "$convert --jobs 1 $work/many" \
   --command-name many-two "$convert --jobs 2 $work/many"
@@ -115,7 +116,7 @@ if [[ -x $python ]]; then
   reference="from sysflow.reader import FlattenedSFReader as R; from sysflow.formatter import SFFormatter as F"
   measure reference "$rounds" "${fresh[@]}" \
     --command-name convert "$convert $work/short.sf" \
-    --command-name plain "$plain ${convert#* } $work/short.sf" \
+    --command-name plain "$plain $work/short.sf" \
     --command-name todataframe "$python -c '$reference; F(R(\"$work/short.sf\", False)).toDataframe()'"
 else
   echo "SKIPPED: sysflow-tools is not installed (scripts/test.sh installs it)"

@@ -5,11 +5,8 @@
 # comes with rustup's component llvm-tools.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-profdata=$(find "$(rustc --print sysroot)" -name llvm-profdata -print -quit)
-if [[ -z $profdata ]]; then
-  rustup component add llvm-tools
-  profdata=$(find "$(rustc --print sysroot)" -name llvm-profdata -print -quit)
-fi
+profdata() { find "$(rustc --print sysroot)" -name llvm-profdata -print -quit; }
+[[ $(profdata) ]] || rustup component add llvm-tools
 work=$PWD/target/profile
 rm -rf "$work/runs" "$work/out" "$work/traces"
 mkdir -p "$work/runs"
@@ -25,7 +22,7 @@ for jobs in 1 2; do
   done
 done
 "$program" verify -q "$work/out/1"
-"$profdata" merge -o "$work/profile" "$work/runs"
+"$(profdata)" merge -o "$work/profile" "$work/runs"
 
 export RUSTFLAGS="-Cprofile-use=$work/profile"
 CARGO_TARGET_DIR=target/dist cargo build --release --quiet --bin sf-parquet
