@@ -5,17 +5,24 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::growth::Outline;
+use super::growth::{Outline, Piece};
 use super::options::Options;
 use super::plan::{Input, Kind, Skip, Unreadable};
 use super::progress::Meter;
-use crate::dataset::manifest::{Content, InputEntry, Read, State, Status, rejected_key};
+use crate::dataset::manifest::{Content, CopyEntry, InputEntry, Read, State, Status, rejected_key};
 use crate::input::{self, Looker, Stat};
 
 /// What an input is.
 pub enum Checked<'s> {
-    /// It is not read. An earlier run read this content, unless there is no entry.
-    Skip(String, Skip, Option<&'s InputEntry>),
+    /// It is not converted.
+    Skip {
+        name: String,
+        why: Skip,
+        /// What an earlier run read of which it is a copy, or the beginning.
+        read: Option<Piece<'s>>,
+        /// What a run should know of it, so that it is not read again.
+        copy: Option<CopyEntry>,
+    },
     Unreadable(Unreadable),
     /// It takes the place of others, such as what it was before it grew.
     Input {
@@ -36,8 +43,8 @@ pub fn check<'s>(
     let name = path.to_string_lossy().into_owned();
     let (reconvert, log) = (options.reconvert, kind == Kind::ExperimentLog);
     let of_path: Vec<Read<'s>> = state.by_path(&name).collect();
-    if !reconvert && let Some((read, why)) = known(path, log, state, &of_path, content) {
-        return Checked::Skip(name, why, Some(read.input));
+    if !reconvert && let Some((read, why)) = known(path, &name, log, state, &of_path, content) {
+        return Checked::Skip { name, why, read: Some(read), copy: None };
     }
     let stop = || meter.check().map_err(io::Error::other);
     let read = || -> io::Result<(Input, Vec<Read<'s>>)> {
@@ -85,10 +92,16 @@ pub fn check<'s>(
         _ => !old.input.head.is_empty() && old.input.head == input.head,
     };
     let is_settled = !supersedes.iter().any(has_rows);
+    let copy_of = |read: &'s InputEntry, why| Checked::Skip {
+        name: name.clone(),
+        why,
+        read: Some(Piece { of: read, size: input.stat.size }),
+        copy: Some(input.copy_of(read.key(), false)),
+    };
     let mut grown = Skip::GrownOtherwise;
     match state.by_key(&input.key()).or_else(rejected) {
         Some(read) if read.live && !reconvert && is_settled => {
-            return Checked::Skip(name, Skip::done(&read.content(), content, log), Some(read.input));
+            return copy_of(read.input, Skip::done(&read.content(), content, log));
         }
         Some(read) if read.live => {
             grown = Skip::DoneOtherwise;
@@ -96,7 +109,7 @@ pub fn check<'s>(
         }
         // What it has grown to has its rows.
         Some(read) if read.input.status != Status::Rejected => {
-            return Checked::Skip(name, Skip::Beginning, Some(read.input));
+            return copy_of(read.input, Skip::Beginning);
         }
         _ => {}
     }
@@ -105,7 +118,7 @@ pub fn check<'s>(
         for read in supersedes.iter().filter(|read| read.input.status != Status::Rejected) {
             let had = read.content();
             if !content.has_tables_of(&had) {
-                return Checked::Skip(name, grown, None);
+                return Checked::Skip { name, why: grown, read: None, copy: None };
             }
             input.window = input.window.with(had.window());
         }
@@ -116,23 +129,33 @@ pub fn check<'s>(
 /// What the dataset has of a file that is as large and as old as a run saw it, which spares reading it.
 fn known<'s>(
     path: &Path,
+    name: &str,
     log: bool,
     state: &'s State,
     of_path: &[Read<'s>],
     content: &Content,
-) -> Option<(Read<'s>, Skip)> {
-    if of_path.is_empty() {
+) -> Option<(Piece<'s>, Skip)> {
+    let mut copies = state.copies(name).rev().peekable();
+    if of_path.is_empty() && copies.peek().is_none() {
         return None;
     }
     let stat = Looker::default().look(path).file()?;
-    let is_same = |input: &InputEntry| !input.sha256.is_empty() && input.log == log && input.is_as(&stat);
-    let seen = of_path.iter().rev().find(|read| is_same(read.input))?;
-    let read = state.by_key(&seen.input.key())?;
+    let is_same = |input: &&InputEntry| !input.sha256.is_empty() && input.log == log && input.is_as(&stat);
+    let seen = of_path.iter().rev().map(|read| read.input).find(is_same).map(|input| (input.key(), false));
+    let copy = || copies.find(|copy| copy.is_as(&stat)).map(|copy| (copy.of.clone(), copy.beginning));
+    let (key, beginning) = seen.or_else(copy)?;
+    let read = state.by_key(&key).filter(|read| read.input.log == log)?;
+    let input = read.input;
     // Rows of its beginning may be there, too, from when nobody could tell.
-    let shorter = |other: Read| other.live && other.input.size < stat.size && other.input.head == read.input.head;
-    match read.live {
-        true if !read.input.head.is_empty() && state.by_head(&read.input.head).any(shorter) => None,
-        true => Some((read, Skip::done(&read.content(), content, log))),
-        false => (read.input.status != Status::Rejected).then_some((read, Skip::Beginning)),
+    let shorter = |other: Read| other.live && other.input.size < input.size && other.input.head == input.head;
+    if read.live && !input.head.is_empty() && state.by_head(&input.head).any(shorter) {
+        return None;
     }
+    let why = match read.live {
+        true if !beginning => Skip::done(&read.content(), content, log),
+        // What it has grown to has its rows.
+        _ if input.status != Status::Rejected => Skip::Beginning,
+        _ => return None,
+    };
+    Some((Piece { of: input, size: stat.size }, why))
 }

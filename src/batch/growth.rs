@@ -3,7 +3,7 @@
 //! Files that can begin with one another are found by their [`Outline::head`], and then by hashes of their beginnings: the
 //! marker between Avro blocks is not enough, since collectors that begin a file in the same second have the same.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -13,8 +13,8 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::plan::{Input, Kind};
-use crate::dataset::manifest::{InputEntry, State};
-use crate::input::{self, Looker};
+use crate::dataset::manifest::{InputEntry, Read, State};
+use crate::input;
 use crate::trace::container::{FileHeader, GapCause, HeaderError, Step, Walk};
 
 /// Bytes of the first block, or of a log's first line, that tell files apart.
@@ -87,79 +87,97 @@ fn first_line(file: &File, size: u64) -> io::Result<Option<u64>> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Relation {
     Apart,
-    /// Another input, of this run or an earlier one, begins with it.
-    Beginning,
-    /// The input of this name may have begun with it, and is not at hand any more.
+    /// Another input, of this run or an earlier one, begins with it: that with this key, the longest.
+    Beginning(String),
+    /// The input of this name, of an earlier run, may have begun with it, or did and both have rows.
     Doubtful(String),
 }
 
-/// A file that inputs may be the beginning of: one of them, or one that an earlier run read.
-enum Longer<'s> {
-    Input(&'s Input),
-    Read(&'s InputEntry),
+/// As many bytes of what an earlier run read as are at hand in an input that is skipped.
+#[derive(Debug, Clone, Copy)]
+pub struct Piece<'s> {
+    pub of: &'s InputEntry,
+    pub size: u64,
 }
 
-/// How each input is related to the others, and to those that earlier runs read. Files are `at_hand` by their SHA-256.
-pub fn relations(inputs: &[Input], state: &State, at_hand: &HashMap<&str, &Path>, stop: Stop) -> Vec<Relation> {
+/// A file that inputs may be the beginning of.
+struct Longer<'s> {
+    /// Where it is at hand. Otherwise see [`State::at_hand`].
+    path: Option<&'s Path>,
+    size: u64,
+    head: &'s str,
+    /// What an earlier run read that has its rows, unless it is an input.
+    read: Option<&'s InputEntry>,
+    /// The key of what has its rows.
+    key: String,
+}
+
+/// How each input is related to the others, and to those that earlier runs read, which are `at_hand` in other files.
+pub fn relations(inputs: &[Input], state: &State, at_hand: &[(&Path, Piece)], stop: Stop) -> Vec<Relation> {
     // By size, then by place. Hardly any without a head has records.
     let mut by_head: BTreeMap<&str, Vec<(u64, usize)>> = BTreeMap::new();
     for (place, input) in inputs.iter().enumerate().filter(|(_, input)| !input.head.is_empty()) {
         by_head.entry(&input.head).or_default().push((input.stat.size, place));
     }
     by_head.values_mut().for_each(|alike| alike.sort_unstable());
-    let shorter = |head: &str, size: u64| {
-        let alike = by_head.get(head).map(Vec::as_slice).unwrap_or_default();
-        &alike[..alike.partition_point(|(other, _)| *other < size)]
+    let shorter = |longer: &Longer| {
+        let alike = by_head.get(longer.head).map(Vec::as_slice).unwrap_or_default();
+        &alike[..alike.partition_point(|(other, _)| *other < longer.size)]
     };
     // The places of those that a file begins with, if it is at hand.
     let beginnings = |longer: &Longer| -> Option<Vec<usize>> {
-        let (path, shorter) = match longer {
-            Longer::Input(input) => (Some(&*input.path), shorter(&input.head, input.stat.size)),
-            Longer::Read(read) => {
-                let path = at_hand.get(&*read.sha256).copied();
-                (path.or_else(|| unchanged(read)), shorter(&read.head, read.size))
-            }
-        };
+        let path = longer.path.or_else(|| longer.read.and_then(|read| state.at_hand(read)))?;
+        let shorter = shorter(longer);
         let mut sizes: Vec<u64> = shorter.iter().map(|(size, _)| *size).collect();
         sizes.dedup();
-        let hashes = hashes(path?, &sizes, stop).ok()?;
+        let hashes = hashes(path, &sizes, stop).ok()?;
         let by_size = shorter.chunk_by(|(a, _), (b, _)| a == b).zip(&hashes);
         let places = by_size.flat_map(|(others, hash)| others.iter().map(move |(_, place)| (*place, hash)));
         Some(places.filter(|(place, hash)| inputs[*place].sha256 == **hash).map(|(place, _)| place).collect())
     };
+    let whole: HashSet<&str> =
+        at_hand.iter().filter(|(_, piece)| piece.size == piece.of.size).map(|(_, piece)| &*piece.of.sha256).collect();
+    let of_inputs = inputs.iter().map(|input| Longer {
+        path: Some(&input.path),
+        size: input.stat.size,
+        head: &input.head,
+        read: None,
+        key: input.key(),
+    });
+    let of_read = |path, Piece { of, size }| Longer { path, size, head: &of.head, read: Some(of), key: of.key() };
     let reads = by_head.keys().flat_map(|head| state.by_head(head)).map(|read| read.input);
-    let reads = reads.filter(|read| !shorter(&read.head, read.size).is_empty());
-    let longer: Vec<Longer> = inputs.iter().map(Longer::Input).chain(reads.map(Longer::Read)).collect();
+    let reads =
+        reads.filter(|read| !whole.contains(&*read.sha256)).map(|of| of_read(None, Piece { of, size: of.size }));
+    let skipped = at_hand.iter().map(|(path, piece)| of_read(Some(*path), *piece));
+    let mut longer: Vec<Longer> = of_inputs.chain(skipped).chain(reads).collect();
+    longer.retain(|longer| !shorter(longer).is_empty());
+    // The longest has the last word, for that is not the beginning of another one.
+    longer.sort_by_key(|longer| longer.size);
     let found: Vec<Option<Vec<usize>>> = longer.par_iter().map(beginnings).collect();
 
     // How an input is related to earlier ones is settled if one of them has its content.
-    let is_open: Vec<bool> = inputs.iter().map(|input| state.by_key(&input.key()).is_none()).collect();
+    let known: Vec<Option<Read>> = inputs.iter().map(|input| state.by_key(&input.key())).collect();
+    let is_doubtful = |place: usize| known[place].is_none_or(|read| read.live && read.input.doubtful);
     let mut relations = vec![Relation::Apart; inputs.len()];
     for (longer, found) in longer.iter().zip(&found) {
-        if let (Longer::Read(read), None) = (longer, found) {
-            for (_, place) in shorter(&read.head, read.size) {
-                if is_open[*place] && relations[*place] == Relation::Apart {
-                    relations[*place] = Relation::Doubtful(read.path.clone());
-                }
+        let Some(read) = longer.read else { continue };
+        let perhaps = shorter(longer).iter().map(|(_, place)| *place);
+        for place in perhaps.filter(|place| found.as_ref().is_none_or(|found| found.contains(place))) {
+            if is_doubtful(place) && relations[place] == Relation::Apart {
+                relations[place] = Relation::Doubtful(read.path.clone());
             }
         }
     }
     for (longer, found) in longer.iter().zip(found) {
-        // What cannot be read any more ends the run when it is converted.
+        // What cannot be read any more ends the run when it is converted. Rows that are there already stay until the longer
+        // one is an input.
         for place in found.unwrap_or_default() {
-            if is_open[place] || matches!(longer, Longer::Input(_)) {
-                relations[place] = Relation::Beginning;
+            if known[place].is_none() || longer.read.is_none() {
+                relations[place] = Relation::Beginning(longer.key.clone());
             }
         }
     }
     relations
-}
-
-/// The file that an earlier run read, if it is still what it was.
-fn unchanged(read: &InputEntry) -> Option<&Path> {
-    let path = Path::new(&read.path);
-    let stat = Looker::default().look(path).file()?;
-    read.is_as(&stat).then_some(path)
 }
 
 /// SHA-256 of the beginnings of a file that have these sizes, ascending.

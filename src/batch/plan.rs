@@ -13,9 +13,9 @@ use super::check::{Checked, check};
 use super::growth::{self, Relation};
 use super::options::Options;
 use super::progress::{Meter, Phase};
-use crate::dataset::known::{Early, Known};
+use crate::dataset::known::{Early, Had, Known};
 use crate::dataset::layout::Layout;
-use crate::dataset::manifest::{Content, InputEntry, State, key, rejected_key};
+use crate::dataset::manifest::{Content, CopyEntry, InputEntry, State, key, rejected_key};
 use crate::error::Result;
 use crate::flatten::time::Window;
 use crate::input::{Found, Looker, Stat};
@@ -39,8 +39,7 @@ pub struct Input {
     pub incomplete: bool,
     /// Events and flows that are wanted: those of the options, and if it has grown those that the dataset has of it.
     pub window: Window,
-    /// Name of an input of an earlier run that may have begun with it, and is not at hand any more: then the dataset has its
-    /// rows already.
+    /// Name of an input of an earlier run that may have begun with it: then the dataset has its rows already.
     pub within: Option<String>,
 }
 
@@ -48,6 +47,11 @@ impl Input {
     /// What tells it apart, unless it is rejected.
     pub fn key(&self) -> String {
         key(&self.sha256, self.kind == Kind::ExperimentLog)
+    }
+
+    /// It as a copy of the input with the key `of`, or as the beginning of that.
+    pub fn copy_of(&self, of: String, beginning: bool) -> CopyEntry {
+        CopyEntry { path: self.name.clone(), size: self.stat.size, mtime: self.stat.mtime, of, beginning }
     }
 }
 
@@ -112,6 +116,8 @@ pub struct Plan<'f> {
     /// Those of which the dataset says so already.
     pub still_unreadable: Vec<Unreadable>,
     pub skipped: Vec<(Cow<'f, str>, Skip)>,
+    /// Those of the skipped that no run knows by size and time.
+    pub copies: Vec<CopyEntry>,
     /// Inputs of earlier runs whose rows this run replaces.
     pub superseded: Vec<InputEntry>,
     /// Part files that hold such rows, in order.
@@ -158,8 +164,11 @@ pub fn nothing_new<'f>(
     let skip = |(((path, kind), _), stat): (&((&'f PathBuf, Kind), _), &Option<Stat>)| {
         let (name, stat) = (path.to_string_lossy(), stat.as_ref()?);
         let log = *kind == Kind::ExperimentLog;
-        let had = known.find(&name, stat.size, stat.mtime, log)?;
-        Some((name, Skip::done(&had, &content, log)))
+        let why = match known.find(&name, stat.size, stat.mtime, log)? {
+            Had::Rows(had) => Skip::done(&had, &content, log),
+            Had::More => Skip::Beginning,
+        };
+        Some((name, why))
     };
     let skipped: Vec<Option<_>> = files.par_iter().zip(&stats).map(skip).collect();
     let skipped: Option<Vec<_>> = skipped.into_iter().collect();
@@ -190,12 +199,13 @@ pub fn plan<'f>(found: &'f Found, state: &State, options: &Options, meter: &Mete
         .collect::<Result<_>>()?;
 
     let mut plan = Plan::default();
-    let (mut seen, mut at_hand) = (HashSet::new(), HashMap::new());
+    let (mut seen, mut at_hand) = (HashSet::new(), Vec::new());
     for (checked, (path, _)) in checked.into_iter().zip(files) {
         match checked {
-            Checked::Skip(name, why, read) => {
-                at_hand.extend(read.map(|read| (&*read.sha256, path.as_path())));
+            Checked::Skip { name, why, read, copy } => {
+                at_hand.extend(read.map(|piece| (path.as_path(), piece)));
                 plan.skipped.push((name.into(), why));
+                plan.copies.extend(copy);
             }
             Checked::Unreadable(unreadable) => {
                 match state.by_key(&rejected_key("", &unreadable.name)).filter(|read| read.live) {
@@ -210,6 +220,7 @@ pub fn plan<'f>(found: &'f Found, state: &State, options: &Options, meter: &Mete
                 plan.superseded.extend(supersedes);
                 // The same empty or broken file twice is twice something to report.
                 if !input.broken && !seen.insert(input.key()) {
+                    plan.copies.push(input.copy_of(input.key(), false));
                     plan.skipped.push((input.name.into(), Skip::Duplicate));
                 } else {
                     plan.inputs.push(input);
@@ -219,14 +230,24 @@ pub fn plan<'f>(found: &'f Found, state: &State, options: &Options, meter: &Mete
     }
     let relations = growth::relations(&plan.inputs, state, &at_hand, &|| meter.check().map_err(io::Error::other));
     meter.check()?;
+    let mut longer_of = HashMap::new();
     for (mut input, relation) in std::mem::take(&mut plan.inputs).into_iter().zip(relations) {
         match relation {
             Relation::Apart => plan.inputs.push(input),
-            Relation::Beginning => plan.skipped.push((input.name.into(), Skip::Beginning)),
+            Relation::Beginning(longer) => {
+                plan.copies.push(input.copy_of(longer.clone(), true));
+                longer_of.insert(input.key(), longer);
+                plan.skipped.push((input.name.into(), Skip::Beginning));
+            }
             Relation::Doubtful(longer) => {
                 input.within = Some(longer);
                 plan.inputs.push(input);
             }
+        }
+    }
+    for copy in &mut plan.copies {
+        if let Some(longer) = longer_of.get(&copy.of) {
+            (copy.of, copy.beginning) = (longer.clone(), true);
         }
     }
     plan.superseded.sort_by_key(InputEntry::key);

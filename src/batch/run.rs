@@ -159,6 +159,7 @@ fn stage(
         compression: options.compression.to_string(),
         encodings: options.encodings,
         inputs: entries(plan, options, &counts),
+        copies: plan.copies.clone(),
         files,
         removed: plan.rewrite.clone(),
         superseded: plan.superseded.iter().map(InputEntry::key).collect(),

@@ -288,8 +288,7 @@ impl<'p> Source<'p> {
 /// What is to be said of an input that `longer` may have begun with.
 pub fn perhaps_twice(longer: &str) -> String {
     format!(
-        "it starts like {longer}, which was converted and is not there any more as it was: if it is an older copy of that, the \
-         dataset has its rows twice"
+        "it starts like {longer}, which was converted before: if it is an older copy of that, the dataset has its rows twice"
     )
 }
 

@@ -27,7 +27,22 @@ struct Glance<'t> {
     content: Content,
     inputs: Inputs,
     #[serde(borrow, default)]
+    copies: Vec<SeenCopy<'t>>,
+    #[serde(borrow, default)]
     superseded: Vec<Cow<'t, str>>,
+}
+
+/// What is looked at of a copy.
+#[derive(Debug, serde::Deserialize)]
+struct SeenCopy<'t> {
+    #[serde(borrow)]
+    path: Cow<'t, str>,
+    size: u64,
+    mtime: i64,
+    #[serde(borrow)]
+    of: Cow<'t, str>,
+    #[serde(default)]
+    beginning: bool,
 }
 
 /// What is looked at of an input.
@@ -58,6 +73,10 @@ pub struct Known {
     number: u64,
     contents: Vec<Content>,
     inputs: Inputs,
+    /// As the last run saw them, by path.
+    copies: HashMap<Box<str>, Copy, RandomState>,
+    /// Places of the last inputs with these keys, if there are copies.
+    by_key: HashMap<u64, u32, RandomState>,
     /// Keys that a run replaced, see [`hash`], and the last that did: what an earlier one read under a key is not what the
     /// dataset has.
     superseded: HashMap<u64, u64, RandomState>,
@@ -87,6 +106,24 @@ struct Input {
     log: bool,
     /// Instead of the times in the options.
     window: Option<Box<Window>>,
+}
+
+/// See [`crate::dataset::manifest::CopyEntry`].
+#[derive(Debug)]
+struct Copy {
+    size: u64,
+    mtime: i64,
+    key: u64,
+    beginning: bool,
+}
+
+/// What a dataset has of a file that did not change.
+#[derive(Debug, PartialEq)]
+pub enum Had<'k> {
+    /// Its rows, by these options.
+    Rows(Cow<'k, Content>),
+    /// It is the beginning of what it has rows of.
+    More,
 }
 
 impl Inputs {
@@ -175,9 +212,13 @@ impl Known {
     }
 
     fn of_text(text: &str) -> Option<Known> {
-        let Glance { number, inputs, content, superseded, .. } = Glance::of(text)?;
+        let Glance { number, inputs, content, copies, superseded, .. } = Glance::of(text)?;
         let superseded = superseded.iter().map(|key| (hash(key), number)).collect();
-        Some(Known { number, contents: vec![content], inputs, superseded })
+        let copy = |SeenCopy { path, size, mtime, of, beginning }: SeenCopy| {
+            (path.into(), Copy { size, mtime, key: hash(&of), beginning })
+        };
+        let copies = copies.into_iter().map(copy).collect();
+        Some(Known { number, contents: vec![content], inputs, copies, superseded, ..Known::default() })
     }
 
     /// Of several runs the last counts.
@@ -186,13 +227,17 @@ impl Known {
         let mut runs = runs.into_iter();
         let mut all = runs.next().unwrap_or_default();
         all.inputs.all.iter_mut().for_each(|input| input.number = all.number);
-        for Known { number, contents, inputs, superseded } in runs {
+        for Known { number, contents, inputs, copies, superseded, .. } in runs {
             let (content, place) = (all.contents.len() as u32, all.inputs.all.len() as u32);
             all.contents.extend(contents);
             all.inputs.all.extend(inputs.all.into_iter().map(|input| Input { number, content, ..input }));
             all.inputs.by_path.extend(inputs.by_path.into_iter().map(|(path, at)| (path, place + at)));
             all.inputs.doubtful.extend(inputs.doubtful.iter().map(|at| place + at));
+            all.copies.extend(copies);
             all.superseded.extend(superseded);
+        }
+        if !all.copies.is_empty() {
+            all.by_key = all.inputs.all.iter().zip(0..).map(|(input, place)| (input.key, place)).collect();
         }
         all
     }
@@ -201,20 +246,26 @@ impl Known {
         self.superseded.get(&seen.key).is_some_and(|by| seen.number < *by)
     }
 
-    /// The options by which the dataset has rows of a file, a trace or a log, if it is as large and as old as when it was read,
-    /// and nothing speaks against it: a later run that replaced them, or rows of its beginning that the dataset may have, too.
-    pub fn find(&self, path: &str, size: u64, mtime: i64, log: bool) -> Option<Cow<'_, Content>> {
+    /// What the dataset has of a file, a trace or a log, if it is as large and as old as when it was read, and nothing speaks
+    /// against it: a later run that replaced its rows, or rows of its beginning that the dataset may have, too.
+    pub fn find(&self, path: &str, size: u64, mtime: i64, log: bool) -> Option<Had<'_>> {
         let Inputs { all, by_path, doubtful } = &self.inputs;
-        let seen = &all[*by_path.get(path)? as usize];
-        let is_same = seen.has_content && seen.size == size && seen.mtime == mtime && seen.log == log;
+        let input = by_path.get(path).map(|place| &all[*place as usize]);
+        let is_same = |seen: &&Input| seen.has_content && seen.log == log && (seen.size, seen.mtime) == (size, mtime);
+        let copy = || self.copies.get(path).filter(|copy| (copy.size, copy.mtime) == (size, mtime));
+        let (seen, beginning) = match input.filter(is_same) {
+            Some(input) => (input, false),
+            None => copy().and_then(|copy| Some((&all[*self.by_key.get(&copy.key)? as usize], copy.beginning)))?,
+        };
         let is_beginning = |at: &u32| {
             let other = &all[*at as usize];
-            other.head == seen.head && other.size < size && !self.is_replaced(other)
+            other.head == seen.head && other.size < seen.size && !self.is_replaced(other)
         };
-        if !is_same || self.is_replaced(seen) || doubtful.iter().any(is_beginning) {
+        if seen.log != log || self.is_replaced(seen) || doubtful.iter().any(is_beginning) {
             return None;
         }
-        Some(self.contents[seen.content as usize].of_times(seen.window.as_deref().copied()))
+        let content = || self.contents[seen.content as usize].of_times(seen.window.as_deref().copied());
+        Some(if beginning { Had::More } else { Had::Rows(content()) })
     }
 }
 
@@ -246,11 +297,18 @@ mod tests {
         texts.iter().map(|text| Known::of_text(text)).collect::<Option<_>>().map(Known::of_all)
     }
 
+    fn tables(known: &Known, path: &str, size: u64) -> Vec<String> {
+        match known.find(path, size, 7, false) {
+            Some(Had::Rows(content)) => content.tables.clone(),
+            other => panic!("{path}: {other:?}"),
+        }
+    }
+
     #[test]
     fn a_file_is_known_by_path_size_and_time_as_the_last_run_saw_it() {
         let texts = [run(1, "files", "a\"b", 2, "y"), run(1, "pods", "a\"b", 1, "x"), run(1, "files", "c", 2, "")];
         let known = known(&texts).unwrap();
-        assert_eq!(known.find("a\"b", 2, 7, false).unwrap().tables, ["files"]);
+        assert_eq!(tables(&known, "a\"b", 2), ["files"]);
         for (path, size, mtime, log) in
             [("a\"b", 1, 7, false), ("a\"b", 2, 8, false), ("a\"b", 2, 7, true), ("a", 2, 7, false), ("c", 2, 7, false)]
         {
@@ -280,8 +338,8 @@ mod tests {
         assert!(all.find("a", 6, 7, false).is_none());
         // The last run that read this content read it elsewhere.
         assert!(all.find("a", 9, 7, false).is_none());
-        assert_eq!(all.find("b", 9, 7, false).unwrap().tables, ["3"]);
-        assert_eq!(known(&[long.clone(), short.clone()]).unwrap().find("a", 9, 7, false).unwrap().tables, ["2"]);
+        assert_eq!(tables(&all, "b", 9), ["3"]);
+        assert_eq!(tables(&known(&[long.clone(), short.clone()]).unwrap(), "a", 9), ["2"]);
         let gone = run(4, input("c", 20, "z"), &["y"]);
         assert!(known(&[short.clone(), long.clone(), gone]).unwrap().find("a", 9, 7, false).is_none());
         // The beginning has rows of its own.
@@ -297,6 +355,24 @@ mod tests {
             assert!(known(&[good.clone(), bad]).is_none());
         }
         assert!(known(&[good]).is_some());
+    }
+
+    #[test]
+    fn a_copy_is_known_as_long_as_its_input_is() {
+        let copied = |number: u64, of: &str, beginning: bool| {
+            let mut run: Value = serde_json::from_str(&run(1, "pods", "b", number, "y")).unwrap();
+            run["copies"] = json!([{"path": "copy", "size": 5, "mtime": 7, "of": of, "beginning": beginning}]);
+            run.to_string()
+        };
+        let first = run(1, "files", "a", 1, "x");
+        assert_eq!(tables(&known(&[first.clone(), copied(2, "x", false)]).unwrap(), "copy", 5), ["files"]);
+        assert_eq!(tables(&known(&[copied(2, "y", false)]).unwrap(), "copy", 5), ["pods"]);
+        let begins = known(&[first.clone(), copied(2, "x", true)]).unwrap();
+        assert_eq!(begins.find("copy", 5, 7, false), Some(Had::More));
+        for (size, mtime, log) in [(6, 7, false), (5, 8, false), (5, 7, true)] {
+            assert_eq!(begins.find("copy", size, mtime, log), None);
+        }
+        assert_eq!(known(&[first, copied(2, "z", false)]).unwrap().find("copy", 5, 7, false), None);
     }
 
     #[test]

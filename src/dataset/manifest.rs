@@ -12,7 +12,7 @@ use super::layout::Layout;
 use super::part::{Encodings, PartFile};
 use crate::error::{Error, IoContext, Result};
 use crate::flatten::time::Window;
-use crate::input::Stat;
+use crate::input::{Looker, Stat};
 use crate::tables::row_counts::RowCounts;
 use crate::tables::schema::TableId;
 
@@ -83,6 +83,9 @@ pub struct Manifest {
     pub compression: String,
     pub encodings: Encodings,
     pub inputs: Vec<InputEntry>,
+    /// Files that were read and passed over, since an input has their rows.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub copies: Vec<CopyEntry>,
     pub files: Vec<PartFile>,
     /// Part files of earlier runs that this run replaced.
     pub removed: Vec<String>,
@@ -179,6 +182,28 @@ impl InputEntry {
     }
 }
 
+/// A file whose rows an input has, of this run or an earlier one. As long as it does not change, it need not be read again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CopyEntry {
+    /// As given.
+    pub path: String,
+    pub size: u64,
+    /// Nanoseconds since 1970.
+    pub mtime: i64,
+    /// The key of the input, see [`InputEntry::key`].
+    pub of: String,
+    /// The input only begins with it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub beginning: bool,
+}
+
+impl CopyEntry {
+    /// Whether a file is as large and as old as it was when it was read.
+    pub fn is_as(&self, stat: &Stat) -> bool {
+        (self.size, self.mtime) == (stat.size, stat.mtime)
+    }
+}
+
 /// The key of an input with this content, of which something could be read. A trace is not the same as a log.
 pub fn key(sha256: &str, log: bool) -> String {
     if log { format!("log {sha256}") } else { sha256.to_owned() }
@@ -200,6 +225,8 @@ pub struct State {
     /// For each run and input whether its rows are the dataset's: no later run replaced them.
     live: Vec<Vec<bool>>,
     by_path: HashMap<String, Vec<Place>>,
+    /// By path: indexes of a manifest and of a copy in it.
+    copies: HashMap<String, Vec<Place>>,
     /// Those without a head are there if they have records, or ended inside their first block.
     by_head: HashMap<String, Vec<Place>>,
     removed: BTreeSet<String>,
@@ -282,6 +309,9 @@ impl State {
                     state.by_head.entry(input.head.clone()).or_default().push(place);
                 }
             }
+            for (c, copy) in manifest.copies.iter().enumerate() {
+                state.copies.entry(copy.path.clone()).or_default().push((m, c));
+            }
         }
         state
     }
@@ -299,6 +329,25 @@ impl State {
     /// All that was ever read under this path, the last at the end.
     pub fn by_path(&self, path: &str) -> impl Iterator<Item = Read<'_>> {
         self.by_path.get(path).into_iter().flatten().map(|place| self.read(*place))
+    }
+
+    /// All copies that were ever found under this path, the last at the end.
+    pub fn copies(&self, path: &str) -> impl DoubleEndedIterator<Item = &CopyEntry> {
+        self.copies.get(path).into_iter().flatten().map(|(m, c)| &self.manifests[*m].copies[*c])
+    }
+
+    /// A file that is still what was read of an input: where it was, or a copy.
+    pub fn at_hand<'s>(&'s self, input: &'s InputEntry) -> Option<&'s Path> {
+        let is = |path: &str, is_as: &dyn Fn(&Stat) -> bool| {
+            Looker::default().look(Path::new(path)).file().is_some_and(|stat| is_as(&stat))
+        };
+        if is(&input.path, &|stat| input.is_as(stat)) {
+            return Some(Path::new(&input.path));
+        }
+        let key = input.key();
+        let mut copies =
+            self.manifests.iter().flat_map(|run| &run.copies).filter(|copy| copy.of == key && !copy.beginning);
+        copies.find(|copy| is(&copy.path, &|stat| copy.is_as(stat))).map(|copy| Path::new(&copy.path))
     }
 
     /// What was read last under this key.

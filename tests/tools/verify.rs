@@ -237,6 +237,24 @@ fn a_rotten_file_is_not_copied_into_another() {
 }
 
 #[test]
+fn an_input_that_was_moved_is_found_by_its_copy() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let out = &path("out");
+    simple("a", 20).write(&path("a"));
+    simple("b", 10).write(&path("b"));
+    expect_status(&convert(&[&path("a")], out, &[]), 0);
+    fs::rename(path("a"), path("archived")).unwrap();
+    expect_status(&convert(&[&path("archived"), &path("b")], out, &[]), 0);
+    fs::remove_file(parts(out, "records").remove(0)).unwrap();
+    fs::remove_file(parts(out, "records").remove(0)).unwrap();
+    assert_eq!(found(out), ["lost_file", "lost_file"]);
+    mend_all(out);
+    assert_eq!(found(out), [""; 0]);
+    assert_eq!(row_count(out, "records"), 30);
+}
+
+#[test]
 fn each_log_of_an_experiment_has_a_command() {
     let folder = tempfile::tempdir().unwrap();
     let (trace, out) = (folder.path().join("a"), &folder.path().join("out"));

@@ -20,7 +20,7 @@ pub fn check(layout: &Layout, state: &State, live: &[Read]) -> Vec<Finding> {
         let accounted = rows + input.headers + input.unknown + input.filtered;
         if accounted != input.records {
             let message = format!("{} records were read and {accounted} are accounted for", input.records);
-            let remedy = remedy::reconvert_inputs(layout, read.run, &read.content(), &[input]);
+            let remedy = remedy::reconvert_inputs(layout, state, read.run, &read.content(), &[input]);
             findings.push(Finding { code: "lost_records", path: input.path.clone(), message, remedy });
         }
     }
@@ -39,7 +39,7 @@ pub fn check(layout: &Layout, state: &State, live: &[Read]) -> Vec<Finding> {
         let (expected, found) = (count(&expected), count(&found));
         if expected != found {
             let message = format!("its files have {found} rows, the inputs gave it {expected}");
-            let remedy = remedy::start_anew(layout, live);
+            let remedy = remedy::start_anew(layout, state, live);
             findings.push(Finding { code: "wrong_sum", path: table.to_owned(), message, remedy });
         }
     }

@@ -29,7 +29,7 @@ pub fn find(layout: &Layout, state: &State, unfinished: &Unfinished) -> Result<V
             code: "interrupted_run",
             path: relative(layout, &layout.journal(&run.run)),
             message: format!("the run {} was interrupted while it published", run.run),
-            remedy: remedy::convert_again(layout, run),
+            remedy: remedy::convert_again(layout, state, run),
         })
         .collect();
     let known: HashSet<&str> = state.files().map(|(_, f)| f.path.as_str()).collect();

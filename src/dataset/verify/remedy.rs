@@ -72,20 +72,26 @@ fn reconvert_together(layout: &Layout, state: &State, parts: &[Part]) -> String 
     let content = reads.iter().map(Read::content).reduce(|a, b| Cow::Owned(a.with(&b)));
     let content = content.unwrap_or(Cow::Borrowed(&parts[0].0.content));
     let inputs: Vec<&InputEntry> = reads.iter().map(|read| read.input).collect();
-    let line = reconvert_inputs(layout, parts[0].0, &content, &inputs);
+    let line = reconvert_inputs(layout, state, parts[0].0, &content, &inputs);
     // A run could neither remove nor replace a folder.
     let folders = parts.iter().map(|(_, part)| layout.root().join(&part.path)).filter(|path| path.is_dir());
     folders.map(|path| format!("rm -r {} && ", quoted(&path))).chain([line]).collect()
 }
 
 /// Converts inputs again, with the options that decide which rows there are.
-pub fn reconvert_inputs(layout: &Layout, like: &Manifest, content: &Content, inputs: &[&InputEntry]) -> String {
-    command(layout.root(), "--reconvert ", like, content, inputs)
+pub fn reconvert_inputs(
+    layout: &Layout,
+    state: &State,
+    like: &Manifest,
+    content: &Content,
+    inputs: &[&InputEntry],
+) -> String {
+    command(layout.root(), state, "--reconvert ", like, content, inputs)
 }
 
 /// Completes an interrupted run.
-pub fn convert_again(layout: &Layout, run: &Manifest) -> String {
-    command(layout.root(), "", run, &run.content, &run.inputs.iter().collect::<Vec<_>>())
+pub fn convert_again(layout: &Layout, state: &State, run: &Manifest) -> String {
+    command(layout.root(), state, "", run, &run.content, &run.inputs.iter().collect::<Vec<_>>())
 }
 
 /// Any run cleans up after those before it.
@@ -94,7 +100,7 @@ pub fn any_convert(layout: &Layout) -> String {
 }
 
 /// Converts all inputs into a new dataset beside this one.
-pub fn start_anew(layout: &Layout, live: &[Read]) -> String {
+pub fn start_anew(layout: &Layout, state: &State, live: &[Read]) -> String {
     // A name such as `.` is none.
     let root = layout.root();
     let root = if root.file_name().is_none() { root.canonicalize().unwrap_or_default() } else { root.to_owned() };
@@ -110,7 +116,7 @@ pub fn start_anew(layout: &Layout, live: &[Read]) -> String {
     let new = root.with_file_name(name);
     // A damaged input is no reason to leave out the others.
     let commands: Vec<String> =
-        contents.iter().map(|(like, content, inputs)| command(&new, "", like, content, inputs)).collect();
+        contents.iter().map(|(like, content, inputs)| command(&new, state, "", like, content, inputs)).collect();
     commands.join("; ")
 }
 
@@ -128,8 +134,15 @@ pub fn remove_for_good(path: &Path) -> String {
 }
 
 /// Converts traces and logs, with part files `like` those of a run: a command, or several if there are several logs, of which
-/// each takes one.
-fn command(root: &Path, flag: &str, like: &Manifest, content: &Content, inputs: &[&InputEntry]) -> String {
+/// each takes one. An input that is not where it was is looked for among its copies.
+fn command(
+    root: &Path,
+    state: &State,
+    flag: &str,
+    like: &Manifest,
+    content: &Content,
+    inputs: &[&InputEntry],
+) -> String {
     let mut start = format!("sf-parquet convert {flag}--out {}", quoted(root));
     if like.encodings == Encodings::Compatible {
         start += " --encodings compatible";
@@ -147,9 +160,10 @@ fn command(root: &Path, flag: &str, like: &Manifest, content: &Content, inputs: 
         }
     }
     let (logs, traces): (Vec<&InputEntry>, Vec<&InputEntry>) = inputs.iter().partition(|input| input.log);
-    let traces: String = traces.iter().map(|input| format!(" {}", quoted(Path::new(&input.path)))).collect();
+    let path = |input: &InputEntry| quoted(state.at_hand(input).unwrap_or(Path::new(&input.path)));
+    let traces: String = traces.iter().map(|input| format!(" {}", path(input))).collect();
     const NO_TRACES: &str = " --files-from /dev/null";
-    let mut logs = logs.iter().map(|log| format!(" --experiment-log {}", quoted(Path::new(&log.path))));
+    let mut logs = logs.iter().map(|log| format!(" --experiment-log {}", path(log)));
     let first = match logs.next() {
         Some(log) => log + if traces.is_empty() { NO_TRACES } else { &traces },
         None => traces,
