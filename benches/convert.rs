@@ -69,7 +69,7 @@ fn steps(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().unwrap();
     let trace = folder.path().join("trace.sf");
     tile::tile(Path::new("testdata/1647542836.sf"), None, 50, None, &trace).unwrap();
-    let found = Found { files: vec![trace.clone()], ..Found::default() };
+    let found = Found { files: vec![(trace.clone(), None)], ..Found::default() };
     let out = folder.path().join("out");
     let options = options(out.clone());
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();

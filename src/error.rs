@@ -39,8 +39,8 @@ pub enum Error {
     InputChanged(PathBuf),
 
     /// More entities than their keys have room.
-    #[error("a trace has {0} processes, files, containers and pods, more than --memory holds; give it more")]
-    TooManyEntities(usize),
+    #[error("{}: a trace has {entities} processes, files, containers and pods, more than --memory holds; give it more", Escaped(.input))]
+    TooManyEntities { input: String, entities: usize },
 
     #[error("{0} of {1} inputs are damaged and --strict is given; nothing was published")]
     Strict(usize, usize),
@@ -60,6 +60,14 @@ impl Error {
                 Err(other) => Error::Parquet { action, path, cause: ParquetError::External(other) },
             },
             cause => Error::Parquet { action, path, cause },
+        }
+    }
+
+    /// Of this input, where that was not known.
+    pub fn of_input(self, name: &str) -> Error {
+        match self {
+            Error::TooManyEntities { entities, .. } => Error::TooManyEntities { input: name.to_owned(), entities },
+            other => other,
         }
     }
 

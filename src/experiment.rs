@@ -33,11 +33,17 @@ impl Step {
             let time = NaiveDateTime::parse_from_str(&text, "%Y-%m-%d %H:%M:%S,%f").ok()?;
             fraction(time, words[1])
         };
-        let rest = words.get(4..).unwrap_or_default().join(" ");
+        let ts = time(&words);
+        // What a command printed has neither.
+        let (level, rest) = match ts {
+            Some(_) => (words.get(3), words.get(4..).unwrap_or_default()),
+            None => (None, &words[..]),
+        };
+        let rest = rest.join(" ");
         Some(Step {
             line_no,
-            ts: time(&words),
-            level: words.get(3).map(|w| (*w).to_owned()),
+            ts,
+            level: level.map(|word| (*word).to_owned()),
             event: rest.replace("----- ", "").replace("... ", "").replace(" seconds", "s"),
             line: line.trim_end().to_owned(),
         })
@@ -65,10 +71,10 @@ mod tests {
         let steps: Vec<Step> = (0..).zip(log.lines()).filter_map(|(no, line)| Step::of(no, line)).collect();
         assert_eq!(
             steps.iter().map(|s| &*s.event).collect::<Vec<_>>(),
-            ["create project robot-shop", "waiting for 60s", ""]
+            ["create project robot-shop", "waiting for 60s", "no time but waiting"]
         );
         assert_eq!(steps[0].ts, Some(1_647_542_920_736_000_000));
         assert_eq!(steps[0].level.as_deref(), Some("INFO"));
-        assert_eq!((steps[1].line_no, steps[2].ts), (2, None));
+        assert_eq!((steps[1].line_no, steps[2].ts, &steps[2].level), (2, None, &None));
     }
 }

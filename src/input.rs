@@ -7,7 +7,7 @@ use std::fs::{DirEntry, File};
 use std::io::{self, BufRead, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashSet;
@@ -18,16 +18,16 @@ pub use self::stat::{Look, Looker, Stat};
 use crate::dataset::layout::PRIVATE;
 use crate::error::{Error, IoContext, Result};
 use crate::tables::files::hex;
+use crate::tables::schema::TableId;
 
 mod stat;
 
 /// What the inputs come to.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// In the order of the arguments, natural order within a directory or glob, each once.
-    pub files: Vec<PathBuf>,
-    /// What is known of each of the files already: of regular ones that were named one by one.
-    pub stats: Vec<Option<Stat>>,
+    /// In the order of the arguments, natural order within a directory or glob, each once; with what is known already of
+    /// regular ones that were named one by one, or by a glob.
+    pub files: Vec<(PathBuf, Option<Stat>)>,
     /// The log of the experiment that was traced.
     pub experiment_log: Option<PathBuf>,
     /// Files in directories that are no traces by name and content.
@@ -35,14 +35,27 @@ pub struct Found {
 }
 
 impl Found {
+    /// Takes what has a name: the files of a folder, or the file.
+    fn take(&mut self, path: PathBuf, look: Look) {
+        match look {
+            Look::Folder => walk(&path, self),
+            look => self.files.push((path, look.file())),
+        }
+    }
+
+    /// The files without what is known of them.
+    pub fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        self.files.iter().map(|(path, _)| path)
+    }
+
     /// Takes a file as the log of the experiment. It is no trace then, as it would be by a name without an extension.
     pub fn take_experiment_log(&mut self, log: PathBuf) {
-        let Found { files, stats, experiment_log, .. } = self;
         let real = log.canonicalize().ok();
         let is_same = |file: &PathBuf| real.is_some() && file.canonicalize().ok() == real;
         let is_log = |file: &PathBuf| *file == log || (file.file_name() == log.file_name() && is_same(file));
-        let (kept, of_kept) = files.drain(..).zip(stats.drain(..)).filter(|(file, _)| !is_log(file)).unzip();
-        (*files, *stats, *experiment_log) = (kept, of_kept, Some(log));
+        self.files.retain(|(file, _)| !is_log(file));
+        self.passed_over.retain(|file| !is_log(file));
+        self.experiment_log = Some(log);
     }
 }
 
@@ -65,27 +78,28 @@ pub fn find(arguments: &[PathBuf], listed: Vec<PathBuf>, stdin: &mut dyn BufRead
     }
     named.extend(list(listed));
     let mut found = Found::default();
-    let looks: Vec<Look> = named.par_iter().map_init(Looker::default, |looker, (path, _)| looker.look(path)).collect();
+    let looks = look_at(&named, |(path, _)| path);
     for ((path, named), look) in named.into_iter().zip(looks) {
         match look {
-            Look::Folder => walk(&path, &mut found),
-            Look::Nothing if named == Named::Given && is_pattern(&path) => expand(&path, &mut found)?,
-            Look::File(stat) => {
-                found.files.push(path.into_owned());
-                found.stats.push(Some(stat));
+            Look::Nothing if named == Named::Given && is_pattern(&path) => {
+                let paths = expand(&path)?;
+                let looks = look_at(&paths, |path| path);
+                paths.into_iter().zip(looks).for_each(|(path, look)| found.take(path, look));
             }
-            Look::Other | Look::Nothing => found.files.push(path.into_owned()),
+            look => found.take(path.into_owned(), look),
         }
-        found.stats.resize(found.files.len(), None);
     }
     let mut seen = HashSet::with_capacity_and_hasher(found.files.len(), RandomState::default());
-    let first: Vec<bool> = found.files.iter().map(|file| seen.insert(file.as_path())).collect();
+    let first: Vec<bool> = found.paths().map(|file| seen.insert(file.as_path())).collect();
     drop(seen);
-    let mut is_first = first.iter();
-    found.files.retain(|_| is_first.next() == Some(&true));
-    let mut is_first = first.iter();
-    found.stats.retain(|_| is_first.next() == Some(&true));
+    let mut is_first = first.into_iter();
+    found.files.retain(|_| is_first.next() == Some(true));
     Ok(found)
+}
+
+/// Looks at many files on all threads.
+fn look_at<T: Sync>(named: &[T], path: impl Fn(&T) -> &Path + Sync) -> Vec<Look> {
+    named.par_iter().map_init(Looker::default, |looker, named| looker.look(path(named))).collect()
 }
 
 /// Where a name comes from.
@@ -99,40 +113,41 @@ enum Named {
 pub fn read_list(list: &mut dyn BufRead) -> io::Result<Vec<PathBuf>> {
     let mut bytes = Vec::new();
     list.read_to_end(&mut bytes)?;
-    let separator = if bytes.contains(&0) { 0 } else { b'\n' };
-    let names = bytes.split(|b| *b == separator).map(|name| name.strip_suffix(b"\r").unwrap_or(name));
+    // The carriage return of a line is none of a name.
+    let (separator, end): (u8, &[u8]) = if bytes.contains(&0) { (0, b"") } else { (b'\n', b"\r") };
+    let names = bytes.split(|b| *b == separator).map(|name| name.strip_suffix(end).unwrap_or(name));
     Ok(names.filter(|n| !n.is_empty()).map(|n| PathBuf::from(OsString::from_vec(n.to_vec()))).collect())
+}
+
+const WILDCARDS: &[u8] = b"*?[";
+
+/// The names that a path is made of.
+fn names(path: &Path) -> impl Iterator<Item = &OsStr> {
+    path.components().filter(|part| *part != Component::CurDir).map(Component::as_os_str)
 }
 
 /// A name with a lone bracket is a name.
 fn is_pattern(path: &Path) -> bool {
-    let has_wildcard = path.as_os_str().as_bytes().iter().any(|b| b"*?[".contains(b));
+    let has_wildcard = path.as_os_str().as_bytes().iter().any(|b| WILDCARDS.contains(b));
     has_wildcard && path.to_str().is_some_and(|text| glob::Pattern::new(text).is_ok())
 }
 
-fn expand(pattern: &Path, found: &mut Found) -> Result<()> {
+fn expand(pattern: &Path) -> Result<Vec<PathBuf>> {
     let text = pattern.to_str().ok_or_else(|| Error::Usage(format!("{pattern:?} is no pattern: it is not UTF-8")))?;
     let paths = glob::glob(text).map_err(|e| Error::Usage(format!("'{text}' is no pattern: {e}")))?;
-    let mut paths: Vec<PathBuf> = paths
-        .map(|p| p.map_err(|e| Error::Io { action: "list", path: e.path().to_owned(), cause: e.into() }))
-        .collect::<Result<_>>()?;
+    // A folder that cannot be listed is an input that cannot be read, beside others that can.
+    let mut paths: Vec<PathBuf> = paths.map(|path| path.unwrap_or_else(|e| e.path().to_owned())).collect();
     // What is left out of a folder that is given is left out here, unless the pattern says otherwise.
-    let with_hidden = pattern.file_name().is_some_and(is_hidden);
-    let is_wanted = |name: &OsStr| name != PRIVATE && (with_hidden || !is_hidden(name));
-    paths.retain(|path| path.file_name().is_none_or(is_wanted));
+    let is_literal = |name: &&OsStr| !name.as_bytes().iter().any(|b| WILDCARDS.contains(b));
+    let given = names(pattern).take_while(is_literal).count();
+    let with_hidden = names(pattern).skip(given).any(is_hidden);
+    paths.retain(|path| (with_hidden || !names(path).skip(given).any(is_hidden)) && !is_of_a_dataset(path));
     if paths.is_empty() {
         return Err(Error::Usage(format!("no file matches '{text}'")));
     }
     // Names of equal numbers (`01` and `1`) stay in the order of their bytes.
     paths.sort_by_cached_key(|path| natural_key(path.as_os_str()));
-    for path in paths {
-        if path.is_dir() {
-            walk(&path, found);
-        } else {
-            found.files.push(path);
-        }
-    }
-    Ok(())
+    Ok(paths)
 }
 
 /// Collects a directory's files. Hidden files, links to directories and what a dataset keeps beside its tables are left out:
@@ -147,7 +162,7 @@ fn walk(folder: &Path, found: &mut Found) {
         std::fs::read_dir(folder).and_then(|entries| entries.map(|e| e.map(entry)).collect::<io::Result<Vec<_>>>());
     let Ok(mut entries) = listed else {
         // It is an input that cannot be read, beside others that can.
-        found.files.push(folder.to_owned());
+        found.files.push((folder.to_owned(), None));
         return;
     };
     entries.retain(|(_, name, _)| !is_hidden(name) && name != PRIVATE);
@@ -165,11 +180,20 @@ fn walk(folder: &Path, found: &mut Found) {
                     walk(&path, found);
                 }
             }
-            Ok(kind) if named || (kind.is_file() && starts_like_avro(&path)) => found.files.push(path),
-            Err(e) if named || e.kind() != io::ErrorKind::NotFound => found.files.push(path),
+            Ok(kind) if named || (kind.is_file() && starts_like_avro(&path)) => found.files.push((path, None)),
+            Err(e) if named || e.kind() != io::ErrorKind::NotFound => found.files.push((path, None)),
             _ => found.passed_over.push(path),
         }
     }
+}
+
+/// Whether a file belongs to a dataset, which `**` would find below the inputs: what lies beside the tables, and part files.
+fn is_of_a_dataset(path: &Path) -> bool {
+    let is_table = |name: &OsStr| name.to_str().is_some_and(|name| TableId::by_name(name).is_some());
+    path.ancestors().any(|folder| match (folder.file_name(), folder.parent()) {
+        (Some(name), Some(root)) => name == PRIVATE || is_table(name) && root.join(PRIVATE).is_dir(),
+        _ => false,
+    })
 }
 
 fn is_hidden(name: &OsStr) -> bool {
@@ -303,27 +327,37 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut found = Found::default();
         walk(&folder.path().join("gone"), &mut found);
-        assert_eq!(found.files, [folder.path().join("gone")]);
+        assert_eq!(found.files, [(folder.path().join("gone"), None)]);
     }
 
     #[test]
     fn a_glob_leaves_out_what_a_folder_leaves_out() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["a", ".b", "_sf_parquet", "c.sf"] {
-            std::fs::write(folder.path().join(name), "").unwrap();
+        for name in ["a", ".b", "c.sf", ".d/e", "ds/_sf_parquet/lock", "ds/records/date=1/a.parquet", "ds/f", "pods/g"]
+        {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
         }
-        let of = |path: PathBuf| find(&[path], Vec::new(), &mut io::empty()).unwrap().files;
-        let expected = ["a", "c.sf"].map(|name| folder.path().join(name));
-        assert_eq!(of(folder.path().to_owned())[..1], expected[..1]);
-        assert_eq!(of(folder.path().join("*")), expected);
-        assert_eq!(of(folder.path().join(".b*")), [folder.path().join(".b")]);
+        let of = |name: &str| {
+            let found = find(&[folder.path().join(name)], Vec::new(), &mut io::empty()).unwrap();
+            found.paths().map(|path| path.strip_prefix(&folder).unwrap().display().to_string()).collect::<Vec<_>>()
+        };
+        for all in ["", "*", "**/*"] {
+            let mut found = of(all);
+            found.sort();
+            assert_eq!(found, ["a", "c.sf", "ds/f", "pods/g"], "{all}");
+        }
+        assert_eq!(of(".[bd]*"), [".b", ".d/e"]);
+        assert_eq!(of(".d/*"), [".d/e"]);
+        assert_eq!(of("ds/f*"), ["ds/f"]);
     }
 
     #[test]
     fn lists_may_be_lines_or_nul_separated() {
         let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
         assert_eq!(read_list(&mut &b"a\r\nb c\n\n"[..]).unwrap(), paths(&["a", "b c"]));
-        assert_eq!(read_list(&mut &b"a\nb\0c\0"[..]).unwrap(), paths(&["a\nb", "c"]));
+        assert_eq!(read_list(&mut &b"a\nb\0c\r\0"[..]).unwrap(), paths(&["a\nb", "c\r"]));
     }
 
     #[test]

@@ -12,12 +12,12 @@ use std::sync::atomic::Ordering::Relaxed;
 use serde::Serialize;
 
 use crate::batch::progress::Meter;
-use crate::error::{IoContext, Result};
+use crate::error::Result;
 use crate::flatten::time::iso;
 use crate::input;
 use crate::trace::container::FileHeader;
 use crate::trace::reader::{BLOCK_LIMIT, Blocks, Damage, Item};
-use crate::trace::records::{EventKind, Header, Record, Text};
+use crate::trace::records::{Header, Record, Text};
 use event::{Flat, FlatEvent};
 
 /// What a trace file holds. Text is as it is in the trace, so it may have control characters.
@@ -90,7 +90,7 @@ pub fn inspect(path: &Path, events: usize, meter: &Meter) -> Result<Inspection> 
                 Err(e) => inspection.error = Some(e.to_string()),
                 Ok(header) => {
                     Inspector { inspection: &mut inspection, room: MAX_KEPT, wanted: events, flat: Flat::default() }
-                        .read(path, file.into(), size, &header, meter)?
+                        .read(file.into(), size, &header, meter)?
                 }
             }
         }
@@ -112,7 +112,7 @@ struct Inspector<'i> {
 }
 
 impl Inspector<'_> {
-    fn read(&mut self, path: &Path, file: Arc<File>, size: u64, header: &FileHeader, meter: &Meter) -> Result<()> {
+    fn read(&mut self, file: Arc<File>, size: u64, header: &FileHeader, meter: &Meter) -> Result<()> {
         self.inspection.codec = Some(header.codec.name());
         self.inspection.unknown_fields = header.schema.unknown_fields().collect();
         let mut blocks = Blocks::new(file, header, size, BLOCK_LIMIT);
@@ -120,7 +120,13 @@ impl Inspector<'_> {
         loop {
             meter.check()?;
             let before = blocks.pos();
-            let item = blocks.next(header, &mut buffer).during("read", path)?;
+            let item = match blocks.next(header, &mut buffer) {
+                Ok(item) => item,
+                Err(e) => {
+                    self.inspection.error = Some(format!("it cannot be read from byte {before} on: {e}"));
+                    break;
+                }
+            };
             meter.bytes.fetch_add(blocks.pos() - before, Relaxed);
             let block = match item {
                 None => break,
@@ -232,13 +238,7 @@ fn type_name<'r>(record: &'r Record) -> &'r str {
         Record::Container(_) => "Container",
         Record::Process(_) => "Process",
         Record::File(_) => "File",
-        Record::Event(EventKind::ProcessEvent, _) => "ProcessEvent",
-        Record::Event(EventKind::FileEvent, _) => "FileEvent",
-        Record::Event(EventKind::NetworkEvent, _) => "NetworkEvent",
-        Record::Event(EventKind::ProcessFlow, _) => "ProcessFlow",
-        Record::Event(EventKind::FileFlow, _) => "FileFlow",
-        Record::Event(EventKind::NetworkFlow, _) => "NetworkFlow",
-        Record::Event(EventKind::K8sEvent, _) => "K8sEvent",
+        Record::Event(kind, _) => kind.name(),
         Record::Unknown(name) => name,
     }
 }

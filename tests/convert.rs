@@ -323,6 +323,9 @@ fn wrong_usage_exits_with_2() {
         &["--since", "2022-03-18", "--until", "2022-03-17"],
         &["--compression", "zip"],
         &["--jobs", "0"],
+        &["--jobs", "100000"],
+        &["--until", "20220318"],
+        &["--compression", "zstd:-5"],
     ] {
         let output = convert(&[Path::new("a.sf")], &out, more);
         expect_status(&output, 2);

@@ -15,7 +15,7 @@ use support::*;
 /// Converts in this process, which is faster than a process each, and shows panics as such.
 fn convert_here(input: &Path, out: &Path) {
     let options = reading::options(out);
-    let found = sf_parquet::input::Found { files: vec![input.to_owned()], ..Default::default() };
+    let found = sf_parquet::input::Found { files: vec![(input.to_owned(), None)], ..Default::default() };
     run::convert(&found, None, &options, &Meter::default()).expect("damage is no error");
 }
 

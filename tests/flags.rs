@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use clap::CommandFactory;
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use sf_parquet::cli::Cli;
 use support::trace::{T0, Trace, simple};
 use support::*;
@@ -109,6 +110,21 @@ fn jobs_is_the_number_of_threads() {
 }
 
 #[test]
+fn a_lock_that_another_program_shares_is_taken_for_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, out) = (folder.path().join("a"), folder.path().join("out"));
+    simple("a", 3).write(&a);
+    expect_status(&convert(&[&a], &out, &[]), 0);
+    let lock = fs::File::open(out.join("_sf_parquet/lock")).unwrap();
+    lock.lock_shared().unwrap();
+    let output = convert(&[&a], &out, &[]);
+    expect_status(&output, 1);
+    assert!(stderr(&output).contains("another run is writing"), "{}", stderr(&output));
+    lock.unlock().unwrap();
+    expect_status(&convert(&[&a], &out, &[]), 0);
+}
+
+#[test]
 fn an_experiment_log_becomes_a_table() {
     let folder = tempfile::tempdir().unwrap();
     let (a, out) = (folder.path().join("a"), folder.path().join("out"));
@@ -116,6 +132,26 @@ fn an_experiment_log_becomes_a_table() {
     let log = testdata().join("experiment.log");
     expect_status(&convert(&[&a], &out, &["--experiment-log", log.to_str().unwrap()]), 0);
     assert!(row_count(&out, "experiment_events") > 0);
+}
+
+#[test]
+fn steps_without_a_time_have_the_date_of_the_step_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, log) = (folder.path().join("out"), folder.path().join("experiment.log"));
+    let step = |day: u32| format!("2022-03-{day} 18:48:40,736 main INFO     ----- step\n");
+    let waiting = "error: timed out waiting for the condition on pods/web-1\n";
+    fs::write(&log, [waiting, &step(16), waiting, &step(17), waiting].concat()).unwrap();
+    let output = convert(&[folder.path()], &out, &["-v", "--experiment-log", log.to_str().unwrap()]);
+    expect_status(&output, 0);
+    assert!(!stderr(&output).contains("passed over"), "{}", stderr(&output));
+    let rows_of = |date: &str| {
+        let of_date = parts(&out, "experiment_events").into_iter().find(|path| path.to_string_lossy().contains(date));
+        let file = SerializedFileReader::try_from(of_date.unwrap().as_path()).unwrap();
+        file.metadata().file_metadata().num_rows()
+    };
+    assert_eq!((rows_of("date=2022-03-16"), rows_of("date=2022-03-17")), (3, 2));
+    // Tables without rows lie under the earliest date, too.
+    assert!(parts(&out, "records").iter().all(|path| path.to_string_lossy().contains("date=2022-03-16")));
 }
 
 #[test]

@@ -149,6 +149,18 @@ fn an_older_copy_is_known_by_the_file_that_was_converted() {
 }
 
 #[test]
+fn what_is_known_as_a_beginning_stays_so_when_another_is_in_doubt() {
+    let growing = Growing::new();
+    let (whole, beginning) = (growing.write("whole.sf", 8), growing.write("beginning.sf", 5));
+    growing.expect(&[&beginning, &whole], &[], 80, BEGINNING);
+    // Another trace begins with the same block, and is shorter.
+    let piece = growing.folder.path().join("whole.sf");
+    fs::write(&piece, [&growing.bytes[..growing.blocks[3]], &[0; 9]].concat()).unwrap();
+    expect_status(&convert(&[&piece], &growing.out, &[]), 3);
+    growing.expect(&[&beginning, &piece], &[], 80 + 30, BEGINNING);
+}
+
+#[test]
 fn what_was_in_doubt_is_so_until_the_longer_one_is_an_input() {
     let growing = Growing::new();
     let (whole, away) = (growing.write("whole.sf", 8), growing.folder.path().join("away.sf"));

@@ -333,6 +333,24 @@ fn what_concat_and_repair_write_is_the_old_or_the_new_file_and_no_other() {
 }
 
 #[test]
+fn a_trace_that_fails_is_inspected_beside_others() {
+    let case = Case::new([2, 1]);
+    let Some(library) = library(&case.path("")) else { return };
+    let (good, bad) = (case.path("good.sf"), case.path("bad.sf"));
+    simple("good", 20).write(&good);
+    simple("bad", 20).write(&bad);
+    let fault = Fault { library: &library, below: &bad, calls: "or", errno: EIO, lasting: true, command: None };
+    for at in 1.. {
+        let mut command = program(["inspect", "--json"]);
+        command.args([&bad, &good]);
+        let Some(output) = fault.run(command, at) else { break };
+        expect_status(&output, 3);
+        let lines = String::from_utf8(output.stdout).unwrap();
+        assert!(lines.lines().count() == 2 && lines.contains("Input/output error"), "{at}: {lines}");
+    }
+}
+
+#[test]
 fn the_dataset_may_lie_on_any_filesystem_and_behind_a_link() {
     let case = Case::new([2, 1]);
     case.second_batch();

@@ -21,6 +21,18 @@ fn rows(out: &std::path::Path, table: &str) -> RecordBatch {
 }
 
 #[test]
+fn a_block_that_memory_does_not_hold_is_converted_with_more() {
+    let folder = fast_folder();
+    let (input, out) = (folder.path().join("large.sf"), folder.path().join("out"));
+    simple("large", 3).k8s(T0, "P", &format!("{{\"a\":\"{}\"}}", "x".repeat(40 << 20))).write(&input);
+    let output = convert(&[&input], &out, &["--memory", "256MiB"]);
+    expect_status(&output, 3);
+    assert!(stderr(&output).contains("; more --memory and --reconvert convert it"), "{}", stderr(&output));
+    expect_status(&convert(&[&input], &out, &["--memory", "1GiB", "--reconvert"]), 0);
+    assert_eq!((row_count(&out, "k8s_events"), row_count(&out, "rejects")), (1, 0));
+}
+
+#[test]
 fn entities_that_memory_does_not_hold_give_the_same_rows() {
     let folder = fast_folder();
     let input = folder.path().join("many.sf");

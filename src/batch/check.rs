@@ -148,7 +148,7 @@ fn known<'s>(
     let input = read.input;
     // Rows of its beginning may be there, too, from when nobody could tell.
     let shorter = |other: Read| other.live && other.input.size < input.size && other.input.head == input.head;
-    if read.live && !input.head.is_empty() && state.by_head(&input.head).any(shorter) {
+    if !beginning && read.live && !input.head.is_empty() && state.by_head(&input.head).any(shorter) {
         return None;
     }
     let why = match read.live {

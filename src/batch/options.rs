@@ -33,9 +33,9 @@ pub struct Options {
 
 impl Options {
     /// Bytes that a block may have, compressed or inflated. One string may fill it, and is in memory some six times until
-    /// its page is written.
+    /// its page is written; and pages count their bytes with 31 bits.
     pub fn block_limit(&self) -> usize {
-        self.memory / 8
+        (self.memory / 8).min(1 << 30)
     }
 
     /// Bytes of memory of rows that are encoded together.

@@ -146,22 +146,20 @@ pub fn nothing_new<'f>(
     if options.reconvert {
         return Ok(None);
     }
-    // A wait for another run may have been long.
-    let stats = if options.wait { &[] } else { &found.stats[..] };
-    let stats = stats.iter().copied().chain(std::iter::repeat(None));
-    let files: Vec<((&'f PathBuf, Kind), Option<Stat>)> = named(found).zip(stats).collect();
+    let files: Vec<(&'f PathBuf, Kind, Option<Stat>)> = named(found).collect();
     meter.begin(Phase::Checking, files.len() as u64, 0);
-    let look = |looker: &mut Looker, &((path, _), stat): &((&'f PathBuf, Kind), Option<Stat>)| {
+    let look = |looker: &mut Looker, &(path, _, stat): &(&'f PathBuf, Kind, Option<Stat>)| {
         meter.check().ok()?;
         meter.files.fetch_add(1, Relaxed);
-        stat.or_else(|| looker.look(path).file())
+        // A wait for another run may have been long.
+        stat.filter(|_| !options.wait).or_else(|| looker.look(path).file())
     };
     let stats: Vec<Option<Stat>> = files.par_iter().map_init(Looker::default, look).collect();
     meter.check()?;
     let known = early.and_then(|early| early.end(layout)).or_else(|| Known::read(layout));
     let Some(known) = known else { return Ok(None) };
     let content = options.content();
-    let skip = |(((path, kind), _), stat): (&((&'f PathBuf, Kind), _), &Option<Stat>)| {
+    let skip = |((path, kind, _), stat): (&(&'f PathBuf, Kind, _), &Option<Stat>)| {
         let (name, stat) = (path.to_string_lossy(), stat.as_ref()?);
         let log = *kind == Kind::ExperimentLog;
         let why = match known.find(&name, stat.size, stat.mtime, log)? {
@@ -176,9 +174,9 @@ pub fn nothing_new<'f>(
 }
 
 /// All that was found, and for what it is taken.
-fn named(found: &Found) -> impl Iterator<Item = (&PathBuf, Kind)> {
-    let traces = found.files.iter().map(|path| (path, Kind::Trace));
-    traces.chain(found.experiment_log.iter().map(|path| (path, Kind::ExperimentLog)))
+fn named(found: &Found) -> impl Iterator<Item = (&PathBuf, Kind, Option<Stat>)> {
+    let traces = found.files.iter().map(|(path, stat)| (path, Kind::Trace, *stat));
+    traces.chain(found.experiment_log.iter().map(|path| (path, Kind::ExperimentLog, None)))
 }
 
 /// Plans a run over what was found.
@@ -186,7 +184,7 @@ fn named(found: &Found) -> impl Iterator<Item = (&PathBuf, Kind)> {
 /// # Errors
 /// The run was asked to stop.
 pub fn plan<'f>(found: &'f Found, state: &State, options: &Options, meter: &Meter) -> Result<Plan<'f>> {
-    let files: Vec<(&PathBuf, Kind)> = named(found).collect();
+    let files: Vec<(&PathBuf, Kind)> = named(found).map(|(path, kind, _)| (path, kind)).collect();
     meter.begin(Phase::Checking, files.len() as u64, 0);
     let content = options.content();
     let checked: Vec<Checked> = files

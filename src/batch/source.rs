@@ -1,7 +1,7 @@
 //! Reads the inputs of a run in order and makes chunks of rows.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -12,6 +12,7 @@ use super::plan::{Input, Kind, Unreadable};
 use super::progress::Meter;
 use crate::dataset::writer::Chunk;
 use crate::error::{Error, IoContext, Result};
+use crate::experiment::Step;
 use crate::flatten::entities::Room;
 use crate::flatten::flattener::{Flattener, InputCounts, InputInfo};
 use crate::flatten::time::{Date, Window};
@@ -212,25 +213,20 @@ impl<'p> Source<'p> {
 
     /// Converts a log line by line.
     fn experiment_log(&mut self, file: &File, input: &Input) -> Result<()> {
-        let mut log = BufReader::new(file.take(input.stat.size));
-        let mut line = Vec::new();
-        for line_no in 0.. {
-            self.meter.check()?;
-            line.clear();
-            let limit = self.block_limit as u64;
-            let read = log.by_ref().take(limit).read_until(b'\n', &mut line).during("read", &input.path)?;
-            if read == 0 {
-                break;
-            }
-            // No step is so long.
-            if read as u64 == limit && line.last() != Some(&b'\n') {
-                log.skip_until(b'\n').during("read", &input.path)?;
-            }
-            self.meter.bytes.fetch_add(read as u64, Relaxed);
-            let text = String::from_utf8_lossy(&line);
-            self.flattener.experiment_line(line_no, text.trim_end_matches(['\n', '\r']));
-        }
-        Ok(())
+        let Source { flattener, meter, block_limit, .. } = self;
+        let mut first = None;
+        lines(file, input, *block_limit, |line_no, line, _| {
+            meter.check()?;
+            first = Step::of(line_no, line).and_then(|step| step.ts);
+            Ok(first.is_none())
+        })?;
+        flattener.begin_log(first.map(Date::of));
+        lines(file, input, *block_limit, |line_no, line, bytes| {
+            meter.check()?;
+            meter.bytes.fetch_add(bytes as u64, Relaxed);
+            flattener.experiment_line(line_no, line);
+            Ok(true)
+        })
     }
 
     /// Ends the current input; says whether it must lie apart.
@@ -252,7 +248,10 @@ impl<'p> Source<'p> {
         self.meter.bytes.fetch_add(blocks.pos() - before, Relaxed);
         let block = match item {
             None => return Ok(false),
-            Some(Item::Damage(damage)) => {
+            Some(Item::Damage(mut damage)) => {
+                if damage.code == "block_too_large" {
+                    damage.message += "; more --memory and --reconvert convert it";
+                }
                 self.flattener.damage(damage);
                 return Ok(true);
             }
@@ -283,6 +282,31 @@ impl<'p> Source<'p> {
         }
         Ok(true)
     }
+}
+
+/// Hands out the lines of a log with their numbers and how many bytes each has in the file, while `each` wants more. No step is
+/// longer than `limit`, so of longer lines there is but the start.
+fn lines(
+    mut file: &File,
+    input: &Input,
+    limit: usize,
+    mut each: impl FnMut(i64, &str, usize) -> Result<bool>,
+) -> Result<()> {
+    file.rewind().during("read", &input.path)?;
+    let mut log = BufReader::new(file.take(input.stat.size));
+    let mut line = Vec::new();
+    for line_no in 0.. {
+        line.clear();
+        let read = log.by_ref().take(limit as u64).read_until(b'\n', &mut line).during("read", &input.path)?;
+        if read == limit && line.last() != Some(&b'\n') {
+            log.skip_until(b'\n').during("read", &input.path)?;
+        }
+        let text = String::from_utf8_lossy(&line);
+        if read == 0 || !each(line_no, text.trim_end_matches(['\n', '\r']), read)? {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// What is to be said of an input that `longer` may have begun with.
@@ -354,7 +378,7 @@ fn trace_date(header: &FileHeader, first: &Record, rest: &[u8], ahead: impl FnOn
 
 fn look(record: &Record, fallback: &mut Option<Date>) -> Option<Date> {
     let ts = match record {
-        Record::Event(_, event) => return event.end_ts().or(event.ts()).map(Date::of),
+        Record::Event(_, event) => return event.end().map(Date::of),
         Record::Pod(pod) => pod.ts,
         Record::Process(process) => process.ts,
         Record::File(file) => file.ts,

@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::convert::stop_on_signals;
 use super::log::Log;
@@ -16,7 +17,7 @@ use crate::concat::{self, Options, Summary};
 use crate::error::Error;
 use crate::input;
 use crate::text::{Escaped, grouped};
-use crate::trace::codec;
+use crate::trace::codec::Codec;
 use crate::whole_file::WholeFile;
 
 /// Join traces to one
@@ -35,7 +36,7 @@ pub struct ConcatArgs {
     #[arg(short, long, value_name = "FILE")]
     out: PathBuf,
     /// Compress with this codec [default: that of the inputs]
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = codecs())]
     codec: Option<Codec>,
     /// Leave out what the schema of the result has no place for
     #[arg(long)]
@@ -51,14 +52,9 @@ Examples:
   sf-parquet concat a.sf b.sf --codec zstandard -o - | ssh archive 'cat > both.sf'
 Exit status: 0 done; 1 an input is damaged or cannot be read, or something would be lost.";
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Codec {
-    Deflate,
-    Snappy,
-    Zstandard,
-    Bzip2,
-    Xz,
-    Null,
+fn codecs() -> impl TypedValueParser<Value = Codec> {
+    let names = PossibleValuesParser::new(Codec::ALL.map(Codec::name));
+    names.try_map(|name| Codec::by_name(&name).ok_or("it is no codec"))
 }
 
 pub fn run(args: ConcatArgs, output: &Output, log: &Log) -> anyhow::Result<Outcome> {
@@ -68,26 +64,17 @@ pub fn run(args: ConcatArgs, output: &Output, log: &Log) -> anyhow::Result<Outco
     if to_stdout && json {
         return Err(Error::Usage("--json and the trace cannot both go to standard output".into()).into());
     }
-    let codec = codec.map(|codec| match codec {
-        Codec::Deflate => codec::Codec::Deflate,
-        Codec::Snappy => codec::Codec::Snappy,
-        Codec::Zstandard => codec::Codec::Zstandard,
-        Codec::Bzip2 => codec::Codec::Bzip2,
-        Codec::Xz => codec::Codec::Xz,
-        Codec::Null => codec::Codec::Null,
-    });
     let found = input::find(&input, Vec::new(), &mut io::stdin().lock())?;
-    for path in &found.passed_over {
-        log.detail(&format!("{} is no trace and was passed over", Escaped(&path.to_string_lossy())));
-    }
-    if found.files.iter().any(|input| same(input, &out)) {
+    log.passed_over(&found);
+    if found.paths().any(|input| same(input, &out)) {
         let message = format!("{} is one of the inputs; give the result another name", Escaped(&out.to_string_lossy()));
         return Err(Error::Usage(message).into());
     }
+    let inputs: Vec<PathBuf> = found.files.into_iter().map(|(path, _)| path).collect();
     let meter = Arc::new(Meter::default());
     stop_on_signals(meter.clone())?;
     let summary = progress::shown(&meter, output, log, || -> Result<Summary, Error> {
-        let plan = concat::plan(&found.files, Options { codec, allow_loss }, &meter)?;
+        let plan = concat::plan(&inputs, Options { codec, allow_loss }, &meter)?;
         if to_stdout {
             return plan.write(io::stdout().lock(), Path::new("standard output"), &meter);
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 
 use anyhow::Context;
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, value_parser};
 use parquet::basic::Compression;
 
 use super::log::Log;
@@ -24,7 +24,6 @@ use crate::error::{Error, IoContext};
 use crate::flatten::time;
 use crate::flatten::time::Window;
 use crate::input;
-use crate::text::Escaped;
 use crate::whole_file::WholeFile;
 
 /// Convert traces to a Parquet dataset
@@ -54,8 +53,8 @@ pub struct ConvertArgs {
     #[arg(long, value_name = "TIME", value_parser = time::parse, allow_negative_numbers = true)]
     until: Option<i64>,
     /// Threads to use [default: one for each core]
-    #[arg(short, long, value_name = "N")]
-    jobs: Option<NonZeroUsize>,
+    #[arg(short, long, value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
+    jobs: Option<u16>,
     /// Memory to stay within
     #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "1GiB")]
     memory: u64,
@@ -147,16 +146,15 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
             Encodings::Compatible => part::Encodings::Compatible,
         },
     };
-    let jobs = jobs.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    let cores = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let jobs = jobs.map_or_else(cores, usize::from);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build().context("cannot start threads")?;
     let early = (!reconvert).then(|| Early::begin(&pool, &Layout::new(&options.out)));
     let mut found = pool.install(|| input::find(&arguments, listed, &mut BufReader::new(io::stdin())))?;
     if let Some(log) = experiment_log {
         found.take_experiment_log(log);
     }
-    for path in &found.passed_over {
-        log.detail(&format!("{} is no trace and was passed over", Escaped(&path.to_string_lossy())));
-    }
+    log.passed_over(&found);
 
     // A place where nothing can be written must be known before the dataset is changed.
     let summary_json = summary_json.map(|path| Ok::<_, Error>((WholeFile::create(&path)?, path))).transpose()?;

@@ -50,15 +50,13 @@ pub fn run(args: InspectArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
     start_threads()?;
     let InspectArgs { input, records, json } = args;
     let found = input::find(&input, Vec::new(), &mut io::stdin().lock())?;
-    for path in &found.passed_over {
-        log.detail(&format!("{} is no trace and was passed over", Escaped(&path.to_string_lossy())));
-    }
+    log.passed_over(&found);
     let meter = Arc::new(Meter::default());
     stop_on_signals(meter.clone())?;
-    let bytes = found.files.iter().filter_map(|f| f.metadata().ok()).map(|m| m.len()).sum();
+    let bytes = found.paths().filter_map(|path| path.metadata().ok()).map(|m| m.len()).sum();
     meter.begin(Phase::Checking, found.files.len() as u64, bytes);
     let inspections: Vec<Inspection> = progress::shown(&meter, output, log, || {
-        found.files.par_iter().map(|path| inspect(path, records, &meter)).collect::<Result<_, Error>>()
+        found.files.par_iter().map(|(path, _)| inspect(path, records, &meter)).collect::<Result<_, Error>>()
     })?;
     for (i, inspection) in inspections.iter().enumerate() {
         if json {

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use serde_json::json;
 
 use super::{LogFormat, Output};
+use crate::input::Found;
+use crate::text::Escaped;
 
 /// Where messages go.
 #[derive(Debug)]
@@ -44,6 +46,13 @@ impl Log {
     pub fn detail(&self, message: &str) {
         if self.verbose {
             self.write("detail", message);
+        }
+    }
+
+    /// What was passed over of the inputs.
+    pub fn passed_over(&self, found: &Found) {
+        for path in &found.passed_over {
+            self.detail(&format!("{} is no trace and was passed over", Escaped(&path.to_string_lossy())));
         }
     }
 

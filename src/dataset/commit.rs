@@ -10,7 +10,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,8 @@ use crate::fault;
 
 /// Longer than it takes to ask whether a dataset is locked.
 const ASKING: Duration = Duration::from_millis(1);
+/// Nobody asks for so long: another program shares the lock.
+const ASKED: Duration = Duration::from_secs(1);
 /// How long a run that waits for another sleeps before it looks again.
 const WAITING: Duration = Duration::from_millis(50);
 
@@ -46,6 +48,7 @@ impl Lock {
         fs::create_dir_all(&folder).during("create the folder", &folder)?;
         let mut file =
             File::options().read(true).write(true).create(true).truncate(false).open(&path).during("open", &path)?;
+        let started = Instant::now();
         while let Err(e) = file.try_lock() {
             match e {
                 // Asked again and again: a signal would not end a wait within the system.
@@ -54,8 +57,9 @@ impl Lock {
                     thread::sleep(WAITING);
                 }
                 // It can be shared, so no run has it: another process just asks, see `holder`.
-                TryLockError::WouldBlock if file.try_lock_shared().is_ok() => {
+                TryLockError::WouldBlock if started.elapsed() < ASKED && file.try_lock_shared().is_ok() => {
                     file.unlock().during("lock", &path)?;
+                    stop()?;
                     thread::sleep(ASKING);
                 }
                 TryLockError::WouldBlock => {

@@ -21,8 +21,8 @@ pub fn parse(text: &str) -> Result<Compression, String> {
         Some(("zstd", level)) => level,
         _ => return Err(format!("'{text}' is no compression: give zstd, zstd:LEVEL, snappy, lz4 or none")),
     };
-    let level = level.parse::<i32>().map_err(|e| format!("'{text}': {e}"))?;
-    ZstdLevel::try_new(level).map(Compression::ZSTD).map_err(|e| e.to_string())
+    let level = level.parse().ok().filter(|level| *level > 0).and_then(|level| ZstdLevel::try_new(level).ok());
+    level.map(Compression::ZSTD).ok_or_else(|| format!("'{text}': levels are 1 to 22"))
 }
 
 /// The name of a compression that a manifest has, which is what the parquet crate calls it.
@@ -43,7 +43,7 @@ mod tests {
             assert_eq!(name(&parse(text).unwrap().to_string()), text);
         }
         assert_eq!(parse("zstd"), parse(DEFAULT));
-        for text in ["", "zip", "zstd:", "zstd:99", "snappy:1"] {
+        for text in ["", "zip", "zstd:", "zstd:99", "zstd:0", "zstd:-5", "snappy:1"] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

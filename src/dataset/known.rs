@@ -261,7 +261,7 @@ impl Known {
             let other = &all[*at as usize];
             other.head == seen.head && other.size < seen.size && !self.is_replaced(other)
         };
-        if seen.log != log || self.is_replaced(seen) || doubtful.iter().any(is_beginning) {
+        if seen.log != log || self.is_replaced(seen) || !beginning && doubtful.iter().any(is_beginning) {
             return None;
         }
         let content = || self.contents[seen.content as usize].of_times(seen.window.as_deref().copied());

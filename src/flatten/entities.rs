@@ -191,7 +191,8 @@ impl Entities {
         let Entities { processes, files, containers, pods, room, .. } = self;
         let index = [processes.index_bytes(), files.index_bytes(), containers.index_bytes(), pods.index_bytes()];
         if index.iter().sum::<usize>() > room.index {
-            return Err(Error::TooManyEntities(processes.count() + files.count() + containers.count() + pods.count()));
+            let entities = processes.count() + files.count() + containers.count() + pods.count();
+            return Err(Error::TooManyEntities { input: String::new(), entities });
         }
         let failure = processes.failure().or(files.failure()).or(containers.failure()).or(pods.failure());
         failure.map_or(Ok(()), Err)

@@ -85,6 +85,8 @@ pub struct Flattener {
     input: InputInfo,
     headers: i64,
     trace: Option<CurrentTrace>,
+    /// Of the last step of a log.
+    log_date: Option<Date>,
     /// Room for the entities of the next one.
     entities: Option<Entities>,
     /// Bytes that headers say and waiting rows may have.
@@ -117,6 +119,7 @@ impl Flattener {
             input,
             headers: 0,
             trace: None,
+            log_date: None,
             entities: None,
             header_bytes: 0,
             lost_before: 0,
@@ -241,10 +244,17 @@ impl Flattener {
         self.reject(Severity::Error, code, message, None, None, None);
     }
 
+    /// Begins the log of an experiment, which is the current input. The steps before the first that has a time have this date.
+    pub fn begin_log(&mut self, date: Option<Date>) {
+        self.log_date = date;
+    }
+
     /// Takes a line of the experiment's log that is the current input.
     pub fn experiment_line(&mut self, line_no: i64, line: &str) {
         let Some(step) = Step::of(line_no, line) else { return };
-        let date = step.ts.map(Date::of).unwrap_or_default();
+        // A line without a time comes after the step before it.
+        self.log_date = step.ts.map(Date::of).or(self.log_date);
+        let date = self.log_date.unwrap_or_default();
         let bytes = TEXT * step.line.len();
         let row = experiment_events::Row { log_id: self.input.sha256[..16].to_owned(), step };
         self.counts.rows[TableId::ExperimentEvents] += 1;
@@ -341,7 +351,7 @@ impl Flattener {
         trace.row.repaired += place.repaired as i64;
         let counts = &mut trace.row.records;
         let entities = &mut trace.entities;
-        entities.make_room()?;
+        entities.make_room().map_err(|e| e.of_input(&self.input.name))?;
         let rows = &mut trace.row.rows;
         match record {
             Record::Header(_) => counts.headers += 1,

@@ -76,7 +76,8 @@ pub fn iso(nanos: i64) -> String {
 /// A sentence that shows the forms.
 pub fn parse(text: &str) -> Result<i64, String> {
     let nanos = if let Ok(nanos) = text.parse::<i64>() {
-        Some(nanos)
+        // Seconds, milliseconds, microseconds and 20220317 would be times in 1970.
+        Some(nanos).filter(|nanos| !(1..100_000_000_000_000_000).contains(nanos))
     } else if let Ok(date) = text.parse::<NaiveDate>() {
         date.and_time(Default::default()).and_utc().timestamp_nanos_opt()
     } else if let Ok(time) = text.parse::<NaiveDateTime>() {
@@ -121,6 +122,12 @@ mod tests {
         }
         assert_eq!(parse("2022-03-17"), Ok(1_647_475_200_000_000_000));
         assert_eq!(parse("1647542835500000000"), Ok(nanos));
-        assert!(parse("yesterday").is_err());
+        assert_eq!((parse("0"), parse("-5")), (Ok(0), Ok(-5)));
+        for text in ["yesterday", "20220317", "1647542835", "1647542835500", "1647542835500000"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+        for nanos in [i64::MIN, -5, 0, 1, nanos, i64::MAX] {
+            assert_eq!(parse(&iso(nanos)), Ok(nanos));
+        }
     }
 }

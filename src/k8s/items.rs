@@ -101,11 +101,12 @@ fn addresses(object: &Object, name: &str, odd: &mut Odd) -> Option<Vec<Str>> {
         })
     };
     let mut found = Vec::new();
-    list.for_each(|json| found.extend(address(json).filter(|_| list.len <= MAX_ENTRIES)));
+    let fits = list.len <= MAX_ENTRIES;
+    list.for_each(|json| found.extend(address(json).filter(|_| fits)));
     if found.len() < list.len {
         odd.push(name);
     }
-    Some(found)
+    fits.then_some(found)
 }
 
 /// A selector's labels: the object itself (services, replication controllers) or its `matchLabels` (all newer kinds).

@@ -75,11 +75,13 @@ fields! {
 impl Number {
     pub const COUNT: usize = Number::ALL.len();
 
-    /// Those that have 32 bits. A longer value is missing rather than wrong.
+    /// Those that have 32 bits. A longer value is missing rather than wrong. Addresses may be given without a sign.
     const INTS: u32 = {
         use Number::{Dport, Fd, OpFlags, OpenFlags, Proto, Ret, Sport};
         OpFlags.bit() | OpenFlags.bit() | Ret.bit() | Fd.bit() | Sport.bit() | Dport.bit() | Proto.bit()
     };
+
+    const ADDRESSES: u32 = Number::Sip.bit() | Number::Dip.bit();
 
     /// Its bit in [`Numbers::present`].
     pub const fn bit(self) -> u32 {
@@ -118,7 +120,11 @@ impl Numbers {
     #[inline]
     fn set_slot(&mut self, slot: u8, value: i64) {
         let bit = 1 << slot;
-        let fits = Number::INTS & bit == 0 || i32::try_from(value).is_ok();
+        let fits = match bit {
+            _ if Number::INTS & bit != 0 => i32::try_from(value).is_ok(),
+            _ if Number::ADDRESSES & bit != 0 => i32::try_from(value).is_ok() || u32::try_from(value).is_ok(),
+            _ => true,
+        };
         self.present = self.present & !bit | if fits { bit } else { 0 };
         self.values[usize::from(slot)] = value;
     }
@@ -158,10 +164,15 @@ impl<'a> Event<'a> {
         self.get(Number::EndTs)
     }
 
-    /// Widens a span of time so that it includes the event. The end of a flow that has none may be 0, so it begins nothing.
+    /// End of a flow that has one, else the start. One that is not known may be 0.
+    pub fn end(&self) -> Option<i64> {
+        self.end_ts().max(self.ts())
+    }
+
+    /// Widens a span of time so that it includes the event.
     pub fn widen(&self, first: &mut Option<i64>, last: &mut Option<i64>) {
         *first = [*first, self.ts()].into_iter().flatten().min();
-        *last = (*last).max(self.ts()).max(self.end_ts());
+        *last = (*last).max(self.end());
     }
 
     /// Takes the place of the event before. Only a flow has an end.
@@ -217,5 +228,39 @@ impl<'a> Event<'a> {
             numbers.present &= !Number::EndTs.bit();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_long_is_missing() {
+        let mut numbers = Numbers::default();
+        for (number, value, fits) in [
+            (Number::Ret, i64::from(i32::MIN), true),
+            (Number::Ret, 1 << 31, false),
+            (Number::Sip, -1, true),
+            (Number::Sip, i64::from(u32::MAX), true),
+            (Number::Dip, 1 << 32, false),
+            (Number::Ts, i64::MAX, true),
+        ] {
+            numbers.set(number, value);
+            assert_eq!(numbers.get(number), Some(value).filter(|_| fits), "{value}");
+        }
+    }
+
+    #[test]
+    fn an_end_that_is_not_known_is_the_start() {
+        let mut event = Event::default();
+        assert_eq!(event.end(), None);
+        event.numbers.set(Number::Ts, 5);
+        for (end, expected) in [(0, 5), (7, 7)] {
+            event.numbers.set(Number::EndTs, end);
+            let (mut first, mut last) = (None, None);
+            event.widen(&mut first, &mut last);
+            assert_eq!((event.end(), first, last), (Some(expected), Some(5), Some(expected)));
+        }
     }
 }

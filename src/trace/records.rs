@@ -164,6 +164,19 @@ impl EventKind {
         EventKind::K8sEvent,
     ];
 
+    /// The Avro name of the record.
+    pub fn name(self) -> &'static str {
+        match self {
+            EventKind::ProcessEvent => "ProcessEvent",
+            EventKind::FileEvent => "FileEvent",
+            EventKind::NetworkEvent => "NetworkEvent",
+            EventKind::ProcessFlow => "ProcessFlow",
+            EventKind::FileFlow => "FileFlow",
+            EventKind::NetworkFlow => "NetworkFlow",
+            EventKind::K8sEvent => "K8sEvent",
+        }
+    }
+
     /// `PE`, `FE`, `NE`, `PF`, `FF`, `NF` or `KE`.
     pub fn code(self) -> &'static str {
         match self {
@@ -212,16 +225,8 @@ pub fn slots(record: &str) -> Option<&'static [(&'static str, u8)]> {
 }
 
 fn event_kind(record: &str) -> Option<EventKind> {
-    Some(match record {
-        "ProcessEvent" => EventKind::ProcessEvent,
-        "FileEvent" => EventKind::FileEvent,
-        "NetworkEvent" | "NetEvent" => EventKind::NetworkEvent,
-        "ProcessFlow" => EventKind::ProcessFlow,
-        "FileFlow" => EventKind::FileFlow,
-        "NetworkFlow" => EventKind::NetworkFlow,
-        "K8sEvent" => EventKind::K8sEvent,
-        _ => return None,
-    })
+    let name = if record == "NetEvent" { EventKind::NetworkEvent.name() } else { record };
+    EventKind::ALL.into_iter().find(|kind| kind.name() == name)
 }
 
 /// The name under which the newest schema has a record: the oldest collectors called a process event a flow (a real

@@ -10,6 +10,7 @@ use crate::dataset::compression;
 use crate::dataset::layout::Layout;
 use crate::dataset::manifest::{Content, InputEntry, Manifest, Read, State};
 use crate::dataset::part::Encodings;
+use crate::flatten::time::iso;
 use crate::input::Looker;
 use crate::tables::schema::TableId;
 
@@ -156,7 +157,7 @@ fn command(
     }
     for (option, time) in [("--since", content.since), ("--until", content.until)] {
         if let Some(time) = time {
-            let _ = write!(start, " {option} {time}");
+            let _ = write!(start, " {option} {}", iso(time));
         }
     }
     let (logs, traces): (Vec<&InputEntry>, Vec<&InputEntry>) = inputs.iter().partition(|input| input.log);
