@@ -45,8 +45,14 @@ pub enum Error {
     #[error("{0} of {1} inputs are damaged and --strict is given; nothing was published")]
     Strict(usize, usize),
 
+    /// From the first step that readers see until the last one.
+    #[error(
+        "{0}; a run is published in part: until a conversion into the dataset succeeds, readers may miss rows or see some twice"
+    )]
+    HalfPublished(Box<Error>),
+
     /// A signal asked the program to stop.
-    #[error("interrupted; nothing was published or changed, run the same command again")]
+    #[error("interrupted; nothing of this run was published, run the same command again")]
     Interrupted(i32),
 }
 

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::dataset::commit::sync_folder;
+use crate::dataset::sync::sync_folder;
 use crate::error::{Error, IoContext, Result};
 
 /// A file in the making. It has a temporary name beside its own, and goes if it is not published. What is no regular file,

@@ -333,6 +333,54 @@ fn what_concat_and_repair_write_is_the_old_or_the_new_file_and_no_other() {
 }
 
 #[test]
+fn a_folder_that_takes_no_files_is_found_before_anything_is_published() {
+    let case = Case::new([1, 1]);
+    let Some(library) = library(&case.path("")) else { return };
+    let out = case.path("out");
+    expect_status(&case.convert(&out).output().unwrap(), 0);
+    let before = (tree(&out), folders(&out));
+    case.second_batch();
+    // A link to another filesystem, someone else's folder, a full disk, and one that cannot be synced.
+    for (errno, calls) in [(EXDEV, "n"), (EACCES, "n"), (ENOSPC, "n"), (EACCES, "o")] {
+        for table in ["records", "traces"] {
+            let below = out.join(table);
+            let fault = Fault { library: &library, below: &below, calls, errno, lasting: true, command: None };
+            let output = fault.run(case.convert(&out), 1).unwrap();
+            fault.expect_clear_error(&output);
+            assert!(!stderr(&output).contains("published in part"), "{}", stderr(&output));
+            assert_eq!((tree(&out), folders(&out)), before, "{errno} {calls}: {}", stderr(&output));
+        }
+    }
+    expect_status(&case.convert(&out).output().unwrap(), 3);
+    expect_status(&run(["verify".as_ref(), out.as_os_str()]), 0);
+}
+
+/// All folders below one, but those between runs.
+fn folders(root: &Path) -> BTreeSet<PathBuf> {
+    let entries = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
+    let below = entries.filter(|path| path.is_dir() && !path.ends_with("staging"));
+    below.flat_map(|path| folders(&path).into_iter().chain([path])).collect()
+}
+
+#[test]
+fn a_filesystem_without_locks_and_syncs_of_folders_will_do() {
+    let case = Case::new([1, 1]);
+    let Some(library) = library(&case.path("")) else { return };
+    let (plain, out) = (case.path("plain"), case.path("out"));
+    expect_status(&case.convert(&plain).output().unwrap(), 0);
+    const ENOTSUP: i32 = 95;
+    let fault = Fault { library: &library, below: &out, calls: "k", errno: ENOTSUP, lasting: true, command: None };
+    let mut command = program(["convert", "--out"]);
+    command.arg(&out).arg(case.path("in"));
+    let output = fault.run(command, 1).unwrap();
+    expect_status(&output, 0);
+    assert!(stderr(&output).contains("has no locks"), "{}", stderr(&output));
+    assert_eq!(tables(&out), tables(&plain));
+    let verify = fault.run(program(["verify".as_ref(), out.as_os_str()]), 1).unwrap();
+    expect_status(&verify, 0);
+}
+
+#[test]
 fn a_trace_that_fails_is_inspected_beside_others() {
     let case = Case::new([2, 1]);
     let Some(library) = library(&case.path("")) else { return };

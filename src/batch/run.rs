@@ -35,7 +35,7 @@ pub fn convert(found: &Found, early: Option<Early>, options: &Options, meter: &M
     let start = Instant::now();
     let layout = Layout::new(&options.out);
     // Asking what would be done changes nothing, so it needs no lock either.
-    let _lock = if options.dry_run {
+    let lock = if options.dry_run {
         None
     } else {
         let lock = Lock::take(&layout, options.wait, &|| meter.check())?;
@@ -45,6 +45,11 @@ pub fn convert(found: &Found, early: Option<Early>, options: &Options, meter: &M
     // What a run recovers first.
     let unfinished = if options.dry_run { commit::journaled(&layout)? } else { Vec::new() };
     let mut summary = Summary::empty();
+    if lock.as_ref().is_some_and(|lock| !lock.is_held) {
+        summary
+            .notes
+            .push("the dataset's filesystem has no locks: see to it that only one run writes to it".to_owned());
+    }
     summary.notes.extend(unfinished.iter().map(|run| format!("the interrupted run {} would be completed", run.run)));
     let nothing_new = match unfinished.is_empty() {
         true => plan::nothing_new(found, early, &layout, options, meter)?,

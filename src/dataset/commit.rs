@@ -6,19 +6,22 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::layout::{Layout, staged_name};
-use super::manifest::Manifest;
-use super::sync::Syncs;
+use super::manifest::{FORMAT, Form, Manifest, NoManifest};
+use super::sync::{Syncs, sync_folder};
 use crate::error::{Error, IoContext, Result};
 use crate::fault;
+use crate::tables::schema::TableId;
 
 /// Longer than it takes to ask whether a dataset is locked.
 const ASKING: Duration = Duration::from_millis(1);
@@ -29,17 +32,21 @@ const WAITING: Duration = Duration::from_millis(50);
 
 /// The exclusive right to change a dataset. It ends with the process, so none can be left behind.
 #[derive(Debug)]
-pub struct Lock(File);
+pub struct Lock {
+    file: File,
+    /// The filesystem has locks.
+    pub is_held: bool,
+}
 
 impl Drop for Lock {
     fn drop(&mut self) {
         // A dataset is the same whoever wrote it last.
-        let _ = self.0.set_len(0);
+        let _ = self.file.set_len(0);
     }
 }
 
 impl Lock {
-    /// Takes the lock, waiting for it if `wait`, until `stop` fails.
+    /// Takes the lock, waiting for it if `wait`, until `stop` fails. Where the filesystem has none, nobody can hold it.
     ///
     /// # Errors
     /// [`Error::Locked`] with the number of the process that has it, and those of `stop`.
@@ -48,7 +55,7 @@ impl Lock {
         fs::create_dir_all(&folder).during("create the folder", &folder)?;
         let mut file =
             File::options().read(true).write(true).create(true).truncate(false).open(&path).during("open", &path)?;
-        let started = Instant::now();
+        let (started, mut is_held) = (Instant::now(), true);
         while let Err(e) = file.try_lock() {
             match e {
                 // Asked again and again: a signal would not end a wait within the system.
@@ -66,12 +73,16 @@ impl Lock {
                     let holder = Self::name_of_holder(&mut file);
                     return Err(Error::Locked { path: layout.root().to_owned(), holder });
                 }
+                TryLockError::Error(e) if are_no_locks(&e) => {
+                    is_held = false;
+                    break;
+                }
                 TryLockError::Error(e) => return Err(e).during("lock", &path),
             }
         }
-        file.set_len(0).during("write", &path)?;
-        write!(file, "{}", std::process::id()).during("write", &path)?;
-        Ok(Lock(file))
+        // Who has it is a courtesy, and the disk may be full of what a killed run has left.
+        let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
+        Ok(Lock { file, is_held })
     }
 
     /// The process that has the lock, if one has. To find out it is taken for an instant, shared; a run that starts in
@@ -88,16 +99,21 @@ impl Lock {
         match file.try_lock_shared() {
             Ok(()) => Ok(None),
             Err(TryLockError::WouldBlock) => Ok(Some(Self::name_of_holder(&mut file))),
+            Err(TryLockError::Error(e)) if are_no_locks(&e) => Ok(None),
             Err(TryLockError::Error(e)) => Err(e).during("lock", &path),
         }
     }
 
     fn name_of_holder(file: &mut File) -> String {
         let mut holder = String::new();
-        // Who has it is a courtesy; that it is taken is what counts.
         let _ = file.read_to_string(&mut holder);
         if holder.is_empty() { "another process".into() } else { format!("process {holder}") }
     }
+}
+
+/// Whether an error says that a filesystem has no locks, as some network filesystems do.
+fn are_no_locks(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::NOLCK | Errno::NOSYS | Errno::OPNOTSUPP))
 }
 
 /// What is still to be done once everything is staged.
@@ -117,7 +133,15 @@ impl Journal<'static> {
     /// # Errors
     /// A sentence that says why it is none.
     pub fn parse(json: &[u8]) -> std::result::Result<Journal<'static>, String> {
-        serde_json::from_slice(json).map_err(|e| format!("the journal is damaged: {e}"))
+        #[derive(Deserialize)]
+        struct Outline {
+            manifest: Form,
+        }
+        let damaged = |e| format!("the journal is damaged: {e}");
+        match serde_json::from_slice(json).map_err(damaged)? {
+            Outline { manifest: Form { format: FORMAT } } => serde_json::from_slice(json).map_err(damaged),
+            Outline { manifest: Form { format } } => Err(format!("the journal: {}", NoManifest::Form(format))),
+        }
     }
 }
 
@@ -139,30 +163,30 @@ pub fn journaled(layout: &Layout) -> Result<Vec<Manifest>> {
 }
 
 /// Completes a run that was interrupted while it published, and throws away what one left that was not.
-/// Returns whether there was anything to do.
-pub fn recover(layout: &Layout) -> Result<bool> {
-    let mut found = false;
+///
+/// # Errors
+/// A journal cannot be read, or a step of what it says failed.
+pub fn recover(layout: &Layout) -> Result<()> {
     for path in children(&layout.journals())? {
-        found = true;
         // A journal gets its name only when it is whole; a temporary one never counted.
         if path.extension().is_some_and(|e| e == "json") {
-            complete(layout, &Journal::read(&path)?.manifest)?;
+            complete(layout, &Journal::read(&path)?.manifest, false).map_err(half_published)?;
         } else {
-            fs::remove_file(&path).during("remove", &path)?;
+            remove(&path);
         }
     }
     for path in children(&layout.all_staging())? {
-        found = true;
-        fs::remove_dir_all(&path).during("remove", &path)?;
+        remove_probe(layout, path.file_name().unwrap_or_default());
+        remove(&path);
     }
     // A manifest that was being written when the machine stopped; its journal has just written it anew.
-    for path in children(&layout.manifests())? {
-        if path.extension().is_some_and(|e| e == "tmp") {
-            found = true;
-            fs::remove_file(&path).during("remove", &path)?;
-        }
-    }
-    Ok(found)
+    children(&layout.manifests())?.iter().filter(|path| path.extension().is_some_and(|e| e == "tmp")).for_each(remove);
+    Ok(())
+}
+
+/// Removes what a killed run has left, or a network filesystem. Where that cannot be, it is in nobody's way.
+fn remove(path: &PathBuf) {
+    let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
 }
 
 fn children(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -181,23 +205,82 @@ fn children(folder: &Path) -> Result<Vec<PathBuf>> {
 /// Publishes a run whose files are all staged and synced.
 ///
 /// # Errors
-/// A step failed. Until the journal has its name nothing has happened and nothing stays; from then on the next run goes on.
+/// A step failed. Until the journal has its name nothing has happened and nothing stays; from then on it is
+/// [`Error::HalfPublished`], and the next run goes on.
 pub fn publish(layout: &Layout, manifest: &Manifest) -> Result<()> {
-    write_journal(layout, manifest).inspect_err(|_| {
-        if let Ok(false) = layout.journal(&manifest.run).try_exists() {
-            discard(layout, &manifest.run);
+    let journal = layout.journal(&manifest.run);
+    let mut made = Vec::new();
+    let ready = make_ready(layout, manifest, &mut made);
+    let is_ready = ready.is_ok();
+    if let Err(error) = ready.and_then(|()| write_journal(layout, manifest)) {
+        if is_ready && !matches!(journal.try_exists(), Ok(false)) {
+            return Err(half_published(error));
         }
-    })?;
+        for path in [journal, layout.manifest(&manifest.run)] {
+            remove(&temporary(&path));
+        }
+        made.iter().rev().for_each(|folder| drop(fs::remove_dir(folder)));
+        discard(layout, &manifest.run);
+        return Err(error);
+    }
     fault::point("journal written");
-    complete(layout, manifest)
+    complete(layout, manifest, true).map_err(half_published)
 }
 
-fn write_journal(layout: &Layout, manifest: &Manifest) -> Result<()> {
+fn half_published(error: Error) -> Error {
+    Error::HalfPublished(Box::new(error))
+}
+
+/// Makes the folders that a run's files will lie in, and sees while nothing has happened whether files can be moved into them
+/// and out of those it takes files from: one may be on another filesystem or someone else's, or the disk full.
+fn make_ready(layout: &Layout, manifest: &Manifest, made: &mut Vec<PathBuf>) -> Result<()> {
     for folder in [layout.journals(), layout.manifests()] {
         fs::create_dir_all(&folder).during("create the folder", &folder)?;
     }
-    let folders = [layout.staging(&manifest.run), layout.all_staging(), layout.private()];
-    write_whole(&layout.journal(&manifest.run), &Journal { manifest: Cow::Borrowed(manifest) }, folders)
+    let name = probe(OsStr::new(&manifest.run));
+    let mut at = layout.staging(&manifest.run).join(&name);
+    File::create(&at).during("create", &at)?;
+    let moved = folders(layout, manifest).into_iter().try_for_each(|folder| {
+        match fs::create_dir(&folder) {
+            Ok(()) => made.push(folder.clone()),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(e).during("create the folder", &folder),
+        }
+        let to = folder.join(&name);
+        fs::rename(&at, &to).during("move files to", &folder)?;
+        at = to;
+        fault::point("probe moved");
+        File::open(&folder).map(drop).during("sync the folder", &folder)
+    });
+    moved.and(fs::remove_file(&at).during("remove", &at)).inspect_err(|_| remove(&at))
+}
+
+/// The name of the empty file that a run moves through its folders.
+fn probe(run: &OsStr) -> OsString {
+    [OsStr::new("."), run, OsStr::new(".probe")].into_iter().collect()
+}
+
+/// Removes the probe of a run that was killed in that instant.
+fn remove_probe(layout: &Layout, run: &OsStr) {
+    let tables = TableId::ALL.map(|table| layout.root().join(table.name()));
+    let dates = tables.iter().flat_map(|table| children(table).unwrap_or_default());
+    for folder in [layout.root().to_owned()].into_iter().chain(tables.iter().cloned()).chain(dates) {
+        let _ = fs::remove_file(folder.join(probe(run)));
+    }
+}
+
+/// Writes the journal, and the manifest without its name, so that there is room for it when the time comes.
+fn write_journal(layout: &Layout, manifest: &Manifest) -> Result<()> {
+    let syncs = Syncs::default();
+    for folder in [layout.staging(&manifest.run), layout.all_staging(), layout.private()] {
+        syncs.folder(&folder)?;
+    }
+    let journal = layout.journal(&manifest.run);
+    write_json(&temporary(&journal), &Journal { manifest: Cow::Borrowed(manifest) }, &syncs)?;
+    write_json(&temporary(&layout.manifest(&manifest.run)), manifest, &syncs)?;
+    syncs.finish()?;
+    fault::point("temporaries written");
+    give_name(&journal)
 }
 
 /// Throws away what a run has staged, that has no journal. What cannot be removed is left to the next run.
@@ -220,12 +303,12 @@ fn folders(layout: &Layout, manifest: &Manifest) -> BTreeSet<PathBuf> {
     folders
 }
 
-/// Does what a journal says. Each step may have been done before.
-fn complete(layout: &Layout, manifest: &Manifest) -> Result<()> {
+/// Does what a journal says. Each step may have been done before. The manifest may be written already, but for its name.
+fn complete(layout: &Layout, manifest: &Manifest, is_written: bool) -> Result<()> {
     let staging = layout.staging(&manifest.run);
     for file in &manifest.files {
         let (from, to) = (staging.join(staged_name(&file.path)), layout.root().join(&file.path));
-        if let Some(folder) = to.parent() {
+        if let Some(folder) = to.parent().filter(|_| !is_written) {
             fs::create_dir_all(folder).during("create the folder", folder)?;
         }
         fault::point("part to be published");
@@ -240,15 +323,21 @@ fn complete(layout: &Layout, manifest: &Manifest) -> Result<()> {
         remove_if_there(&layout.root().join(path))?;
         fault::point("part removed");
     }
-    write_whole(&layout.manifest(&manifest.run), manifest, folders(layout, manifest))?;
-    fault::point("manifest written");
-    remove_if_there(&layout.journal(&manifest.run))?;
-    sync_folder(&layout.journals())?;
-    fault::point("journal removed");
-    match fs::remove_dir_all(&staging) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e).during("remove", &staging),
-        _ => Ok(()),
+    let (syncs, own) = (Syncs::default(), layout.manifest(&manifest.run));
+    folders(layout, manifest).iter().try_for_each(|folder| syncs.folder(folder))?;
+    if !is_written {
+        write_json(&temporary(&own), manifest, &syncs)?;
     }
+    syncs.finish()?;
+    give_name(&own)?;
+    fault::point("manifest written");
+    // The run is published. A journal that stays is followed once more, to no effect.
+    let journal = layout.journal(&manifest.run);
+    if remove_if_there(&journal).and_then(|()| sync_folder(&layout.journals())).is_ok() {
+        fault::point("journal removed");
+        let _ = fs::remove_dir_all(&staging);
+    }
+    Ok(())
 }
 
 fn remove_if_there(path: &Path) -> Result<()> {
@@ -258,32 +347,24 @@ fn remove_if_there(path: &Path) -> Result<()> {
     }
 }
 
-/// Writes a JSON file that appears only when it is whole and on disk, and so is what it counts on in these folders.
-fn write_whole(path: &Path, value: &impl Serialize, folders: impl IntoIterator<Item = PathBuf>) -> Result<()> {
-    let temporary = path.with_extension("tmp");
-    let write = || {
-        let syncs = Syncs::default();
-        folders.into_iter().try_for_each(|folder| syncs.folder(&folder))?;
-        let file = write_json(&temporary, value)?;
-        syncs.file(file, temporary.clone());
-        syncs.finish()?;
-        fault::point("temporary written");
-        fs::rename(&temporary, path).during("publish", path)
-    };
-    write().inspect_err(|_| drop(fs::remove_file(&temporary)))?;
+/// The name that a file has until it is whole and on disk.
+fn temporary(path: &Path) -> PathBuf {
+    path.with_extension("tmp")
+}
+
+/// Makes a file appear whose temporary one is on disk.
+fn give_name(path: &Path) -> Result<()> {
+    fs::rename(temporary(path), path).during("publish", path)?;
     path.parent().map_or(Ok(()), sync_folder)
 }
 
-fn write_json(temporary: &Path, value: &impl Serialize) -> Result<File> {
-    let mut file = BufWriter::new(File::create(temporary).during("create", temporary)?);
+/// Writes JSON and begins to sync it.
+fn write_json(path: &Path, value: &impl Serialize, syncs: &Syncs) -> Result<()> {
+    let mut file = BufWriter::new(File::create(path).during("create", path)?);
     fault::point("temporary created");
     // Without indentation, since every run reads all manifests.
-    serde_json::to_writer(&mut file, value).map_err(io::Error::from).during("write", temporary)?;
-    file.write_all(b"\n").during("write", temporary)?;
-    file.into_inner().map_err(io::IntoInnerError::into_error).during("write", temporary)
-}
-
-/// Makes what was created, renamed or removed in a folder last.
-pub fn sync_folder(folder: &Path) -> Result<()> {
-    File::open(folder).and_then(|f| f.sync_all()).during("sync the folder", folder)
+    serde_json::to_writer(&mut file, value).map_err(io::Error::from).during("write", path)?;
+    file.write_all(b"\n").during("write", path)?;
+    syncs.file(file.into_inner().map_err(io::IntoInnerError::into_error).during("write", path)?, path.to_owned());
+    Ok(())
 }

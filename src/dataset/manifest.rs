@@ -95,8 +95,8 @@ pub struct Manifest {
 
 /// What a manifest of any form says of itself.
 #[derive(Deserialize)]
-struct Form {
-    format: u32,
+pub(super) struct Form {
+    pub format: u32,
 }
 
 /// What became of an input.
@@ -285,7 +285,8 @@ impl State {
 
     /// Whether a file is taken for a manifest.
     pub fn is_manifest(layout: &Layout, path: &Path) -> bool {
-        path.parent() == Some(&layout.manifests()) && path.extension().is_some_and(|e| e == "json")
+        let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        path.parent() == Some(&layout.manifests()) && path.extension().is_some_and(|e| e == "json") && !is_hidden
     }
 
     /// The sum of these manifests.

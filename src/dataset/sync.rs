@@ -8,6 +8,8 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::thread;
 
+use rustix::io::Errno;
+
 use crate::error::{IoContext, Result};
 use crate::fault;
 
@@ -17,15 +19,14 @@ const THREADS: usize = 8;
 struct Job {
     file: File,
     path: PathBuf,
-    /// As errors call it.
-    action: &'static str,
+    is_folder: bool,
     /// Until it is told how the job went.
     done: Option<Sender<Result<()>>>,
 }
 
 impl Job {
     fn run(mut self) {
-        let synced = self.file.sync_all();
+        let synced = if self.is_folder { sync_open_folder(&self.file) } else { self.file.sync_all() };
         fault::point("synced");
         self.tell(synced);
     }
@@ -33,7 +34,7 @@ impl Job {
     fn tell(&mut self, synced: io::Result<()>) {
         if let Some(done) = self.done.take() {
             // Who has seen one error does not wait for the others.
-            let _ = done.send(synced.during(self.action, &self.path));
+            let _ = done.send(synced.during(if self.is_folder { SYNC_FOLDER } else { "sync" }, &self.path));
         }
     }
 }
@@ -81,7 +82,7 @@ impl Default for Syncs {
 impl Syncs {
     /// Begins to write a file to disk, as soon as few others wait.
     pub fn file(&self, file: File, path: PathBuf) {
-        self.begin("sync", file, path);
+        self.begin(Job { file, path, is_folder: false, done: Some(self.done.clone()) });
     }
 
     /// Begins to make what was created, renamed or removed in a folder last.
@@ -89,13 +90,13 @@ impl Syncs {
     /// # Errors
     /// The folder cannot be opened.
     pub fn folder(&self, folder: &Path) -> Result<()> {
-        let action = "sync the folder";
-        self.begin(action, File::open(folder).during(action, folder)?, folder.to_owned());
+        let file = File::open(folder).during(SYNC_FOLDER, folder)?;
+        self.begin(Job { file, path: folder.to_owned(), is_folder: true, done: Some(self.done.clone()) });
         Ok(())
     }
 
-    fn begin(&self, action: &'static str, file: File, path: PathBuf) {
-        if let Err(unsent) = JOBS.send(Job { file, path, action, done: Some(self.done.clone()) }) {
+    fn begin(&self, job: Job) {
+        if let Err(unsent) = JOBS.send(job) {
             unsent.0.run();
         }
     }
@@ -109,6 +110,25 @@ impl Syncs {
         drop(done);
         results.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().collect()
     }
+}
+
+/// What errors call it.
+const SYNC_FOLDER: &str = "sync the folder";
+
+/// Makes what was created, renamed or removed in a folder last.
+///
+/// # Errors
+/// The folder cannot be opened or synced.
+pub fn sync_folder(folder: &Path) -> Result<()> {
+    File::open(folder).and_then(|file| sync_open_folder(&file)).during(SYNC_FOLDER, folder)
+}
+
+/// Some network filesystems cannot sync folders, nor need it.
+fn sync_open_folder(folder: &File) -> io::Result<()> {
+    folder.sync_all().or_else(|e| match Errno::from_io_error(&e) {
+        Some(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+        _ => Err(e),
+    })
 }
 
 #[cfg(test)]
@@ -148,7 +168,7 @@ mod tests {
     fn what_nobody_has_synced_is_an_error() {
         let syncs = Syncs::default();
         let file = tempfile::tempfile().unwrap();
-        drop(Job { file, path: "lost".into(), action: "sync", done: Some(syncs.done.clone()) });
+        drop(Job { file, path: "lost".into(), is_folder: false, done: Some(syncs.done.clone()) });
         assert!(syncs.finish().unwrap_err().to_string().starts_with("cannot sync lost: the thread"));
     }
 }

@@ -56,7 +56,8 @@ pub fn copy(from: &Path, to: &Path) {
     assert!(status.success());
 }
 
-/// What a reader of the tables sees.
+/// What a reader of the tables sees: no hidden files.
 pub fn tables(out: &Path) -> BTreeMap<String, String> {
-    tree(out).into_iter().filter(|(path, _)| !path.starts_with("_sf_parquet")).collect()
+    let is_seen = |path: &str| !path.starts_with("_sf_parquet") && !path.rsplit('/').next().unwrap().starts_with('.');
+    tree(out).into_iter().filter(|(path, _)| is_seen(path)).collect()
 }
