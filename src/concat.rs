@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use crate::batch::progress::{Meter, Phase};
 use crate::error::{Error, IoContext, Result};
 use crate::input;
-use crate::text::Escaped;
+use crate::text::{Escaped, path_text};
 use crate::trace::codec::Codec;
 use crate::trace::container::{FileHeader, GapCause, Step, Walk};
 use crate::trace::cursor::Cursor;
@@ -114,7 +114,7 @@ pub fn plan(paths: &[PathBuf], options: Options, meter: &Meter) -> Result<Plan> 
         recompressed: members.iter().filter(|m| m.schema == target && m.codec != codec).count(),
         transcoded: members.iter().filter(|m| m.schema != target).count(),
         codec: codec.name(),
-        schema_of: origin.path.to_string_lossy().into_owned(),
+        schema_of: path_text(&origin.path).into_owned(),
         filled: plans().flat_map(|t| t.filled.iter().cloned()).collect(),
         losses: plans().flat_map(|t| t.losses.iter().cloned()).collect(),
         blocks: 0,

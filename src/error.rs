@@ -6,36 +6,36 @@ use std::path::{Path, PathBuf};
 use parquet::errors::ParquetError;
 
 use crate::dataset::manifest::NoManifest;
-use crate::text::Escaped;
+use crate::text::{Escaped, path_text};
 use crate::trace::container::HeaderError;
 
 /// An error that ends a command. Its text says it all, so causes are fields and not sources.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot {action} {}: {cause}{}", Escaped(&.path.to_string_lossy()), remedy(.cause))]
+    #[error("cannot {action} {}: {cause}{}", Escaped(&path_text(.path)), remedy(.cause))]
     Io { action: &'static str, path: PathBuf, cause: io::Error },
 
-    #[error("cannot {action} {}: {cause}", Escaped(&.path.to_string_lossy()))]
+    #[error("cannot {action} {}: {cause}", Escaped(&path_text(.path)))]
     Parquet { action: &'static str, path: PathBuf, cause: ParquetError },
 
     /// The user asked for something that cannot be.
     #[error("{0}")]
     Usage(String),
 
-    #[error("{}: {message}", Escaped(&.path.to_string_lossy()))]
+    #[error("{}: {message}", Escaped(&path_text(.path)))]
     Dataset { path: PathBuf, message: String },
 
-    #[error("{}: {cause}", Escaped(&.path.to_string_lossy()))]
+    #[error("{}: {cause}", Escaped(&path_text(.path)))]
     Manifest { path: PathBuf, cause: NoManifest },
 
     /// Something of a trace that a command cannot go on with.
-    #[error("{}: {message}", Escaped(&.path.to_string_lossy()))]
+    #[error("{}: {message}", Escaped(&path_text(.path)))]
     Trace { path: PathBuf, message: String },
 
-    #[error("another run is writing to {} ({holder}); wait for it with --wait", Escaped(&.path.to_string_lossy()))]
+    #[error("another run is writing to {} ({holder}); wait for it with --wait", Escaped(&path_text(.path)))]
     Locked { path: PathBuf, holder: String },
 
-    #[error("{} changed while it was read; run the command again", Escaped(&.0.to_string_lossy()))]
+    #[error("{} changed while it was read; run the command again", Escaped(&path_text(.0)))]
     InputChanged(PathBuf),
 
     /// More entities than their keys have room.

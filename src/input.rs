@@ -15,10 +15,9 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 pub use self::stat::{Look, Looker, Stat};
-use crate::dataset::layout::PRIVATE;
+use crate::dataset::layout::{Layout, PRIVATE, is_ours};
 use crate::error::{Error, IoContext, Result};
 use crate::tables::files::hex;
-use crate::tables::schema::TableId;
 
 mod stat;
 
@@ -46,6 +45,20 @@ impl Found {
     /// The files without what is known of them.
     pub fn paths(&self) -> impl Iterator<Item = &PathBuf> {
         self.files.iter().map(|(path, _)| path)
+    }
+
+    /// An input that lies where a dataset has its files.
+    pub fn within(&self, layout: &Layout) -> Option<&Path> {
+        let mut last = None;
+        self.paths().chain(&self.experiment_log).map(PathBuf::as_path).find(|path| {
+            let folder =
+                path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+            // Thousands of files have one folder.
+            if last.is_none_or(|(of, _)| of != folder) {
+                last = Some((folder, folder.is_some_and(|folder| layout.has_folder(folder))));
+            }
+            last.is_some_and(|(_, is_within)| is_within)
+        })
     }
 
     /// Takes a file as the log of the experiment. It is no trace then, as it would be by a name without an extension.
@@ -180,7 +193,7 @@ fn walk(folder: &Path, found: &mut Found) {
                     walk(&path, found);
                 }
             }
-            Ok(kind) if named || (kind.is_file() && starts_like_avro(&path)) => found.files.push((path, None)),
+            Ok(kind) if kind.is_file() && (named || starts_like_avro(&path)) => found.files.push((path, None)),
             Err(e) if named || e.kind() != io::ErrorKind::NotFound => found.files.push((path, None)),
             _ => found.passed_over.push(path),
         }
@@ -189,9 +202,8 @@ fn walk(folder: &Path, found: &mut Found) {
 
 /// Whether a file belongs to a dataset, which `**` would find below the inputs: what lies beside the tables, and part files.
 fn is_of_a_dataset(path: &Path) -> bool {
-    let is_table = |name: &OsStr| name.to_str().is_some_and(|name| TableId::by_name(name).is_some());
     path.ancestors().any(|folder| match (folder.file_name(), folder.parent()) {
-        (Some(name), Some(root)) => name == PRIVATE || is_table(name) && root.join(PRIVATE).is_dir(),
+        (Some(name), Some(root)) => is_ours(name) && root.join(PRIVATE).is_dir(),
         _ => false,
     })
 }
@@ -303,8 +315,11 @@ pub fn sha256(
     Ok((hex(&hash.finalize()), hashes))
 }
 
-/// Reads a file of file names.
-pub fn read_list_file(path: &Path) -> Result<Vec<PathBuf>> {
+/// Reads a file of file names; `-` is `stdin`.
+pub fn read_list_file(path: &Path, stdin: &mut dyn BufRead) -> Result<Vec<PathBuf>> {
+    if path.as_os_str() == "-" {
+        return read_list(stdin).during("read the list of inputs on", Path::new("standard input"));
+    }
     let mut bytes = Vec::new();
     File::open(path).and_then(|mut f| f.read_to_end(&mut bytes)).during("read the list of inputs", path)?;
     read_list(&mut &bytes[..]).during("read the list of inputs", path)

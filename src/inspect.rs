@@ -15,6 +15,7 @@ use crate::batch::progress::Meter;
 use crate::error::Result;
 use crate::flatten::time::iso;
 use crate::input;
+use crate::text::path_text;
 use crate::trace::container::FileHeader;
 use crate::trace::reader::{BLOCK_LIMIT, Blocks, Damage, Item};
 use crate::trace::records::{Header, Record, Text};
@@ -80,7 +81,7 @@ impl Inspection {
 /// # Errors
 /// `meter` says to stop.
 pub fn inspect(path: &Path, events: usize, meter: &Meter) -> Result<Inspection> {
-    let mut inspection = Inspection { input: path.to_string_lossy().into_owned(), ..Inspection::default() };
+    let mut inspection = Inspection { input: path_text(path).into_owned(), ..Inspection::default() };
     let opened = input::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
     match opened {
         Err(e) => inspection.error = Some(e.to_string()),

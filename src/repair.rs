@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::batch::progress::{Meter, Phase};
 use crate::error::{Error, IoContext, Result};
 use crate::input;
+use crate::text::path_text;
 use crate::trace::container::FileHeader;
 use crate::trace::reader::{BLOCK_LIMIT, Blocks, Damage, Item};
 use crate::trace::write::ContainerWriter;
@@ -72,7 +73,7 @@ pub fn repair(path: &Path, keep: Keep, out: impl Write, name: &Path, meter: &Met
     let writer = ContainerWriter::with_header(BufWriter::new(out), header.codec, &bytes, header.sync);
     let mut writer = writer.during("write", name)?;
 
-    let mut report = Report { input: path.to_string_lossy().into_owned(), bytes: size, ..Report::default() };
+    let mut report = Report { input: path_text(path).into_owned(), bytes: size, ..Report::default() };
     let mut blocks = Blocks::new(file, &header, size, BLOCK_LIMIT);
     let mut data = Vec::new();
     loop {

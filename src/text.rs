@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
+use std::path::Path;
+use std::str::Utf8Chunk;
 
 /// Shows text with its control characters, and the invisible ones that reorder text, as `\u{…}`.
 pub struct Escaped<'t>(pub &'t str);
@@ -15,6 +17,18 @@ impl fmt::Display for Escaped<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// A path as text. Bytes that are no UTF-8 become `\xNN`, so that two such paths stay two.
+pub fn path_text(path: &Path) -> Cow<'_, str> {
+    let escaped = |chunk: Utf8Chunk| {
+        let invalid: String = chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")).collect();
+        chunk.valid().to_owned() + &invalid
+    };
+    match path.to_str() {
+        Some(text) => text.into(),
+        None => path.as_os_str().as_encoded_bytes().utf8_chunks().map(escaped).collect(),
     }
 }
 

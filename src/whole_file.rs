@@ -34,6 +34,11 @@ impl WholeFile {
         Ok(WholeFile { path, temporary: Some(temporary), file })
     }
 
+    /// Whether what is written goes to what is there already, such as a pipe, whose reader waits.
+    pub fn is_open_already(&self) -> bool {
+        self.temporary.is_none()
+    }
+
     /// Makes the file appear; one that has its name already is replaced.
     pub fn publish(mut self) -> Result<()> {
         let Some(temporary) = &self.temporary else { return Ok(()) };

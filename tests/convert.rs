@@ -4,6 +4,7 @@ mod support;
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use sf_parquet::tables::schema::TableId;
 use support::trace::{SECOND, T0, Trace, simple};
@@ -333,6 +334,46 @@ fn wrong_usage_exits_with_2() {
     }
     expect_status(&convert(&[&folder.path().join("*.sf")], &out, &[]), 2);
     assert!(!out.exists());
+}
+
+#[test]
+fn inputs_do_not_lie_among_the_files_of_the_dataset() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("traces")).unwrap();
+    simple("a", 3).write(&folder.path().join("traces/a.sf"));
+    let go = |input: &str| {
+        let mut command = program(["convert", input, "-o", "."]);
+        command.current_dir(folder.path()).output().unwrap()
+    };
+    expect_status(&go("traces"), 2);
+    expect_status(&go("traces/../traces/a.sf"), 2);
+    assert!(!folder.path().join("_sf_parquet").exists());
+    // Beside the tables they may.
+    fs::rename(folder.path().join("traces/a.sf"), folder.path().join("a.sf")).unwrap();
+    for _ in 0..2 {
+        expect_status(&go("a.sf"), 0);
+    }
+    // The summary is none of the inputs.
+    let mut command = program(["convert", "a.sf", "-o", "out", "--summary-json", "./a.sf"]);
+    expect_status(&command.current_dir(folder.path()).output().unwrap(), 2);
+}
+
+#[test]
+fn names_that_are_no_utf8_are_told_apart() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = tempfile::tempdir().unwrap();
+    let (inputs, out) = (folder.path().join("in"), folder.path().join("out"));
+    fs::create_dir(&inputs).unwrap();
+    for name in [b"a\xfe.sf", b"a\xff.sf"] {
+        fs::write(inputs.join(std::ffi::OsStr::from_bytes(name)), "").unwrap();
+    }
+    // Where there are no files, nobody can read them.
+    assert!(Command::new("mkfifo").arg(inputs.join("fifo")).status().unwrap().success());
+    expect_status(&convert(&[&inputs], &out, &[]), 3);
+    assert_eq!(row_count(&out, "rejects"), 2);
+    assert!(strings(&out, "rejects", "input")[0].as_ref().unwrap().ends_with("a\\xfe.sf"));
+    expect_status(&run(["verify".as_ref(), out.as_os_str()]), 0);
+    expect_status(&convert(&[&inputs], &out, &[]), 0);
 }
 
 #[test]

@@ -116,7 +116,7 @@ fn signal(child: &Child, name: &str) {
 
 #[test]
 fn signals_stop_a_run_and_leave_no_litter() {
-    for (name, status) in [("-INT", 130), ("-TERM", 143)] {
+    for (name, status) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
         let case = Case::new([6, 4]);
         let out = case.path("out");
         let child = slow_run(&case, &out);
@@ -129,6 +129,44 @@ fn signals_stop_a_run_and_leave_no_litter() {
         assert_eq!(stderr(&output).lines().count(), 1, "{}", stderr(&output));
         assert_eq!(tree(&out).into_keys().collect::<Vec<_>>(), ["_sf_parquet/lock"]);
     }
+}
+
+#[test]
+fn signals_that_are_ignored_stop_nothing() {
+    let case = Case::new([1, 1]);
+    let out = case.path("out");
+    fs::create_dir_all(out.join("_sf_parquet")).unwrap();
+    let lock = fs::File::create(out.join("_sf_parquet/lock")).unwrap();
+    lock.lock().unwrap();
+    let inner = case.convert(&out);
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' INT HUP; exec \"$@\"", "sh"]).arg(inner.get_program()).args(inner.get_args());
+    let mut child = command.arg("--wait").stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    for name in ["-INT", "-HUP"] {
+        signal(&child, name);
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(child.try_wait().unwrap().is_none(), "it waits");
+    drop(lock);
+    expect_status(&child.wait_with_output().unwrap(), 0);
+}
+
+#[test]
+fn a_killed_run_on_a_full_disk_is_cleaned_up_after() {
+    let case = Case::new([1, 1]);
+    let out = case.path("out");
+    expect_status(&case.convert(&out).output().unwrap(), 0);
+    // What network filesystems leave, and what is no folder.
+    fs::create_dir_all(out.join("_sf_parquet/staging/dead")).unwrap();
+    fs::write(out.join("_sf_parquet/staging/dead/x"), "x").unwrap();
+    fs::write(out.join("_sf_parquet/staging/.nfs0001"), "").unwrap();
+    fs::create_dir(out.join("_sf_parquet/journal/x")).unwrap();
+    fs::write(out.join("_sf_parquet/manifest/._x.json"), "no manifest").unwrap();
+    expect_status(&case.convert(&out).output().unwrap(), 0);
+    let left = tree(&out).into_keys().filter(|path| path.contains("staging") || path.contains("journal"));
+    assert_eq!(left.collect::<Vec<_>>(), [""; 0]);
+    expect_status(&run(["verify".as_ref(), out.as_os_str()]), 0);
 }
 
 #[test]

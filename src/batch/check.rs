@@ -11,6 +11,7 @@ use super::plan::{Input, Kind, Skip, Unreadable};
 use super::progress::Meter;
 use crate::dataset::manifest::{Content, CopyEntry, InputEntry, Read, State, Status, rejected_key};
 use crate::input::{self, Looker, Stat};
+use crate::text::path_text;
 
 /// What an input is.
 pub enum Checked<'s> {
@@ -40,7 +41,7 @@ pub fn check<'s>(
     content: &Content,
     meter: &Meter,
 ) -> Checked<'s> {
-    let name = path.to_string_lossy().into_owned();
+    let name = path_text(path).into_owned();
     let (reconvert, log) = (options.reconvert, kind == Kind::ExperimentLog);
     let of_path: Vec<Read<'s>> = state.by_path(&name).collect();
     if !reconvert && let Some((read, why)) = known(path, &name, log, state, &of_path, content) {

@@ -20,7 +20,7 @@ use crate::error::Result;
 use crate::flatten::time::Window;
 use crate::input::{Found, Looker, Stat};
 use crate::tables::files::hex;
-use crate::text::Escaped;
+use crate::text::{Escaped, path_text};
 
 /// An input that will be read.
 #[derive(Debug, Clone)]
@@ -160,7 +160,7 @@ pub fn nothing_new<'f>(
     let Some(known) = known else { return Ok(None) };
     let content = options.content();
     let skip = |((path, kind, _), stat): (&(&'f PathBuf, Kind, _), &Option<Stat>)| {
-        let (name, stat) = (path.to_string_lossy(), stat.as_ref()?);
+        let (name, stat) = (path_text(path), stat.as_ref()?);
         let log = *kind == Kind::ExperimentLog;
         let why = match known.find(&name, stat.size, stat.mtime, log)? {
             Had::Rows(had) => Skip::done(&had, &content, log),

@@ -11,12 +11,12 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use super::convert::stop_on_signals;
 use super::log::Log;
 use super::repair::same;
-use super::{Outcome, Output, progress, show, show_json, start_threads};
+use super::{Outcome, Output, is_stdout, progress, show, show_json, start_threads};
 use crate::batch::progress::Meter;
 use crate::concat::{self, Options, Summary};
 use crate::error::Error;
 use crate::input;
-use crate::text::{Escaped, grouped};
+use crate::text::{Escaped, grouped, path_text};
 use crate::trace::codec::Codec;
 use crate::whole_file::WholeFile;
 
@@ -60,14 +60,14 @@ fn codecs() -> impl TypedValueParser<Value = Codec> {
 pub fn run(args: ConcatArgs, output: &Output, log: &Log) -> anyhow::Result<Outcome> {
     start_threads()?;
     let ConcatArgs { input, out, codec, allow_loss, json } = args;
-    let to_stdout = out.as_os_str() == "-";
+    let to_stdout = is_stdout(&out);
     if to_stdout && json {
         return Err(Error::Usage("--json and the trace cannot both go to standard output".into()).into());
     }
     let found = input::find(&input, Vec::new(), &mut io::stdin().lock())?;
     log.passed_over(&found);
     if found.paths().any(|input| same(input, &out)) {
-        let message = format!("{} is one of the inputs; give the result another name", Escaped(&out.to_string_lossy()));
+        let message = format!("{} is one of the inputs; give the result another name", Escaped(&path_text(&out)));
         return Err(Error::Usage(message).into());
     }
     let inputs: Vec<PathBuf> = found.files.into_iter().map(|(path, _)| path).collect();

@@ -11,7 +11,8 @@ use clap::{Args, ValueEnum, value_parser};
 use parquet::basic::Compression;
 
 use super::log::Log;
-use super::{Outcome, Output, progress, show, size, wanted};
+use super::repair::same;
+use super::{Outcome, Output, is_stdout, progress, show, show_json, size, table_names, wanted};
 use crate::batch::options::Options;
 use crate::batch::progress::Meter;
 use crate::batch::run;
@@ -24,6 +25,8 @@ use crate::error::{Error, IoContext};
 use crate::flatten::time;
 use crate::flatten::time::Window;
 use crate::input;
+use crate::tables::schema::TableId;
+use crate::text::{Escaped, path_text};
 use crate::whole_file::WholeFile;
 
 /// Convert traces to a Parquet dataset
@@ -40,22 +43,23 @@ pub struct ConvertArgs {
     /// The dataset's folder; it is made if it is not there
     #[arg(short, long, value_name = "DIR")]
     out: PathBuf,
-    /// Read names of inputs from this file, one on each line (or apart by NUL)
+    /// Read names of inputs from this file (- is standard input), one on each line or apart by NUL
     #[arg(long, value_name = "FILE")]
     files_from: Option<PathBuf>,
     /// Write only these tables
-    #[arg(long, value_name = "TABLE,…", value_delimiter = ',')]
-    tables: Vec<String>,
-    /// Only events and flows that start at this time or later (UTC)
+    #[arg(long, value_name = "TABLE,…", value_delimiter = ',', value_parser = table_names())]
+    tables: Vec<TableId>,
+    /// Only events and flows that start at this time or later (UTC): 2022-03-17, 2022-03-17T18:47:15.5Z, or nanoseconds since
+    /// 1970
     #[arg(long, value_name = "TIME", value_parser = time::parse, allow_negative_numbers = true)]
     since: Option<i64>,
-    /// Only events and flows that start before this time (UTC)
+    /// Only events and flows that start before this time
     #[arg(long, value_name = "TIME", value_parser = time::parse, allow_negative_numbers = true)]
     until: Option<i64>,
     /// Threads to use [default: one for each core]
-    #[arg(short, long, value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
+    #[arg(short, long, value_name = "N", value_parser = value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
-    /// Memory to stay within
+    /// Memory to stay within, such as 512MiB or 4GiB; 256MiB at least
     #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "1GiB")]
     memory: u64,
     /// Publish nothing if any input is damaged
@@ -79,7 +83,7 @@ pub struct ConvertArgs {
     /// Add the log of the experiment that was traced, as the table experiment_events
     #[arg(long, value_name = "FILE")]
     experiment_log: Option<PathBuf>,
-    /// Write the summary as JSON to this file
+    /// Write the summary as JSON to this file, or to standard output (-) instead of the table
     #[arg(long, value_name = "FILE")]
     summary_json: Option<PathBuf>,
 }
@@ -90,7 +94,9 @@ Examples:
   sf-parquet convert 'traces/2022-03-1*.sf' -o dataset      a glob
   find traces -type f -mtime -1 | sf-parquet convert - -o dataset   a list of files
   sf-parquet convert traces -o dataset --since 2022-03-17T18:00:00Z --until 2022-03-18
-  duckdb -c \"SELECT type, count(*) FROM 'dataset/records/*/*.parquet' GROUP BY type\"";
+  duckdb -c \"SELECT type, count(*) FROM 'dataset/records/*/*.parquet' GROUP BY type\"
+Exit status: 0 all inputs taken over whole; 1 failed, nothing was published; 3 published, but some input was damaged, see
+the table rejects; 129, 130 or 143 interrupted.";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Encodings {
@@ -130,10 +136,11 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
     {
         return Err(Error::Usage("--since must be earlier than --until".into()).into());
     }
-    let listed = files_from.map(|list| input::read_list_file(&list)).transpose()?.unwrap_or_default();
+    let mut stdin = BufReader::new(io::stdin());
+    let listed = files_from.map(|list| input::read_list_file(&list, &mut stdin)).transpose()?.unwrap_or_default();
     let options = Options {
         out,
-        tables: wanted(&tables)?,
+        tables: wanted(&tables),
         window: Window { since, until },
         memory: usize::try_from(memory).unwrap_or(usize::MAX),
         strict,
@@ -150,14 +157,23 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
     let jobs = jobs.map_or_else(cores, usize::from);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build().context("cannot start threads")?;
     let early = (!reconvert).then(|| Early::begin(&pool, &Layout::new(&options.out)));
-    let mut found = pool.install(|| input::find(&arguments, listed, &mut BufReader::new(io::stdin())))?;
+    let mut found = pool.install(|| input::find(&arguments, listed, &mut stdin))?;
     if let Some(log) = experiment_log {
         found.take_experiment_log(log);
     }
     log.passed_over(&found);
 
-    // A place where nothing can be written must be known before the dataset is changed.
-    let summary_json = summary_json.map(|path| Ok::<_, Error>((WholeFile::create(&path)?, path))).transpose()?;
+    if let Some(input) = found.within(&Layout::new(&options.out)) {
+        let input = Escaped(&path_text(input)).to_string();
+        let message = format!("{input} lies in a folder of the dataset's own; keep inputs elsewhere");
+        return Err(Error::Usage(message).into());
+    }
+    if let Some(path) = &summary_json
+        && found.paths().any(|input| input.file_name() == path.file_name() && same(input, path))
+    {
+        return Err(Error::Usage("the summary cannot replace an input; give another name".into()).into());
+    }
+    let summary_json = summary_json.map(SummaryFile::of).transpose()?;
     let meter = Arc::new(Meter::default());
     stop_on_signals(meter.clone())?;
     let summary =
@@ -170,10 +186,12 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
     Ok(if summary.is_damaged() && !dry_run { Outcome::Damaged } else { Outcome::Whole })
 }
 
-/// SIGINT and SIGTERM end the run at the next block. A second one ends the process at once.
+/// SIGINT, SIGTERM and SIGHUP end the run at the next block, unless they are ignored, as with `nohup`. A second one ends the
+/// process at once.
 pub(super) fn stop_on_signals(meter: Arc<Meter>) -> anyhow::Result<()> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]).context("cannot watch for signals")?;
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !is_ignored(*signal));
+    let mut signals = signal_hook::iterator::Signals::new(wanted).context("cannot watch for signals")?;
     let watch = move || {
         let mut stopping = false;
         for signal in signals.forever() {
@@ -187,15 +205,50 @@ pub(super) fn stop_on_signals(meter: Arc<Meter>) -> anyhow::Result<()> {
     thread::Builder::new().spawn(watch).map(drop).context("cannot start a thread")
 }
 
-fn report(summary: &Summary, output: &Output, log: &Log, json: Option<(WholeFile, PathBuf)>) -> anyhow::Result<()> {
+/// Whether the parent has the process ignore a signal.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
+/// Where the summary goes as JSON.
+enum SummaryFile {
+    /// Instead of the table.
+    Stdout,
+    /// What is there already and no regular file.
+    Open(WholeFile, PathBuf),
+    Named(PathBuf),
+}
+
+impl SummaryFile {
+    /// A place where nothing can be written must be known before the dataset is changed.
+    fn of(path: PathBuf) -> Result<SummaryFile, Error> {
+        if is_stdout(&path) {
+            return Ok(SummaryFile::Stdout);
+        }
+        let file = WholeFile::create(&path)?;
+        Ok(if file.is_open_already() { SummaryFile::Open(file, path) } else { SummaryFile::Named(path) })
+    }
+
+    fn write(self, summary: &Summary) -> anyhow::Result<()> {
+        let (mut file, path) = match self {
+            SummaryFile::Stdout => return show_json(summary),
+            SummaryFile::Open(file, path) => (file, path),
+            SummaryFile::Named(path) => (WholeFile::create(&path)?, path),
+        };
+        writeln!(file, "{}", serde_json::to_string_pretty(summary)?).during("write", &path)?;
+        Ok(file.publish()?)
+    }
+}
+
+fn report(summary: &Summary, output: &Output, log: &Log, json: Option<SummaryFile>) -> anyhow::Result<()> {
     summary.problems.iter().for_each(|line| log.problem(line));
     summary.notes.iter().for_each(|line| log.note(line));
-    if let Some((mut file, path)) = json {
-        writeln!(file, "{}", serde_json::to_string_pretty(summary)?).during("write", &path)?;
-        file.publish()?;
-    }
-    if !output.quiet {
-        show(summary)?;
-    }
-    Ok(())
+    let shown = match &json {
+        Some(SummaryFile::Stdout) => Ok(()),
+        _ if output.quiet => Ok(()),
+        _ => show(summary),
+    };
+    json.map_or(Ok(()), |json| json.write(summary)).and(shown)
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{LogFormat, Output};
 use crate::input::Found;
-use crate::text::Escaped;
+use crate::text::{Escaped, path_text};
 
 /// Where messages go.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Log {
     /// What was passed over of the inputs.
     pub fn passed_over(&self, found: &Found) {
         for path in &found.passed_over {
-            self.detail(&format!("{} is no trace and was passed over", Escaped(&path.to_string_lossy())));
+            self.detail(&format!("{} is no trace and was passed over", Escaped(&path_text(path))));
         }
     }
 

@@ -15,10 +15,12 @@ pub mod verify;
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
@@ -41,7 +43,7 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit status: 0 all inputs taken over whole; 1 failed, nothing was published; 2 wrong usage;
-3 done, but some input was damaged; 130 or 143 interrupted, the same command goes on.";
+3 done, but some input was damaged; 129, 130 or 143 interrupted, the same command goes on.";
 
 /// How much is said, and how.
 #[derive(Debug, Clone, Args)]
@@ -134,18 +136,23 @@ fn show(text: impl Display) -> anyhow::Result<()> {
     }
 }
 
+/// Whether a name means standard output. Such a link leads to whatever file that is, which others may append to.
+fn is_stdout(path: &Path) -> bool {
+    ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path.as_os_str() == *name)
+}
+
 /// Shows a result as JSON.
 fn show_json(result: &impl Serialize) -> anyhow::Result<()> {
     show(format_args!("{}\n", EscapedJson(&serde_json::to_string_pretty(result)?)))
 }
 
-/// The tables of these names, or all of them where none is given.
-fn wanted(names: &[String]) -> Result<BTreeSet<TableId>, Error> {
-    if names.is_empty() {
-        return Ok(TableId::ALL.into());
-    }
-    let unknown = |name: &str| {
-        Error::Usage(format!("there is no table '{name}'; there are {}", TableId::ALL.map(TableId::name).join(", ")))
-    };
-    names.iter().map(|name| TableId::by_name(name).ok_or_else(|| unknown(name))).collect()
+/// Reads the name of a table.
+fn table_names() -> impl TypedValueParser<Value = TableId> {
+    let names = PossibleValuesParser::new(TableId::ALL.map(TableId::name));
+    names.try_map(|name| TableId::by_name(&name).ok_or("there is no such table"))
+}
+
+/// These tables, or all where none is given.
+fn wanted(tables: &[TableId]) -> BTreeSet<TableId> {
+    if tables.is_empty() { TableId::ALL.into() } else { tables.iter().copied().collect() }
 }

@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::convert::stop_on_signals;
 use super::log::Log;
-use super::{Outcome, Output, progress, show, show_json};
+use super::{Outcome, Output, is_stdout, progress, show, show_json};
 use crate::batch::progress::Meter;
 use crate::error::Error;
 use crate::repair::{Keep, Report, repair};
@@ -50,7 +50,7 @@ Exit status: 0 the trace is whole; 3 it is damaged, what is whole of it was kept
 
 pub fn run(args: RepairArgs, output: &Output, log: &Log) -> anyhow::Result<Outcome> {
     let RepairArgs { input, out, report: _, prior, after, json } = args;
-    let to_stdout = out.as_ref().is_some_and(|out| out.as_os_str() == "-");
+    let to_stdout = out.as_deref().is_some_and(is_stdout);
     if to_stdout && json {
         return Err(Error::Usage("--json and the trace cannot both go to standard output".into()).into());
     }

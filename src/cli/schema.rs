@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::{Outcome, show, wanted};
+use super::{Outcome, show, table_names, wanted};
 use crate::tables::ddl;
 use crate::tables::schema::{TableId, TableInfo};
 
@@ -11,13 +11,13 @@ use crate::tables::schema::{TableId, TableInfo};
 #[command(after_help = "Example: sf-parquet schema --format duckdb | duckdb warehouse.db")]
 pub struct SchemaArgs {
     /// Only these tables, such as those that a dataset was made with
-    #[arg(value_name = "TABLE", value_delimiter = ',')]
-    tables: Vec<String>,
+    #[arg(value_name = "TABLE", value_delimiter = ',', value_parser = table_names())]
+    tables: Vec<TableId>,
     /// The form
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     /// The dataset's folder, as DDL should name it
-    #[arg(long, value_name = "DIR", default_value = "out")]
+    #[arg(long, value_name = "DIR", default_value = "dataset")]
     location: String,
 }
 
@@ -37,7 +37,7 @@ enum Format {
 
 pub fn run(args: SchemaArgs) -> anyhow::Result<Outcome> {
     let SchemaArgs { tables, format, location } = args;
-    let tables: Vec<TableInfo> = wanted(&tables)?.into_iter().map(TableId::info).collect();
+    let tables: Vec<TableInfo> = wanted(&tables).into_iter().map(TableId::info).collect();
     let text = match format {
         Format::Text => ddl::text(&tables),
         Format::Json => serde_json::to_string_pretty(&tables)? + "\n",

@@ -1,5 +1,6 @@
 //! Where everything lies in a dataset folder. Readers glob `<table>/*/*.parquet`; what is ours lies beside the tables.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::flatten::time::Date;
@@ -52,9 +53,21 @@ impl Layout {
         self.all_staging().join(run)
     }
 
+    /// Whether files in `folder` lie among those of the dataset.
+    pub fn has_folder(&self, folder: &Path) -> bool {
+        let below = |root: PathBuf| Some(folder.canonicalize().ok()?.strip_prefix(root).ok()?.to_owned());
+        let below = self.root.canonicalize().ok().and_then(below);
+        below.is_some_and(|path| path.components().next().is_some_and(|first| is_ours(first.as_os_str())))
+    }
+
     pub fn lock(&self) -> PathBuf {
         self.private().join("lock")
     }
+}
+
+/// Whether what has this name in the folder of a dataset is part of it.
+pub fn is_ours(name: &OsStr) -> bool {
+    name == PRIVATE || name.to_str().is_some_and(|name| TableId::by_name(name).is_some())
 }
 
 /// Path of a part file relative to the dataset, always with `/`.

@@ -19,6 +19,7 @@ use super::layout::Layout;
 use super::manifest::{Manifest, NoManifest, State};
 use crate::batch::progress::Meter;
 use crate::error::{Error, Result};
+use crate::text::path_text;
 
 /// Something that is not as the manifests say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -83,7 +84,7 @@ pub fn verify(root: &Path, meter: &Meter) -> Result<Report> {
     let mut rows = BTreeMap::new();
     state.files().for_each(|(_, f)| *rows.entry(f.table.clone()).or_default() += f.rows);
     Ok(Report {
-        dataset: root.to_string_lossy().into_owned(),
+        dataset: path_text(root).into_owned(),
         runs: state.manifests.len(),
         running,
         files: state.files().count(),

@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
     pub size: u64,
-    /// Nanoseconds since 1970.
+    /// Nanoseconds since 1970. Those of years that have too many begin anew, so that two times differ.
     pub mtime: i64,
     /// Changes with every write, and nobody can set it back.
     ctime: i64,
@@ -24,7 +24,7 @@ impl Stat {
     }
 
     fn from(stat: &rustix::fs::Stat) -> Stat {
-        let nanos = |seconds: i64, nanos: i64| seconds.saturating_mul(1_000_000_000).saturating_add(nanos);
+        let nanos = |seconds: i64, nanos: i64| seconds.wrapping_mul(1_000_000_000).wrapping_add(nanos);
         Stat {
             size: stat.st_size as u64,
             mtime: nanos(stat.st_mtime, stat.st_mtime_nsec),

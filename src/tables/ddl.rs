@@ -77,15 +77,16 @@ pub fn duckdb(tables: &[TableInfo], location: &str) -> String {
     // DuckDB would take any `key=value` in the location for a partition, and for a column of that name, so the date is taken
     // from the last folder. It still looks only at the files of the dates that are asked for.
     let date = r#"  regexp_extract(sf_file, '/date=([^/]*)/[^/]*$', 1)::DATE AS "date""#;
-    // A bracket in a pattern begins a set of characters, of which this one has itself alone.
-    let location = location.replace('[', "[[]");
+    // What is special in a pattern stands for itself in a set of its own.
+    let plain = |c: char| if "[*?".contains(c) { format!("[{c}]") } else { c.to_string() };
+    let location = location.chars().map(plain).collect::<String>().replace('\'', "''");
     for table in tables {
         put!(out, "CREATE OR REPLACE VIEW {} AS SELECT", table.name);
         for column in &table.columns {
             put!(out, "  \"{}\"::{} AS \"{}\",", column.name, column.column_type.duckdb(), column.name);
         }
         put!(out, "{date}");
-        let glob = quoted(&format!("{location}/{}/*/*.parquet", table.name), "''");
+        let glob = format!("'{location}/{}/*/*.parquet'", table.name);
         put!(out, "FROM read_parquet({glob}, hive_partitioning = false, filename = 'sf_file');");
     }
     out
@@ -97,18 +98,18 @@ pub fn spark(tables: &[TableInfo], location: &str) -> String {
     for table in tables {
         put!(out, "CREATE TABLE IF NOT EXISTS {} (", table.name);
         for column in &table.columns {
-            put!(out, "  `{}` {} COMMENT {},", column.name, column.column_type.spark(), quoted(column.doc, "\\'"));
+            put!(out, "  `{}` {} COMMENT {},", column.name, column.column_type.spark(), spark_quoted(column.doc));
         }
         put!(out, "  `date` DATE)");
-        let path = quoted(&format!("{location}/{}", table.name), "\\'");
+        let path = spark_quoted(&format!("{location}/{}", table.name));
         put!(out, "USING parquet PARTITIONED BY (`date`) LOCATION {path};");
         put!(out, "MSCK REPAIR TABLE {};", table.name);
     }
     out
 }
 
-fn quoted(text: &str, quote: &str) -> String {
-    format!("'{}'", text.replace('\'', quote))
+fn spark_quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\\', r"\\").replace('\'', r"\'"))
 }
 
 /// docs/tables.md.
@@ -117,8 +118,9 @@ pub fn markdown(tables: &[TableInfo]) -> String {
         "# Tables\n\n\
          Generated from the contract in `src/tables/` with `sf-parquet schema --format markdown`; a test keeps it so.\n\n\
          Every column may be NULL, which means that the trace does not say. Every table is partitioned by `date` (UTC): \
-         `records` and `k8s_*` by the row's own `ts`, all others by the date of the trace's first event or flow. \
-         `(trace_id, record_no)` identifies a record everywhere; a column `*_no` is the `record_no` of the version of an \
+         `records`, `k8s_*` and `experiment_events` by the row's own `ts`, all others by the date of the trace's first \
+         event or flow, and what has neither by the earliest date of its run. `(trace_id, record_no)` identifies a record \
+         everywhere, `(log_id, line_no)` a step of an experiment; a column `*_no` is the `record_no` of the version of an \
          entity that was in force. Columns with a bloom filter: ",
     );
     out.push_str(&BLOOM_COLUMNS.map(|c| format!("`{c}`")).join(", "));

@@ -135,7 +135,7 @@ fn quiet_verbose_and_log_format() {
     for (arguments, status, says) in [
         (&["inspect", "bad"][..], 3, "bad: at byte"),
         (&["repair", "bad", "-o", "out"], 3, "bad: at byte"),
-        (&["verify", "dataset"], 3, "mend it with: rm dataset/files/strange"),
+        (&["verify", "dataset"], 3, "mend it with: mkdir -p dataset.strange && mv dataset/files/strange"),
         (&["concat", "bad", "-o", "out"], 1, "bad: at byte"),
     ] {
         let output = run(&[arguments, &["-q"]].concat());
@@ -214,6 +214,26 @@ fn no_control_sequence_reaches_a_terminal() {
     expect_status(&run("verify", &[Path::new(dataset)], &[]), 3);
     expect_status(&run("verify", &[Path::new(dataset)], &["--json"]), 3);
     run("verify", &[&one], &[]);
+}
+
+#[test]
+fn a_file_that_standard_output_is_appended_to_keeps_what_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    simple("a", 9).write(&path("a"));
+    for (arguments, starts) in [
+        (&["concat", "a", "-o", "/dev/stdout"][..], "Obj\u{1}"),
+        (&["repair", "a", "-o", "/dev/stdout"], "Obj\u{1}"),
+        (&["convert", "a", "-o", "one", "--summary-json", "/dev/stdout"], "{\n  \"run\""),
+        (&["convert", "a", "-o", "two", "--summary-json", "-"], "{\n  \"run\""),
+    ] {
+        fs::write(path("log"), "old\n").unwrap();
+        let log = File::options().append(true).open(path("log")).unwrap();
+        let output = program(arguments).current_dir(folder.path()).stdout(log).output().unwrap();
+        expect_status(&output, 0);
+        let log = String::from_utf8_lossy(&fs::read(path("log")).unwrap()).into_owned();
+        assert!(log.strip_prefix("old\n").is_some_and(|new| new.starts_with(starts)), "{arguments:?}: {log}");
+    }
 }
 
 #[test]

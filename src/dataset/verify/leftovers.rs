@@ -2,19 +2,19 @@
 //! interrupted run left takes space.
 
 use std::collections::HashSet;
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Finding, Unfinished, remedy};
-use crate::dataset::layout::{Layout, PRIVATE, part_run};
+use crate::dataset::layout::{self, Layout, part_run};
 use crate::dataset::manifest::State;
 use crate::error::{IoContext, Result};
-use crate::tables::schema::TableId;
+use crate::text::path_text;
 
 /// Codes of findings that a running conversion explains.
 pub const CODES: [&str; 2] = ["interrupted_run", "leftover"];
 
+const LINK: &str = "it is a link, and a dataset has none: a later run may fail to move files there";
 const STRANGE: &str = "no manifest names this file; readers would take its rows for the dataset's";
 
 /// Finds strange files below the folders of tables, journals, staged and temporary files.
@@ -37,42 +37,55 @@ pub fn find(layout: &Layout, state: &State, unfinished: &Unfinished) -> Result<V
     for path in files_of(layout)? {
         let name = relative(layout, &path);
         if path.starts_with(&private) {
-            findings.extend(private_file(layout, unfinished, &path, name));
+            findings.extend(private_file(layout, unfinished, &path, &name));
         } else if !known.contains(name.as_str()) && !unfinished.adds(&name) {
-            let (mut message, mut remedy) = (STRANGE.to_owned(), remedy::remove(&path));
-            if let Some(run) = part_run(&name).filter(|run| state.runs().all(|known| known != *run)) {
-                message = format!("{STRANGE}; the run {run} wrote it, whose manifest is lost");
-                remedy = remedy::remove_for_good(&path);
-            }
+            let below = format!("{name}/");
+            let (message, remedy) = match part_run(&name) {
+                _ if path.is_symlink() && known.iter().any(|part| part.starts_with(&below)) => {
+                    (LINK.to_owned(), remedy::replace_link(&path))
+                }
+                Some(run) if state.runs().all(|known| known != run) => {
+                    let message = format!("{STRANGE}; the run {run} wrote it, whose manifest is lost");
+                    (message, remedy::remove_for_good(&path))
+                }
+                Some(_) => (STRANGE.to_owned(), remedy::remove(&path)),
+                None => (STRANGE.to_owned(), remedy::move_away(layout, &path, &name)),
+            };
             findings.push(Finding { code: "strange_file", path: name, message, remedy });
         }
     }
     Ok(findings)
 }
 
-fn private_file(layout: &Layout, unfinished: &Unfinished, path: &Path, name: String) -> Option<Finding> {
+fn private_file(layout: &Layout, unfinished: &Unfinished, path: &Path, name: &str) -> Option<Finding> {
     let is = |known: PathBuf| path == known;
-    let expected = is(layout.lock())
+    // What network filesystems keep for a while has such names.
+    let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    let expected = is_hidden
+        || is(layout.lock())
         || State::is_manifest(layout, path)
         || unfinished.0.iter().any(|run| is(layout.journal(&run.run)));
     let of_a_run = [layout.all_staging(), layout.journals(), layout.manifests()].iter().any(|f| path.starts_with(f));
-    let finding = |code, message: &str, remedy| Finding { code, path: name, message: message.to_owned(), remedy };
+    let finding =
+        |code, message: &str, remedy| Finding { code, path: name.to_owned(), message: message.to_owned(), remedy };
     match of_a_run {
         _ if expected => None,
         true => Some(finding("leftover", "an interrupted run left this file", remedy::any_convert(layout))),
-        false => Some(finding("strange_file", "no run writes such a file", remedy::remove(path))),
+        false => {
+            let remedy = remedy::move_away(layout, path, name);
+            Some(finding("strange_file", "no run writes such a file", remedy))
+        }
     }
 }
 
 /// All files of a dataset in the order of their names. What lies beside the tables is not the dataset's, and no reader takes it
 /// for rows. Links are not followed: a dataset has none.
 fn files_of(layout: &Layout) -> Result<Vec<PathBuf>> {
-    let is_ours = |name: &OsStr| name == PRIVATE || name.to_str().is_some_and(|name| TableId::by_name(name).is_some());
     let (mut files, mut folders) = (Vec::new(), vec![layout.root().to_owned()]);
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).during("list", &folder)? {
             let entry = entry.during("list", &folder)?;
-            if folder == layout.root() && !is_ours(&entry.file_name()) {
+            if folder == layout.root() && !layout::is_ours(&entry.file_name()) {
                 continue;
             }
             let list = if entry.file_type().during("look at", &folder)?.is_dir() { &mut folders } else { &mut files };
@@ -85,5 +98,5 @@ fn files_of(layout: &Layout) -> Result<Vec<PathBuf>> {
 
 /// A path as manifests write it.
 pub(super) fn relative(layout: &Layout, path: &Path) -> String {
-    path.strip_prefix(layout.root()).unwrap_or(path).to_string_lossy().into_owned()
+    path_text(path.strip_prefix(layout.root()).unwrap_or(path)).into_owned()
 }

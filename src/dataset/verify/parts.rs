@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 
 use parquet::arrow::ArrowSchemaConverter;
+use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaDataReader;
 use rayon::prelude::*;
 
@@ -73,6 +74,9 @@ fn look(path: &Path, part: &PartFile, meter: &Meter) -> Option<(&'static str, St
 fn content(file: &File, part: &PartFile) -> Option<(&'static str, String)> {
     let footer = match ParquetMetaDataReader::new().parse_and_finish(file) {
         Ok(footer) => footer,
+        Err(ParquetError::External(e)) if e.is::<io::Error>() => {
+            return Some(("unreadable_file", format!("the file cannot be read: {e}")));
+        }
         Err(e) => return Some(("bad_parquet", format!("the file is no Parquet file: {e}"))),
     };
     let rows = footer.file_metadata().num_rows();

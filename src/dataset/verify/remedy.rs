@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::parts::Part;
 use crate::dataset::compression;
@@ -13,6 +13,7 @@ use crate::dataset::part::Encodings;
 use crate::flatten::time::iso;
 use crate::input::Looker;
 use crate::tables::schema::TableId;
+use crate::text::path_text;
 
 /// Converts again what part files have rows of: a command for each. Where files have inputs in common, one cannot be mended
 /// without the others, since what stays of an input is read of all of its files: the first has the command for all.
@@ -102,11 +103,7 @@ pub fn any_convert(layout: &Layout) -> String {
 
 /// Converts all inputs into a new dataset beside this one.
 pub fn start_anew(layout: &Layout, state: &State, live: &[Read]) -> String {
-    // A name such as `.` is none.
-    let root = layout.root();
-    let root = if root.file_name().is_none() { root.canonicalize().unwrap_or_default() } else { root.to_owned() };
-    let mut name = root.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
+    let new = beside(layout, ".new");
     let mut contents: Vec<(&Manifest, Cow<Content>, Vec<&InputEntry>)> = Vec::new();
     for read in live {
         match contents.iter_mut().find(|(_, content, _)| *content == read.content()) {
@@ -114,11 +111,34 @@ pub fn start_anew(layout: &Layout, state: &State, live: &[Read]) -> String {
             None => contents.push((read.run, read.content(), vec![read.input])),
         }
     }
-    let new = root.with_file_name(name);
     // A damaged input is no reason to leave out the others.
     let commands: Vec<String> =
         contents.iter().map(|(like, content, inputs)| command(&new, state, "", like, content, inputs)).collect();
     commands.join("; ")
+}
+
+/// The name of the dataset with something behind it.
+fn beside(layout: &Layout, suffix: &str) -> PathBuf {
+    // A name such as `.` is none.
+    let root = layout.root();
+    let root = if root.file_name().is_none() { root.canonicalize().unwrap_or_default() } else { root.to_owned() };
+    let mut name = root.file_name().unwrap_or_default().to_owned();
+    name.push(suffix);
+    root.with_file_name(name)
+}
+
+/// Moves a file that someone else put there, and may want, out of the dataset.
+pub fn move_away(layout: &Layout, path: &Path, name: &str) -> String {
+    let folder = beside(layout, ".strange");
+    let to = folder.join(name.replace('/', ","));
+    format!("mkdir -p {} && mv {} {}", quoted(&folder), quoted(path), quoted(&to))
+}
+
+/// Puts a folder in the place of a link to it.
+pub fn replace_link(path: &Path) -> String {
+    let copy = path.with_extension("copy");
+    let (path, copy) = (quoted(path), quoted(&copy));
+    format!("cp -rL {path} {copy} && rm {path} && mv {copy} {path}")
 }
 
 pub fn remove(path: &Path) -> String {
@@ -176,7 +196,7 @@ fn command(
 
 /// A path as a shell takes it.
 fn quoted(path: &Path) -> String {
-    let mut text = path.to_string_lossy();
+    let mut text = path_text(path);
     if text.starts_with('-') {
         text = format!("./{text}").into();
     }
