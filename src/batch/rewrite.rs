@@ -24,6 +24,7 @@ use crate::dataset::manifest::{InputEntry, Manifest, State};
 use crate::dataset::part::{PartFile, Rows};
 use crate::dataset::writer::{Chunk, DatasetWriter};
 use crate::error::{Error, IoContext, Result};
+use crate::flatten::flattener::input_id;
 use crate::flatten::time::Date;
 use crate::tables::column::ColumnData;
 use crate::tables::schema::TableId;
@@ -145,7 +146,7 @@ impl<'s> Gone<'s> {
     pub fn new(inputs: &'s [InputEntry]) -> Gone<'s> {
         Gone {
             keys: inputs.iter().map(InputEntry::key).collect(),
-            ids: inputs.iter().filter_map(|input| input.sha256.get(..16)).collect(),
+            ids: inputs.iter().filter_map(|input| input_id(&input.sha256)).collect(),
         }
     }
 

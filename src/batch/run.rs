@@ -44,7 +44,7 @@ pub fn convert(found: &Found, early: Option<Early>, options: &Options, meter: &M
     };
     // What a run recovers first.
     let unfinished = if options.dry_run { commit::journaled(&layout)? } else { Vec::new() };
-    let mut summary = Summary::empty();
+    let mut summary = Summary::default();
     if lock.as_ref().is_some_and(|lock| !lock.is_held) {
         summary
             .notes
@@ -255,24 +255,9 @@ fn entries(plan: &Plan, options: &Options, counts: &[InputCounts]) -> Vec<InputE
     rejected[TableId::Rejects] = 1;
     let unread = plan.unreadable.iter().map(|unreadable| InputEntry {
         path: unreadable.name.clone(),
-        size: 0,
-        mtime: 0,
-        sha256: String::new(),
         status: Status::Rejected,
-        log: false,
-        window: None,
-        head: String::new(),
-        doubtful: false,
-        truncated: false,
-        traces: 0,
-        records: 0,
-        headers: 0,
-        unknown: 0,
-        lost: 0,
-        filtered: 0,
-        dangling: 0,
-        repaired: 0,
         rows: rejected.clone(),
+        ..InputEntry::default()
     });
     read.chain(unread).collect()
 }

@@ -11,7 +11,7 @@ use super::plan::Skip;
 use crate::text::{Escaped, grouped};
 
 /// The result of a run, as `--summary-json` writes it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Summary {
     /// The run's name; absent where there was nothing to do.
     pub run: Option<String>,
@@ -57,27 +57,6 @@ pub struct InputSummary {
 }
 
 impl Summary {
-    pub fn empty() -> Summary {
-        Summary {
-            run: None,
-            published: false,
-            dry_run: false,
-            inputs: InputSummary::default(),
-            records: 0,
-            records_lost: 0,
-            records_filtered: 0,
-            dangling_references: 0,
-            repaired_strings: 0,
-            rows: BTreeMap::new(),
-            files: 0,
-            bytes_in: 0,
-            bytes_out: 0,
-            seconds: 0.0,
-            problems: Vec::new(),
-            notes: Vec::new(),
-        }
-    }
-
     /// Whether some input was not taken over whole.
     pub fn is_damaged(&self) -> bool {
         self.inputs.damaged + self.inputs.rejected > 0

@@ -100,10 +100,11 @@ pub(super) struct Form {
 }
 
 /// What became of an input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Taken over whole.
+    #[default]
     Converted,
     /// Some of it is in the dataset, the rest accounted for in `rejects`.
     Damaged,
@@ -117,7 +118,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 /// An input that a run read. A name that is not known is a damaged one.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InputEntry {
     /// As given.

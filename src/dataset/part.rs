@@ -31,7 +31,7 @@ use crate::tables::files::hex;
 use crate::tables::schema::{ColumnInfo, TableInfo};
 
 /// A part file as a manifest lists it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PartFile {
     /// Relative to the dataset.
     pub path: String,
@@ -196,17 +196,7 @@ impl OpenPart {
             columns: Vec::new(),
             group_rows: 0,
             groups: 0,
-            part: PartFile {
-                path: relative,
-                table: table.to_owned(),
-                rows: 0,
-                bytes: 0,
-                sha256: String::new(),
-                min_ts: None,
-                max_ts: None,
-                inputs: BTreeSet::new(),
-                kept: BTreeSet::new(),
-            },
+            part: PartFile { path: relative, table: table.to_owned(), ..PartFile::default() },
         })
     }
 

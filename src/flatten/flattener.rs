@@ -18,7 +18,7 @@ use crate::tables::traces::RecordCounts;
 use crate::tables::{experiment_events, pod_service_ports, pods, processes, rejects, traces};
 use crate::trace::cursor::MAX_ENTRIES;
 use crate::trace::decode::Entries;
-use crate::trace::reader::{Damage, Place, Severity};
+use crate::trace::reader::{Damage, Loss, Place, Severity};
 use crate::trace::records::{EventKind, Header, Record};
 
 /// What all rows of an input know of it.
@@ -35,9 +35,19 @@ pub struct InputInfo {
     pub window: Window,
 }
 
+/// What the ids of an input's traces begin with, and the id of a log: 16 hex digits of its SHA-256. Nothing could be read of an
+/// input that has none.
+pub fn input_id(sha256: &str) -> Option<&str> {
+    sha256.get(..16)
+}
+
 impl InputInfo {
+    fn id(&self) -> &str {
+        input_id(&self.sha256).unwrap_or_default()
+    }
+
     fn trace_id(&self, header_no: Option<i64>) -> String {
-        let hash = &self.sha256[..self.sha256.len().min(16)];
+        let hash = self.id();
         match header_no {
             Some(ordinal) => format!("{hash}-{ordinal}"),
             None => format!("{hash}-none"),
@@ -256,7 +266,7 @@ impl Flattener {
         self.log_date = step.ts.map(Date::of).or(self.log_date);
         let date = self.log_date.unwrap_or_default();
         let bytes = TEXT * step.line.len();
-        let row = experiment_events::Row { log_id: self.input.sha256[..16].to_owned(), step };
+        let row = experiment_events::Row { log_id: self.input.id().to_owned(), step };
         self.counts.rows[TableId::ExperimentEvents] += 1;
         self.pending.experiment_events.push(date, self.input.index, row, bytes, &mut self.pending.ready);
     }
@@ -326,12 +336,8 @@ impl Flattener {
             return;
         }
         let at = byte_offset.map_or(String::new(), |offset| format!(" at byte {offset}"));
-        let lost = match records_lost {
-            None if byte_offset.is_some() => "; nobody can know how many records are lost".to_owned(),
-            None | Some(0) => String::new(),
-            Some(1) => "; 1 record is lost".to_owned(),
-            Some(n) => format!("; {n} records are lost"),
-        };
+        // What concerns the whole file says itself what is lost.
+        let lost = Loss(records_lost.map(|n| n as u64).or(byte_offset.is_none().then_some(0)));
         self.problems.push(format!(
             "{}: {}{at}: {}{lost}",
             severity.name(),

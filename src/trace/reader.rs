@@ -58,8 +58,16 @@ pub struct Damage {
 /// Where, what, and how many records that costs, escaped.
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "at byte {}: {}", self.offset, Escaped(&self.message))?;
-        match self.records_lost {
+        write!(f, "at byte {}: {}{}", self.offset, Escaped(&self.message), Loss(self.records_lost))
+    }
+}
+
+/// How many records are lost, behind what it comes from.
+pub struct Loss(pub Option<u64>);
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self.0 {
             None => write!(f, "; nobody can know how many records are lost"),
             Some(0) => Ok(()),
             Some(1) => write!(f, "; 1 record is lost"),
