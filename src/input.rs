@@ -49,15 +49,16 @@ impl Found {
 
     /// An input that lies where a dataset has its files.
     pub fn within(&self, layout: &Layout) -> Option<&Path> {
-        let mut last = None;
+        // Thousands of files have one folder, so their names are compared as bytes.
+        let (mut last, mut is_within): (Option<&[u8]>, bool) = (None, false);
         self.paths().chain(&self.experiment_log).map(PathBuf::as_path).find(|path| {
-            let folder =
-                path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
-            // Thousands of files have one folder.
-            if last.is_none_or(|(of, _)| of != folder) {
-                last = Some((folder, folder.is_some_and(|folder| layout.has_folder(folder))));
+            let name = path.as_os_str().as_bytes();
+            let folder = &name[..memchr::memrchr(b'/', name).map_or(0, |slash| slash + 1)];
+            if last != Some(folder) {
+                let path = if folder.is_empty() { b"." } else { folder };
+                (last, is_within) = (Some(folder), layout.has_folder(Path::new(OsStr::from_bytes(path))));
             }
-            last.is_some_and(|(_, is_within)| is_within)
+            is_within
         })
     }
 
