@@ -24,7 +24,7 @@ use crate::text::{Escaped, path_text};
 use crate::trace::codec::Codec;
 use crate::trace::container::{FileHeader, GapCause, Step, Walk};
 use crate::trace::cursor::Cursor;
-use crate::trace::reader::{BLOCK_LIMIT, Blocks, Item};
+use crate::trace::reader::{BLOCK_LIMIT, Blocks, Damage, Item};
 use crate::trace::records::{Event, Record};
 use crate::trace::transcode::Transcoder;
 use crate::trace::write::ContainerWriter;
@@ -161,6 +161,14 @@ fn damaged(path: &Path, offset: u64, message: &str) -> Error {
     Error::Trace { path: path.to_owned(), message }
 }
 
+/// An input with a block that cannot be read. One that is too large is none for `repair` either.
+fn unread(path: &Path, damage: &Damage) -> Error {
+    match damage.code {
+        "block_too_large" => Error::Trace { path: path.to_owned(), message: damage.to_string() },
+        _ => damaged(path, damage.offset, &damage.message),
+    }
+}
+
 /// Requires that the frames of all blocks are whole, and that an input which follows another begins with a header.
 fn check(path: &Path, file: Arc<File>, size: u64, header: &FileHeader, follows: bool, meter: &Meter) -> Result<()> {
     let mut walk = Walk::new(file.clone(), header.sync, size, header.len);
@@ -197,7 +205,7 @@ fn begins_with_header(path: &Path, file: Arc<File>, size: u64, header: &FileHead
     loop {
         match blocks.next(header, &mut buffer).during("read", path)? {
             None => return Ok(true),
-            Some(Item::Damage(damage)) => return Err(damaged(path, damage.offset, &damage.message)),
+            Some(Item::Damage(damage)) => return Err(unread(path, &damage)),
             Some(Item::Block(_)) if buffer.is_empty() => {}
             Some(Item::Block(block)) => {
                 let mut event = Event::default();
@@ -303,7 +311,7 @@ impl<W: Write> Output<'_, W> {
             let before = blocks.pos();
             let block = match blocks.next(header, &mut data).during("read", &member.path)? {
                 None => return Ok(()),
-                Some(Item::Damage(damage)) => return Err(damaged(&member.path, damage.offset, &damage.message)),
+                Some(Item::Damage(damage)) => return Err(unread(&member.path, &damage)),
                 Some(Item::Block(block)) => block,
             };
             let (mut count, mut bytes) = (block.count, &data);

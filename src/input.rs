@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 pub use self::stat::{Look, Looker, Stat};
 use crate::dataset::layout::{Layout, PRIVATE, is_ours};
 use crate::error::{Error, IoContext, Result};
-use crate::tables::files::hex;
+use crate::text::hex;
 
 mod stat;
 

@@ -1,6 +1,6 @@
 //! Converts SysFlow telemetry traces to normalized, typed Parquet datasets.
 //!
-//! The way of the data, one module after the other; each knows only those before it:
+//! The way of the data, one module after the other:
 //!
 //! ```text
 //!  input ──► trace ────────► flatten ───────► tables ────────► dataset
@@ -12,7 +12,7 @@
 //!                             ► items, ports
 //! ```
 //!
-//! [`batch`] plans a run, runs it and commits it; [`cli`] is what the user types. The library never prints or exits.
+//! [`batch`] plans a run, runs it and commits it; [`cli`] is what the user types, and alone prints and exits.
 #![forbid(unsafe_code)]
 
 pub mod batch;

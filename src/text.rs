@@ -64,6 +64,18 @@ pub fn shortened(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Bytes as lower-case hex digits.
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |n: u8| char::from(DIGITS[usize::from(n)]);
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
+    }
+    text
+}
+
 /// A number with its thousands apart: `1,234,567`.
 pub fn grouped(n: u64) -> String {
     let digits = n.to_string();

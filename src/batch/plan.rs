@@ -19,8 +19,7 @@ use crate::dataset::manifest::{Content, CopyEntry, InputEntry, State, key, rejec
 use crate::error::Result;
 use crate::flatten::time::Window;
 use crate::input::{Found, Looker, Stat};
-use crate::tables::files::hex;
-use crate::text::{Escaped, path_text};
+use crate::text::{Escaped, hex, path_text};
 
 /// An input that will be read.
 #[derive(Debug, Clone)]

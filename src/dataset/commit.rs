@@ -308,7 +308,7 @@ fn complete(layout: &Layout, manifest: &Manifest, is_written: bool) -> Result<()
     let staging = layout.staging(&manifest.run);
     for file in &manifest.files {
         let (from, to) = (staging.join(staged_name(&file.path)), layout.root().join(&file.path));
-        if let Some(folder) = to.parent().filter(|_| !is_written) {
+        if let Some(folder) = to.parent() {
             fs::create_dir_all(folder).during("create the folder", folder)?;
         }
         fault::point("part to be published");

@@ -27,8 +27,8 @@ use crate::error::{Error, IoContext, Result};
 use crate::fault;
 use crate::input;
 use crate::tables::column::{ColumnData, ColumnType, Values};
-use crate::tables::files::hex;
 use crate::tables::schema::{ColumnInfo, TableInfo};
+use crate::text::hex;
 
 /// A part file as a manifest lists it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use sha2::{Digest, Sha256};
 
 use super::json::{List, Object, Odd};
-use crate::tables::files::hex;
+use crate::text::hex;
 
 /// Takes off what the collector leaves behind the JSON: NULs and white space at the end. All else is kept to the byte.
 pub fn fix(message: &str) -> &str {

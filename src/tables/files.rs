@@ -6,6 +6,7 @@ use super::column::Get::{Seq, Str, Time};
 use super::column::{Column, column};
 use super::entity_row::{EntityRow, given};
 use crate::flatten::entity::File;
+use crate::text::hex;
 
 pub const DOC: &str = "an exported File";
 
@@ -29,15 +30,3 @@ pub const COLUMNS: &[Column<Row>] = &[
     column("container_no", "", Seq(|r| r.container_no), "record_no of the container's row in containers"),
     column("node_id", "exporter", Str(Row::node_id), "node that exported the trace"),
 ];
-
-/// Bytes as lower-case hex digits.
-pub fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |n: u8| char::from(DIGITS[usize::from(n)]);
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 15));
-    }
-    text
-}

@@ -61,7 +61,7 @@ pub const COLUMNS: &[Column<Row>] = &[
             out.extend(r.lineage.ancestors.iter().map(|p| p.exe.as_deref().unwrap_or_default()));
             true
         }),
-        "executables of the ancestors, in the same order",
+        "executables of the ancestors, in the same order; empty where one has none",
     ),
     column("container_id", "containerId", Str(|r| given(r.base.entity.container_id())), "container id"),
     column("container_no", "", Seq(|r| r.base.container_no), "record_no of the container's row in containers"),
