@@ -203,8 +203,9 @@ fn walk(folder: &Path, found: &mut Found) {
 
 /// Whether a file belongs to a dataset, which `**` would find below the inputs: what lies beside the tables, and part files.
 fn is_of_a_dataset(path: &Path) -> bool {
+    let is_part = path.extension().is_some_and(|e| e == "parquet");
     path.ancestors().any(|folder| match (folder.file_name(), folder.parent()) {
-        (Some(name), Some(root)) => is_ours(name) && root.join(PRIVATE).is_dir(),
+        (Some(name), Some(root)) => name == PRIVATE || is_part && is_ours(name) && root.join(PRIVATE).is_dir(),
         _ => false,
     })
 }
@@ -349,8 +350,17 @@ mod tests {
     #[test]
     fn a_glob_leaves_out_what_a_folder_leaves_out() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["a", ".b", "c.sf", ".d/e", "ds/_sf_parquet/lock", "ds/records/date=1/a.parquet", "ds/f", "pods/g"]
-        {
+        for name in [
+            "a",
+            ".b",
+            "c.sf",
+            ".d/e",
+            "ds/_sf_parquet/lock",
+            "ds/records/date=1/a.parquet",
+            "ds/f",
+            "ds/files/h.sf",
+            "pods/g",
+        ] {
             let path = folder.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "").unwrap();
@@ -362,11 +372,11 @@ mod tests {
         for all in ["", "*", "**/*"] {
             let mut found = of(all);
             found.sort();
-            assert_eq!(found, ["a", "c.sf", "ds/f", "pods/g"], "{all}");
+            assert_eq!(found, ["a", "c.sf", "ds/f", "ds/files/h.sf", "pods/g"], "{all}");
         }
         assert_eq!(of(".[bd]*"), [".b", ".d/e"]);
         assert_eq!(of(".d/*"), [".d/e"]);
-        assert_eq!(of("ds/f*"), ["ds/f"]);
+        assert_eq!(of("ds/f*"), ["ds/f", "ds/files/h.sf"]);
     }
 
     #[test]

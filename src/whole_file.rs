@@ -8,7 +8,7 @@ use crate::dataset::sync::sync_folder;
 use crate::error::{Error, IoContext, Result};
 
 /// A file in the making. It has a temporary name beside its own, and goes if it is not published. What is no regular file,
-/// such as a pipe or `/dev/null`, cannot be replaced and is written to as it is.
+/// such as a pipe or `/dev/null`, cannot be replaced and is written to as it is, and so is `/dev/stderr`.
 #[derive(Debug)]
 pub struct WholeFile {
     path: PathBuf,
@@ -22,8 +22,12 @@ impl WholeFile {
     /// # Errors
     /// `path` names no file, or its folder cannot be written.
     pub fn create(path: &Path) -> Result<WholeFile> {
-        if path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir()) {
-            let file = File::options().write(true).open(path).during("open", path)?;
+        // Others may append to what a descriptor leads to.
+        let is_descriptor = ["/dev/fd/", "/dev/stdout", "/dev/stderr", "/proc/self/fd/"]
+            .iter()
+            .any(|start| path.as_os_str().as_encoded_bytes().starts_with(start.as_bytes()));
+        if is_descriptor || path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+            let file = File::options().append(true).open(path).during("open", path)?;
             return Ok(WholeFile { path: path.to_owned(), temporary: None, file });
         }
         let path = if path.is_symlink() { path.canonicalize().during("follow", path)? } else { path.to_owned() };

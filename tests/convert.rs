@@ -353,9 +353,12 @@ fn inputs_do_not_lie_among_the_files_of_the_dataset() {
     for _ in 0..2 {
         expect_status(&go("a.sf"), 0);
     }
-    // The summary is none of the inputs.
-    let mut command = program(["convert", "a.sf", "-o", "out", "--summary-json", "./a.sf"]);
-    expect_status(&command.current_dir(folder.path()).output().unwrap(), 2);
+    // The summary replaces nothing that is read.
+    fs::write(folder.path().join("log"), "").unwrap();
+    for read in ["./a.sf", "log"] {
+        let mut command = program(["convert", "a.sf", "-o", "out", "--experiment-log", "log", "--summary-json", read]);
+        expect_status(&command.current_dir(folder.path()).output().unwrap(), 2);
+    }
 }
 
 #[test]

@@ -216,6 +216,23 @@ fn copies_and_beginnings_are_not_read_again() {
 }
 
 #[test]
+fn a_log_is_not_taken_for_the_trace_that_it_was_rejected_as() {
+    let growing = Growing::new();
+    let (whole, part) = (growing.folder.path().join("whole"), growing.folder.path().join("part"));
+    let steps: Vec<String> = (1..6).map(|n| format!("2022-03-17 18:48:0{n},736 main INFO     ----- step\n")).collect();
+    fs::write(&whole, steps.concat()).unwrap();
+    fs::write(&part, steps[..3].concat()).unwrap();
+    let log = |log: &Path, inputs: &[&Path], status: i32| {
+        let log = ["--files-from", "/dev/null", "--experiment-log", log.to_str().unwrap()];
+        expect_status(&convert(inputs, &growing.out, &log), status);
+    };
+    log(&whole, &[], 0);
+    expect_status(&convert(&[&whole], &growing.out, &[]), 3);
+    log(&part, &[&whole], 0);
+    assert_eq!(row_count(&growing.out, "experiment_events"), 5);
+}
+
+#[test]
 fn a_piece_of_the_first_block_beside_a_known_trace_changes_nothing() {
     let growing = Growing::new();
     growing.expect(&[&growing.write("a.sf", 8)], &[], 80, "");

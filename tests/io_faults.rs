@@ -355,6 +355,25 @@ fn a_folder_that_takes_no_files_is_found_before_anything_is_published() {
     expect_status(&run(["verify".as_ref(), out.as_os_str()]), 0);
 }
 
+#[test]
+fn a_journal_that_cannot_be_removed_has_no_effect() {
+    let case = Case::new([1, 1]);
+    let Some(library) = library(&case.path("")) else { return };
+    let (out, first) = (case.path("out"), case.path("in/0.sf"));
+    simple("first", 20).write(&first);
+    let below = out.join("_sf_parquet/journal/");
+    let fault = Fault { library: &library, below: &below, calls: "u", errno: EIO, lasting: true, command: None };
+    for more in [&[][..], &["--reconvert"]] {
+        let mut command = case.convert(&out);
+        command.args(more);
+        expect_status(&fault.run(command, 1).unwrap(), 0);
+    }
+    case.second_batch();
+    expect_status(&case.convert(&out).output().unwrap(), 3);
+    assert_eq!(fs::read_dir(below).unwrap().count(), 0);
+    expect_status(&run(["verify".as_ref(), out.as_os_str()]), 0);
+}
+
 /// All folders below one, but those between runs.
 fn folders(root: &Path) -> BTreeSet<PathBuf> {
     let entries = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());

@@ -93,11 +93,13 @@ pub fn check<'s>(
         _ => !old.input.head.is_empty() && old.input.head == input.head,
     };
     let is_settled = !supersedes.iter().any(has_rows);
+    let is_known = of_path.iter().any(|read| read.input.is_as(&input.stat))
+        || state.copies(&name).any(|copy| copy.is_as(&input.stat));
     let copy_of = |read: &'s InputEntry, why| Checked::Skip {
         name: name.clone(),
         why,
         read: Some(Piece { of: read, size: input.stat.size }),
-        copy: Some(input.copy_of(read.key(), false)),
+        copy: (!is_known).then(|| input.copy_of(read.key(), false)),
     };
     let mut grown = Skip::GrownOtherwise;
     match state.by_key(&input.key()).or_else(rejected) {

@@ -120,14 +120,14 @@ pub fn relations(inputs: &[Input], state: &State, at_hand: &[(&Path, Piece)], st
         by_head.entry(&input.head).or_default().push((input.stat.size, place));
     }
     by_head.values_mut().for_each(|alike| alike.sort_unstable());
-    let shorter = |longer: &Longer| {
-        let alike = by_head.get(longer.head).map(Vec::as_slice).unwrap_or_default();
-        &alike[..alike.partition_point(|(other, _)| *other < longer.size)]
+    let shorter = |head: &str, size: u64| {
+        let alike = by_head.get(head).map(Vec::as_slice).unwrap_or_default();
+        &alike[..alike.partition_point(|(other, _)| *other < size)]
     };
     // The places of those that a file begins with, if it is at hand.
     let beginnings = |longer: &Longer| -> Option<Vec<usize>> {
         let path = longer.path.or_else(|| longer.read.and_then(|read| state.at_hand(read)))?;
-        let shorter = shorter(longer);
+        let shorter = shorter(longer.head, longer.size);
         let mut sizes: Vec<u64> = shorter.iter().map(|(size, _)| *size).collect();
         sizes.dedup();
         let hashes = hashes(path, &sizes, stop).ok()?;
@@ -135,9 +135,9 @@ pub fn relations(inputs: &[Input], state: &State, at_hand: &[(&Path, Piece)], st
         let places = by_size.flat_map(|(others, hash)| others.iter().map(move |(_, place)| (*place, hash)));
         Some(places.filter(|(place, hash)| inputs[*place].sha256 == **hash).map(|(place, _)| place).collect())
     };
-    let whole: HashSet<&str> =
-        at_hand.iter().filter(|(_, piece)| piece.size == piece.of.size).map(|(_, piece)| &*piece.of.sha256).collect();
-    let of_inputs = inputs.iter().map(|input| Longer {
+    // There may be many that no input is the beginning of.
+    let is_longer = |head: &str, size: u64| !shorter(head, size).is_empty();
+    let of_inputs = inputs.iter().filter(|input| is_longer(&input.head, input.stat.size)).map(|input| Longer {
         path: Some(&input.path),
         size: input.stat.size,
         head: &input.head,
@@ -145,12 +145,14 @@ pub fn relations(inputs: &[Input], state: &State, at_hand: &[(&Path, Piece)], st
         key: input.key(),
     });
     let of_read = |path, Piece { of, size }| Longer { path, size, head: &of.head, read: Some(of), key: of.key() };
+    let skipped = at_hand.iter().filter(|(_, piece)| is_longer(&piece.of.head, piece.size));
+    let skipped: Vec<Longer> = skipped.map(|(path, piece)| of_read(Some(*path), *piece)).collect();
+    let whole = skipped.iter().filter(|longer| longer.read.is_some_and(|read| read.size == longer.size));
+    let whole: HashSet<String> = whole.map(|longer| longer.key.clone()).collect();
     let reads = by_head.keys().flat_map(|head| state.by_head(head)).map(|read| read.input);
-    let reads =
-        reads.filter(|read| !whole.contains(&*read.sha256)).map(|of| of_read(None, Piece { of, size: of.size }));
-    let skipped = at_hand.iter().map(|(path, piece)| of_read(Some(*path), *piece));
+    let reads = reads.filter(|read| is_longer(&read.head, read.size) && !whole.contains(&read.key()));
+    let reads = reads.map(|of| of_read(None, Piece { of, size: of.size }));
     let mut longer: Vec<Longer> = of_inputs.chain(skipped).chain(reads).collect();
-    longer.retain(|longer| !shorter(longer).is_empty());
     // The longest has the last word, for that is not the beginning of another one.
     longer.sort_by_key(|longer| longer.size);
     let found: Vec<Option<Vec<usize>>> = longer.par_iter().map(beginnings).collect();
@@ -161,7 +163,7 @@ pub fn relations(inputs: &[Input], state: &State, at_hand: &[(&Path, Piece)], st
     let mut relations = vec![Relation::Apart; inputs.len()];
     for (longer, found) in longer.iter().zip(&found) {
         let Some(read) = longer.read else { continue };
-        let perhaps = shorter(longer).iter().map(|(_, place)| *place);
+        let perhaps = shorter(longer.head, longer.size).iter().map(|(_, place)| *place);
         for place in perhaps.filter(|place| found.as_ref().is_none_or(|found| found.contains(place))) {
             if is_doubtful(place) && relations[place] == Relation::Apart {
                 relations[place] = Relation::Doubtful(read.path.clone());

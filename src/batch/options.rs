@@ -31,11 +31,14 @@ pub struct Options {
     pub encodings: Encodings,
 }
 
+/// Bytes that a block may have with any memory.
+pub const MAX_BLOCK: usize = 1 << 30;
+
 impl Options {
     /// Bytes that a block may have, compressed or inflated. One string may fill it, and is in memory some six times until
     /// its page is written; and pages count their bytes with 31 bits.
     pub fn block_limit(&self) -> usize {
-        (self.memory / 8).min(1 << 30)
+        (self.memory / 8).min(MAX_BLOCK)
     }
 
     /// Bytes of memory of rows that are encoded together.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::options::Options;
+use super::options::{MAX_BLOCK, Options};
 use super::pipe;
 use super::plan::{Input, Kind, Unreadable};
 use super::progress::Meter;
@@ -249,7 +249,7 @@ impl<'p> Source<'p> {
         let block = match item {
             None => return Ok(false),
             Some(Item::Damage(mut damage)) => {
-                if damage.code == "block_too_large" {
+                if damage.code == "block_too_large" && self.block_limit < MAX_BLOCK {
                     damage.message += "; more --memory and --reconvert convert it";
                 }
                 self.flattener.damage(damage);

@@ -95,7 +95,7 @@ Examples:
   find traces -type f -mtime -1 | sf-parquet convert - -o dataset   a list of files
   sf-parquet convert traces -o dataset --since 2022-03-17T18:00:00Z --until 2022-03-18
   duckdb -c \"SELECT type, count(*) FROM 'dataset/records/*/*.parquet' GROUP BY type\"
-Exit status: 0 all inputs taken over whole; 1 failed, nothing was published;
+Exit status: 0 all inputs taken over whole; 1 failed, nothing was published unless the error says so;
 3 published, but some input was damaged (see the table rejects); 129, 130 or 143 interrupted.";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -137,7 +137,8 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
         return Err(Error::Usage("--since must be earlier than --until".into()).into());
     }
     let mut stdin = BufReader::new(io::stdin());
-    let listed = files_from.map(|list| input::read_list_file(&list, &mut stdin)).transpose()?.unwrap_or_default();
+    let listed =
+        files_from.as_ref().map(|list| input::read_list_file(list, &mut stdin)).transpose()?.unwrap_or_default();
     let options = Options {
         out,
         tables: wanted(&tables),
@@ -168,10 +169,11 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
         let message = format!("{input} lies in a folder of the dataset's own; keep inputs elsewhere");
         return Err(Error::Usage(message).into());
     }
+    let mut read = found.paths().chain(&found.experiment_log).chain(&files_from);
     if let Some(path) = &summary_json
-        && found.paths().any(|input| input.file_name() == path.file_name() && same(input, path))
+        && read.any(|input| input.file_name() == path.file_name() && same(input, path))
     {
-        return Err(Error::Usage("the summary cannot replace an input; give another name".into()).into());
+        return Err(Error::Usage("the summary cannot replace what is read; give another name".into()).into());
     }
     let summary_json = summary_json.map(SummaryFile::of).transpose()?;
     let meter = Arc::new(Meter::default());

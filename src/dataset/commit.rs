@@ -27,6 +27,7 @@ use crate::tables::schema::TableId;
 const ASKING: Duration = Duration::from_millis(1);
 /// Nobody asks for so long: another program shares the lock.
 const ASKED: Duration = Duration::from_secs(1);
+const SHARED: &str = "another program shares its lock";
 /// How long a run that waits for another sleeps before it looks again.
 const WAITING: Duration = Duration::from_millis(50);
 
@@ -70,7 +71,8 @@ impl Lock {
                     thread::sleep(ASKING);
                 }
                 TryLockError::WouldBlock => {
-                    let holder = Self::name_of_holder(&mut file);
+                    let is_shared = file.try_lock_shared().is_ok();
+                    let holder = if is_shared { SHARED.to_owned() } else { Self::name_of_holder(&mut file) };
                     return Err(Error::Locked { path: layout.root().to_owned(), holder });
                 }
                 TryLockError::Error(e) if are_no_locks(&e) => {
@@ -169,14 +171,20 @@ pub fn journaled(layout: &Layout) -> Result<Vec<Manifest>> {
 pub fn recover(layout: &Layout) -> Result<()> {
     for path in children(&layout.journals())? {
         // A journal gets its name only when it is whole; a temporary one never counted.
-        if path.extension().is_some_and(|e| e == "json") {
-            complete(layout, &Journal::read(&path)?.manifest, false).map_err(half_published)?;
-        } else {
+        if path.extension().is_none_or(|e| e != "json") {
             remove(&path);
+            continue;
+        }
+        let journal = Journal::read(&path)?;
+        // With its manifest a run is published, and others may have replaced files of it since.
+        if layout.manifest(&journal.manifest.run).exists() {
+            remove(&path);
+        } else {
+            complete(layout, &journal.manifest, false).map_err(half_published)?;
         }
     }
     for path in children(&layout.all_staging())? {
-        remove_probe(layout, path.file_name().unwrap_or_default());
+        unmake(layout, path.file_name().unwrap_or_default());
         remove(&path);
     }
     // A manifest that was being written when the machine stopped; its journal has just written it anew.
@@ -240,16 +248,19 @@ fn make_ready(layout: &Layout, manifest: &Manifest, made: &mut Vec<PathBuf>) -> 
     let name = probe(OsStr::new(&manifest.run));
     let mut at = layout.staging(&manifest.run).join(&name);
     File::create(&at).during("create", &at)?;
+    let dates = dates(layout, manifest);
     let moved = folders(layout, manifest).into_iter().try_for_each(|folder| {
         match fs::create_dir(&folder) {
             Ok(()) => made.push(folder.clone()),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
             Err(e) => return Err(e).during("create the folder", &folder),
         }
-        let to = folder.join(&name);
-        fs::rename(&at, &to).during("move files to", &folder)?;
-        at = to;
-        fault::point("probe moved");
+        if dates.contains(&folder) {
+            let to = folder.join(&name);
+            fs::rename(&at, &to).during("move files to", &folder)?;
+            at = to;
+            fault::point("probe moved");
+        }
         File::open(&folder).map(drop).during("sync the folder", &folder)
     });
     moved.and(fs::remove_file(&at).during("remove", &at)).inspect_err(|_| remove(&at))
@@ -260,12 +271,14 @@ fn probe(run: &OsStr) -> OsString {
     [OsStr::new("."), run, OsStr::new(".probe")].into_iter().collect()
 }
 
-/// Removes the probe of a run that was killed in that instant.
-fn remove_probe(layout: &Layout, run: &OsStr) {
-    let tables = TableId::ALL.map(|table| layout.root().join(table.name()));
-    let dates = tables.iter().flat_map(|table| children(table).unwrap_or_default());
-    for folder in [layout.root().to_owned()].into_iter().chain(tables.iter().cloned()).chain(dates) {
-        let _ = fs::remove_file(folder.join(probe(run)));
+/// Removes what a run has made that was killed before it began to publish: the probe, and empty folders.
+fn unmake(layout: &Layout, run: &OsStr) {
+    for table in TableId::ALL.map(|table| layout.root().join(table.name())) {
+        for date in children(&table).unwrap_or_default() {
+            let _ = fs::remove_file(date.join(probe(run)));
+            let _ = fs::remove_dir(date);
+        }
+        let _ = fs::remove_dir(table);
     }
 }
 
@@ -289,17 +302,19 @@ pub fn discard(layout: &Layout, run: &str) {
 }
 
 /// The folders that a run's files lie in, and those that it took files from.
+fn dates(layout: &Layout, manifest: &Manifest) -> BTreeSet<PathBuf> {
+    let folder = |path: &String| layout.root().join(path).parent().map(Path::to_owned);
+    // After a crash, someone may have removed a folder that was left empty.
+    let of_removed = manifest.removed.iter().filter_map(folder).filter(|folder| folder.is_dir());
+    manifest.files.iter().filter_map(|file| folder(&file.path)).chain(of_removed).collect()
+}
+
+/// These folders, and those that they lie in.
 fn folders(layout: &Layout, manifest: &Manifest) -> BTreeSet<PathBuf> {
-    let mut folders = BTreeSet::from([layout.root().to_owned()]);
-    for file in &manifest.files {
-        let path = layout.root().join(&file.path);
-        folders.extend(path.ancestors().skip(1).take(2).map(Path::to_owned));
-    }
-    for path in &manifest.removed {
-        let folder = layout.root().join(path).parent().map(Path::to_owned);
-        // After a crash, someone may have removed a folder that was left empty.
-        folders.extend(folder.filter(|folder| folder.is_dir()));
-    }
+    let mut folders = dates(layout, manifest);
+    let tables: Vec<PathBuf> = folders.iter().filter_map(|date| Some(date.parent()?.to_owned())).collect();
+    folders.extend(tables);
+    folders.insert(layout.root().to_owned());
     folders
 }
 
@@ -331,7 +346,7 @@ fn complete(layout: &Layout, manifest: &Manifest, is_written: bool) -> Result<()
     syncs.finish()?;
     give_name(&own)?;
     fault::point("manifest written");
-    // The run is published. A journal that stays is followed once more, to no effect.
+    // The run is published. A journal that stays has no effect any more.
     let journal = layout.journal(&manifest.run);
     if remove_if_there(&journal).and_then(|()| sync_folder(&layout.journals())).is_ok() {
         fault::point("journal removed");

@@ -135,7 +135,7 @@ fn quiet_verbose_and_log_format() {
     for (arguments, status, says) in [
         (&["inspect", "bad"][..], 3, "bad: at byte"),
         (&["repair", "bad", "-o", "out"], 3, "bad: at byte"),
-        (&["verify", "dataset"], 3, "mend it with: mkdir -p dataset.strange && mv dataset/files/strange"),
+        (&["verify", "dataset"], 3, "mend it with: mkdir -p dataset.strange/files && mv"),
         (&["concat", "bad", "-o", "out"], 1, "bad: at byte"),
     ] {
         let output = run(&[arguments, &["-q"]].concat());
@@ -226,10 +226,13 @@ fn a_file_that_standard_output_is_appended_to_keeps_what_it_has() {
         (&["repair", "a", "-o", "/dev/stdout"], "Obj\u{1}"),
         (&["convert", "a", "-o", "one", "--summary-json", "/dev/stdout"], "{\n  \"run\""),
         (&["convert", "a", "-o", "two", "--summary-json", "-"], "{\n  \"run\""),
+        (&["convert", "a", "-o", "three", "-q", "--summary-json", "/dev/stderr"], "{\n  \"run\""),
     ] {
         fs::write(path("log"), "old\n").unwrap();
         let log = File::options().append(true).open(path("log")).unwrap();
-        let output = program(arguments).current_dir(folder.path()).stdout(log).output().unwrap();
+        let mut command = program(arguments);
+        command.current_dir(folder.path()).stdout(log.try_clone().unwrap()).stderr(log);
+        let output = command.output().unwrap();
         expect_status(&output, 0);
         let log = String::from_utf8_lossy(&fs::read(path("log")).unwrap()).into_owned();
         assert!(log.strip_prefix("old\n").is_some_and(|new| new.starts_with(starts)), "{arguments:?}: {log}");

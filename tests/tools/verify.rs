@@ -484,7 +484,7 @@ fn tampering_is_found() {
     copy(out, &whole);
     let part = |table: &str, n: usize| parts(out, table).remove(n);
     type Case<'c> = (&'c str, &'c [&'c str], &'c dyn Fn());
-    let cases: [Case; 16] = [
+    let cases: [Case; 21] = [
         ("nothing", &[], &|| {}),
         ("a part without its footer", &["changed_file"], &|| {
             let file = File::options().write(true).open(part("records", 0)).unwrap();
@@ -531,6 +531,17 @@ fn tampering_is_found() {
         ("a link that leads nowhere", &["strange_file"], &|| {
             std::os::unix::fs::symlink("nowhere", out.join("records/dead.parquet")).unwrap();
         }),
+        ("two of one name", &["strange_file"], &|| {
+            fs::create_dir_all(out.with_file_name("out.strange/records")).unwrap();
+            fs::write(out.with_file_name("out.strange/records/_SUCCESS"), "the first").unwrap();
+            fs::write(out.join("records/_SUCCESS"), "the second").unwrap();
+        }),
+        ("what a network filesystem keeps for a while", &[], &|| {
+            fs::write(part("records", 0).with_file_name(".nfs0001"), "").unwrap();
+        }),
+        ("a table that is a link", &["strange_file"], &|| link(out, "records")),
+        ("a date that is a link", &["strange_file"], &|| link(out, "files/date=2022-03-17")),
+        ("manifests behind a link", &["strange_file"], &|| link(out, "_sf_parquet/manifest")),
         ("a name that is no UTF-8", &["strange_file"], &|| {
             fs::write(out.join("records").join(std::ffi::OsStr::from_bytes(b"\xff.parquet")), "").unwrap();
         }),
@@ -554,6 +565,14 @@ fn tampering_is_found() {
             assert_eq!(rows(out, "records", &[]), rows_before, "{what}");
         }
     }
+}
+
+/// Puts a link in the place of a folder.
+fn link(out: &Path, folder: &str) {
+    let (link, elsewhere) = (out.join(folder), out.with_file_name("elsewhere"));
+    let _ = fs::remove_dir_all(&elsewhere);
+    fs::rename(&link, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, link).unwrap();
 }
 
 #[test]

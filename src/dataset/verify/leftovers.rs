@@ -38,11 +38,11 @@ pub fn find(layout: &Layout, state: &State, unfinished: &Unfinished) -> Result<V
         let name = relative(layout, &path);
         if path.starts_with(&private) {
             findings.extend(private_file(layout, unfinished, &path, &name));
-        } else if !known.contains(name.as_str()) && !unfinished.adds(&name) {
+        } else if !known.contains(name.as_str()) && !unfinished.adds(&name) && !is_unseen(&path) {
             let below = format!("{name}/");
             let (message, remedy) = match part_run(&name) {
                 _ if path.is_symlink() && known.iter().any(|part| part.starts_with(&below)) => {
-                    (LINK.to_owned(), remedy::replace_link(&path))
+                    (LINK.to_owned(), remedy::replace_link(layout, &path))
                 }
                 Some(run) if state.runs().all(|known| known != run) => {
                     let message = format!("{STRANGE}; the run {run} wrote it, whose manifest is lost");
@@ -59,16 +59,16 @@ pub fn find(layout: &Layout, state: &State, unfinished: &Unfinished) -> Result<V
 
 fn private_file(layout: &Layout, unfinished: &Unfinished, path: &Path, name: &str) -> Option<Finding> {
     let is = |known: PathBuf| path == known;
-    // What network filesystems keep for a while has such names.
-    let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-    let expected = is_hidden
+    let expected = is_unseen(path)
         || is(layout.lock())
         || State::is_manifest(layout, path)
         || unfinished.0.iter().any(|run| is(layout.journal(&run.run)));
     let of_a_run = [layout.all_staging(), layout.journals(), layout.manifests()].iter().any(|f| path.starts_with(f));
+    let is_link = path.is_symlink() && path.is_dir();
     let finding =
         |code, message: &str, remedy| Finding { code, path: name.to_owned(), message: message.to_owned(), remedy };
     match of_a_run {
+        _ if is_link => Some(finding("strange_file", LINK, remedy::replace_link(layout, path))),
         _ if expected => None,
         true => Some(finding("leftover", "an interrupted run left this file", remedy::any_convert(layout))),
         false => {
@@ -76,6 +76,13 @@ fn private_file(layout: &Layout, unfinished: &Unfinished, path: &Path, name: &st
             Some(finding("strange_file", "no run writes such a file", remedy))
         }
     }
+}
+
+/// Whether no reader takes a file for rows, by its name. Network filesystems keep removed files for a while under such names, and
+/// a run has some.
+fn is_unseen(path: &Path) -> bool {
+    let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    is_hidden && path.extension().is_none_or(|e| e != "parquet")
 }
 
 /// All files of a dataset in the order of their names. What lies beside the tables is not the dataset's, and no reader takes it

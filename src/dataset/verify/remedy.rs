@@ -129,16 +129,18 @@ fn beside(layout: &Layout, suffix: &str) -> PathBuf {
 
 /// Moves a file that someone else put there, and may want, out of the dataset.
 pub fn move_away(layout: &Layout, path: &Path, name: &str) -> String {
-    let folder = beside(layout, ".strange");
-    let to = folder.join(name.replace('/', ","));
-    format!("mkdir -p {} && mv {} {}", quoted(&folder), quoted(path), quoted(&to))
+    if path.to_str().is_none() {
+        return "true # its name is no UTF-8: move it away by hand".to_owned();
+    }
+    let to = beside(layout, ".strange").join(name);
+    let folder = to.parent().unwrap_or(&to);
+    format!("mkdir -p {} && mv --backup=numbered {} {}", quoted(folder), quoted(path), quoted(&to))
 }
 
 /// Puts a folder in the place of a link to it.
-pub fn replace_link(path: &Path) -> String {
-    let copy = path.with_extension("copy");
-    let (path, copy) = (quoted(path), quoted(&copy));
-    format!("cp -rL {path} {copy} && rm {path} && mv {copy} {path}")
+pub fn replace_link(layout: &Layout, path: &Path) -> String {
+    let (path, copy) = (quoted(path), quoted(&beside(layout, ".link-copied")));
+    format!("cp -rLT {path} {copy} && rm {path} && mv -T {copy} {path}")
 }
 
 pub fn remove(path: &Path) -> String {
