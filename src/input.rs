@@ -210,7 +210,8 @@ fn is_of_a_dataset(path: &Path) -> bool {
     })
 }
 
-fn is_hidden(name: &OsStr) -> bool {
+/// Whether listings leave a file out, by its name.
+pub fn is_hidden(name: &OsStr) -> bool {
     name.as_bytes().starts_with(b".")
 }
 

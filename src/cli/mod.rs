@@ -42,9 +42,9 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit status: 0 all inputs taken over whole; 1 failed, and nothing was changed unless the error
-says so; 2 wrong usage;
-3 done, but some input was damaged; 129, 130 or 143 interrupted, the same command goes on.";
+Exit status: 0 all inputs taken over whole; 1 failed, nothing was changed unless the error says so;
+2 wrong usage; 3 done, but some input was damaged; 129, 130 or 143 interrupted, the same command
+goes on.";
 
 /// How much is said, and how.
 #[derive(Debug, Clone, Args)]

@@ -217,20 +217,19 @@ fn children(folder: &Path) -> Result<Vec<PathBuf>> {
 /// [`Error::HalfPublished`], and the next run goes on.
 pub fn publish(layout: &Layout, manifest: &Manifest) -> Result<()> {
     let journal = layout.journal(&manifest.run);
-    let mut made = Vec::new();
-    let ready = make_ready(layout, manifest, &mut made);
-    let is_ready = ready.is_ok();
-    if let Err(error) = ready.and_then(|()| write_journal(layout, manifest)) {
-        if is_ready && !matches!(journal.try_exists(), Ok(false)) {
-            return Err(half_published(error));
+    let undo = |error| {
+        for path in [&journal, &layout.manifest(&manifest.run)] {
+            remove(&temporary(path));
         }
-        for path in [journal, layout.manifest(&manifest.run)] {
-            remove(&temporary(&path));
-        }
-        made.iter().rev().for_each(|folder| drop(fs::remove_dir(folder)));
+        unmake(layout, OsStr::new(&manifest.run));
         discard(layout, &manifest.run);
-        return Err(error);
-    }
+        error
+    };
+    make_ready(layout, manifest).map_err(undo)?;
+    write_journal(layout, manifest).map_err(|error| match journal.try_exists() {
+        Ok(false) => undo(error),
+        _ => half_published(error),
+    })?;
     fault::point("journal written");
     complete(layout, manifest, true).map_err(half_published)
 }
@@ -241,7 +240,7 @@ fn half_published(error: Error) -> Error {
 
 /// Makes the folders that a run's files will lie in, and sees while nothing has happened whether files can be moved into them
 /// and out of those it takes files from: one may be on another filesystem or someone else's, or the disk full.
-fn make_ready(layout: &Layout, manifest: &Manifest, made: &mut Vec<PathBuf>) -> Result<()> {
+fn make_ready(layout: &Layout, manifest: &Manifest) -> Result<()> {
     for folder in [layout.journals(), layout.manifests()] {
         fs::create_dir_all(&folder).during("create the folder", &folder)?;
     }
@@ -249,11 +248,10 @@ fn make_ready(layout: &Layout, manifest: &Manifest, made: &mut Vec<PathBuf>) -> 
     let mut at = layout.staging(&manifest.run).join(&name);
     File::create(&at).during("create", &at)?;
     let dates = dates(layout, manifest);
-    let moved = folders(layout, manifest).into_iter().try_for_each(|folder| {
+    for folder in folders(layout, manifest) {
         match fs::create_dir(&folder) {
-            Ok(()) => made.push(folder.clone()),
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(e) => return Err(e).during("create the folder", &folder),
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e).during("create the folder", &folder),
+            _ => {}
         }
         if dates.contains(&folder) {
             let to = folder.join(&name);
@@ -261,9 +259,9 @@ fn make_ready(layout: &Layout, manifest: &Manifest, made: &mut Vec<PathBuf>) -> 
             at = to;
             fault::point("probe moved");
         }
-        File::open(&folder).map(drop).during("sync the folder", &folder)
-    });
-    moved.and(fs::remove_file(&at).during("remove", &at)).inspect_err(|_| remove(&at))
+        File::open(&folder).during("sync the folder", &folder)?;
+    }
+    fs::remove_file(&at).during("remove", &at)
 }
 
 /// The name of the empty file that a run moves through its folders.
@@ -271,7 +269,7 @@ fn probe(run: &OsStr) -> OsString {
     [OsStr::new("."), run, OsStr::new(".probe")].into_iter().collect()
 }
 
-/// Removes what a run has made that was killed before it began to publish: the probe, and empty folders.
+/// Removes what a run has made that did not come to publish: the probe, and empty folders.
 fn unmake(layout: &Layout, run: &OsStr) {
     for table in TableId::ALL.map(|table| layout.root().join(table.name())) {
         for date in children(&table).unwrap_or_default() {

@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 
 use super::layout::Layout;
-use super::manifest::{Content, FORMAT, State, Status, key, rejected_key};
+use super::manifest::{Content, CopyEntry, FORMAT, State, Status, key, rejected_key};
 use crate::flatten::time::Window;
 
 /// What is looked at of a manifest; the rest need only be JSON.
@@ -26,23 +26,10 @@ struct Glance<'t> {
     number: u64,
     content: Content,
     inputs: Inputs,
-    #[serde(borrow, default)]
-    copies: Vec<SeenCopy<'t>>,
+    #[serde(default)]
+    copies: Vec<CopyEntry>,
     #[serde(borrow, default)]
     superseded: Vec<Cow<'t, str>>,
-}
-
-/// What is looked at of a copy.
-#[derive(Debug, serde::Deserialize)]
-struct SeenCopy<'t> {
-    #[serde(borrow)]
-    path: Cow<'t, str>,
-    size: u64,
-    mtime: i64,
-    #[serde(borrow)]
-    of: Cow<'t, str>,
-    #[serde(default)]
-    beginning: bool,
 }
 
 /// What is looked at of an input.
@@ -108,7 +95,7 @@ struct Input {
     window: Option<Box<Window>>,
 }
 
-/// See [`crate::dataset::manifest::CopyEntry`].
+/// A [`CopyEntry`], without its path.
 #[derive(Debug)]
 struct Copy {
     size: u64,
@@ -214,7 +201,7 @@ impl Known {
     fn of_text(text: &str) -> Option<Known> {
         let Glance { number, inputs, content, copies, superseded, .. } = Glance::of(text)?;
         let superseded = superseded.iter().map(|key| (hash(key), number)).collect();
-        let copy = |SeenCopy { path, size, mtime, of, beginning }: SeenCopy| {
+        let copy = |CopyEntry { path, size, mtime, of, beginning }: CopyEntry| {
             (path.into(), Copy { size, mtime, key: hash(&of), beginning })
         };
         let copies = copies.into_iter().map(copy).collect();

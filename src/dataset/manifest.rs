@@ -12,7 +12,7 @@ use super::layout::Layout;
 use super::part::{Encodings, PartFile};
 use crate::error::{Error, IoContext, Result};
 use crate::flatten::time::Window;
-use crate::input::{Looker, Stat};
+use crate::input::{Looker, Stat, is_hidden};
 use crate::tables::row_counts::RowCounts;
 use crate::tables::schema::TableId;
 
@@ -286,7 +286,7 @@ impl State {
 
     /// Whether a file is taken for a manifest.
     pub fn is_manifest(layout: &Layout, path: &Path) -> bool {
-        let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        let is_hidden = path.file_name().is_some_and(is_hidden);
         path.parent() == Some(&layout.manifests()) && path.extension().is_some_and(|e| e == "json") && !is_hidden
     }
 
@@ -340,16 +340,16 @@ impl State {
 
     /// A file that is still what was read of an input: where it was, or a copy.
     pub fn at_hand<'s>(&'s self, input: &'s InputEntry) -> Option<&'s Path> {
-        let is = |path: &str, is_as: &dyn Fn(&Stat) -> bool| {
-            Looker::default().look(Path::new(path)).file().is_some_and(|stat| is_as(&stat))
-        };
-        if is(&input.path, &|stat| input.is_as(stat)) {
-            return Some(Path::new(&input.path));
-        }
         let key = input.key();
-        let mut copies =
-            self.manifests.iter().flat_map(|run| &run.copies).filter(|copy| copy.of == key && !copy.beginning);
-        copies.find(|copy| is(&copy.path, &|stat| copy.is_as(stat))).map(|copy| Path::new(&copy.path))
+        let copies = self.manifests.iter().flat_map(|run| &run.copies);
+        let copies = copies.filter(|copy| copy.of == key && !copy.beginning);
+        let copies = copies.map(|copy| (&*copy.path, copy.size, copy.mtime));
+        let files = [(&*input.path, input.size, input.mtime)].into_iter().chain(copies);
+        let mut files = files.map(|(path, size, mtime)| (Path::new(path), size, mtime));
+        let is_as_it_was = |stat: Stat, size, mtime| (stat.size, stat.mtime) == (size, mtime);
+        let look = |path| Looker::default().look(path).file();
+        let found = files.find(|(path, size, mtime)| look(path).is_some_and(|stat| is_as_it_was(stat, *size, *mtime)));
+        found.map(|(path, ..)| path)
     }
 
     /// What was read last under this key.

@@ -9,6 +9,7 @@ use super::{Finding, Unfinished, remedy};
 use crate::dataset::layout::{self, Layout, part_run};
 use crate::dataset::manifest::State;
 use crate::error::{IoContext, Result};
+use crate::input::is_hidden;
 use crate::text::path_text;
 
 /// Codes of findings that a running conversion explains.
@@ -81,8 +82,7 @@ fn private_file(layout: &Layout, unfinished: &Unfinished, path: &Path, name: &st
 /// Whether no reader takes a file for rows, by its name. Network filesystems keep removed files for a while under such names, and
 /// a run has some.
 fn is_unseen(path: &Path) -> bool {
-    let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-    is_hidden && path.extension().is_none_or(|e| e != "parquet")
+    path.file_name().is_some_and(is_hidden) && path.extension().is_none_or(|e| e != "parquet")
 }
 
 /// All files of a dataset in the order of their names. What lies beside the tables is not the dataset's, and no reader takes it
