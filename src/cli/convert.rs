@@ -192,7 +192,8 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
 /// process at once.
 pub(super) fn stop_on_signals(meter: Arc<Meter>) -> anyhow::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !is_ignored(*signal));
+    let ignored = ignored_signals();
+    let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0);
     let mut signals = signal_hook::iterator::Signals::new(wanted).context("cannot watch for signals")?;
     let watch = move || {
         let mut stopping = false;
@@ -207,11 +208,11 @@ pub(super) fn stop_on_signals(meter: Arc<Meter>) -> anyhow::Result<()> {
     thread::Builder::new().spawn(watch).map(drop).context("cannot start a thread")
 }
 
-/// Whether the parent has the process ignore a signal.
-fn is_ignored(signal: i32) -> bool {
+/// The signals that the parent has the process ignore: a bit for each, the first for signal 1.
+fn ignored_signals() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
-    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+    let mask = |line: &str| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok();
+    status.lines().find_map(mask).unwrap_or(0)
 }
 
 /// Where the summary goes as JSON.

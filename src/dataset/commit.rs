@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use super::layout::{Layout, staged_name};
+use super::layout::{Layout, children, staged_name};
 use super::manifest::{FORMAT, Form, Manifest, NoManifest};
 use super::sync::{Syncs, sync_folder};
 use crate::error::{Error, IoContext, Result};
@@ -195,19 +195,6 @@ pub fn recover(layout: &Layout) -> Result<()> {
 /// Removes what a killed run has left, or a network filesystem. Where that cannot be, it is in nobody's way.
 fn remove(path: &PathBuf) {
     let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-}
-
-fn children(folder: &Path) -> Result<Vec<PathBuf>> {
-    match fs::read_dir(folder) {
-        Ok(entries) => {
-            let mut paths =
-                entries.map(|e| e.map(|e| e.path())).collect::<io::Result<Vec<_>>>().during("list", folder)?;
-            paths.sort();
-            Ok(paths)
-        }
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(e) => Err(e).during("list", folder),
-    }
 }
 
 /// Publishes a run whose files are all staged and synced.

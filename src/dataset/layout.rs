@@ -2,7 +2,9 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
+use crate::error::{IoContext, Result};
 use crate::flatten::time::Date;
 use crate::tables::schema::TableId;
 
@@ -62,6 +64,23 @@ impl Layout {
 
     pub fn lock(&self) -> PathBuf {
         self.private().join("lock")
+    }
+}
+
+/// What lies in a folder of a dataset, in the order of the names; nothing if there is no such folder.
+///
+/// # Errors
+/// It cannot be listed.
+pub fn children(folder: &Path) -> Result<Vec<PathBuf>> {
+    match fs::read_dir(folder) {
+        Ok(entries) => {
+            let mut paths =
+                entries.map(|e| e.map(|e| e.path())).collect::<io::Result<Vec<_>>>().during("list", folder)?;
+            paths.sort();
+            Ok(paths)
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(e) => Err(e).during("list", folder),
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::layout::Layout;
+use super::layout::{Layout, children};
 use super::part::{Encodings, PartFile};
 use crate::error::{Error, IoContext, Result};
 use crate::flatten::time::Window;
@@ -179,7 +179,7 @@ impl InputEntry {
 
     /// Whether a file is as large and as old as it was when it was read.
     pub fn is_as(&self, stat: &Stat) -> bool {
-        (self.size, self.mtime) == (stat.size, stat.mtime)
+        stat.is(self.size, self.mtime)
     }
 }
 
@@ -201,7 +201,7 @@ pub struct CopyEntry {
 impl CopyEntry {
     /// Whether a file is as large and as old as it was when it was read.
     pub fn is_as(&self, stat: &Stat) -> bool {
-        (self.size, self.mtime) == (stat.size, stat.mtime)
+        stat.is(self.size, self.mtime)
     }
 }
 
@@ -271,16 +271,8 @@ impl State {
     /// # Errors
     /// Their folder cannot be listed.
     pub fn paths(layout: &Layout) -> Result<Vec<PathBuf>> {
-        let folder = layout.manifests();
-        let mut paths: Vec<_> = match std::fs::read_dir(&folder) {
-            Ok(entries) => {
-                entries.map(|e| e.map(|e| e.path())).collect::<std::io::Result<_>>().during("list", &folder)?
-            }
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(e) => return Err(e).during("list", &folder),
-        };
+        let mut paths = children(&layout.manifests())?;
         paths.retain(|p| State::is_manifest(layout, p));
-        paths.sort();
         Ok(paths)
     }
 
@@ -344,12 +336,11 @@ impl State {
         let copies = self.manifests.iter().flat_map(|run| &run.copies);
         let copies = copies.filter(|copy| copy.of == key && !copy.beginning);
         let copies = copies.map(|copy| (&*copy.path, copy.size, copy.mtime));
-        let files = [(&*input.path, input.size, input.mtime)].into_iter().chain(copies);
-        let mut files = files.map(|(path, size, mtime)| (Path::new(path), size, mtime));
-        let is_as_it_was = |stat: Stat, size, mtime| (stat.size, stat.mtime) == (size, mtime);
-        let look = |path| Looker::default().look(path).file();
-        let found = files.find(|(path, size, mtime)| look(path).is_some_and(|stat| is_as_it_was(stat, *size, *mtime)));
-        found.map(|(path, ..)| path)
+        let mut files = [(&*input.path, input.size, input.mtime)].into_iter().chain(copies);
+        let is_as_it_was = |(path, size, mtime): &(&str, u64, i64)| {
+            Looker::default().look(Path::new(path)).file().is_some_and(|stat| stat.is(*size, *mtime))
+        };
+        files.find(is_as_it_was).map(|(path, ..)| Path::new(path))
     }
 
     /// What was read last under this key.

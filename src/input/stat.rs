@@ -23,6 +23,11 @@ impl Stat {
         Ok(Stat::from(&rustix::fs::fstat(file)?))
     }
 
+    /// Whether a file is as large and as old as one was.
+    pub fn is(&self, size: u64, mtime: i64) -> bool {
+        (self.size, self.mtime) == (size, mtime)
+    }
+
     fn from(stat: &rustix::fs::Stat) -> Stat {
         let nanos = |seconds: i64, nanos: i64| seconds.wrapping_mul(1_000_000_000).wrapping_add(nanos);
         Stat {
