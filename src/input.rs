@@ -66,7 +66,9 @@ impl Found {
     pub fn take_experiment_log(&mut self, log: PathBuf) {
         let real = log.canonicalize().ok();
         let is_same = |file: &PathBuf| real.is_some() && file.canonicalize().ok() == real;
-        let is_log = |file: &PathBuf| *file == log || (file.file_name() == log.file_name() && is_same(file));
+        // Of thousands of files only those with such a name are looked at.
+        let names = [Some(log.as_path()), real.as_deref()].map(|log| log.and_then(Path::file_name));
+        let is_log = |file: &PathBuf| *file == log || names.contains(&file.file_name()) && is_same(file);
         self.files.retain(|(file, _)| !is_log(file));
         self.passed_over.retain(|file| !is_log(file));
         self.experiment_log = Some(log);

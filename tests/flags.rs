@@ -161,12 +161,18 @@ fn an_experiment_log_among_the_traces_is_no_trace() {
     fs::copy(testdata().join("experiment.log"), &log).unwrap();
     simple("a", 3).write(&folder.path().join("a.sf"));
     let convert_folder = |out: &Path, more: &[&str]| convert(&[folder.path()], out, more);
-    // Named in another way than it is found.
-    let name = folder.path().join("./experiment");
-    expect_status(&convert_folder(&out, &["--experiment-log", name.to_str().unwrap()]), 0);
+    expect_status(&convert_folder(&out, &["--experiment-log", log.to_str().unwrap()]), 0);
     let steps = row_count(&out, "experiment_events");
     assert!(steps > 0);
-    assert_eq!(row_count(&out, "rejects"), 0);
+    // Named in another way than it is found.
+    let link = folder.path().join(".latest");
+    std::os::unix::fs::symlink("experiment", &link).unwrap();
+    for name in [folder.path().join("./experiment"), link] {
+        let out = tempfile::tempdir().unwrap();
+        expect_status(&convert_folder(out.path(), &["--experiment-log", name.to_str().unwrap()]), 0);
+        let rows = ["experiment_events", "rejects"].map(|table| row_count(out.path(), table));
+        assert_eq!(rows, [steps, 0], "{name:?}");
+    }
     // Taken for a trace by a run that was not told.
     let out = folder.path().join("out2");
     expect_status(&convert_folder(&out, &[]), 3);
