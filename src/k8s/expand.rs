@@ -105,12 +105,12 @@ pub fn expand(trace: &Arc<Trace>, record_no: i64, event: &Event, rows: &mut dyn 
             format!("{} more items have a clusterIP and are no Service", strays - MAX_STRAYS),
         ));
     }
-    if !odd.0.is_empty() {
-        let count = odd.0.len() + odd.1;
-        odd.0.sort();
-        odd.0.dedup();
-        odd.0.truncate(10);
-        let names = odd.0.join(", ");
+    if !odd.names.is_empty() {
+        let count = odd.names.len() + odd.more;
+        odd.names.sort();
+        odd.names.dedup();
+        odd.names.truncate(10);
+        let names = odd.names.join(", ");
         rows.warn(("k8s_odd_field", format!("{count} fields have an unexpected type and are NULL: {names}")));
     }
     event

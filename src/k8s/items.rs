@@ -126,7 +126,7 @@ mod tests {
         let raw: Box<RawValue> = serde_json::from_str(json).unwrap();
         let mut odd = Odd::default();
         let (item, _) = Item::parse(&raw, &mut odd);
-        (item, odd.0)
+        (item, odd.names)
     }
 
     #[test]

@@ -71,18 +71,22 @@ impl<'de> Deserialize<'de> for Key<'de> {
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// Names of fields that were not of the expected type, and the number of those that are not named.
+/// Fields that were not of the expected type.
 #[derive(Debug, Default)]
-pub struct Odd(pub Vec<String>, pub usize);
+pub struct Odd {
+    pub names: Vec<String>,
+    /// How many there are beside those that are named.
+    pub more: usize,
+}
 
 /// Odd fields that are named.
 const MAX_ODD: usize = 1_000;
 
 impl Odd {
     pub fn push(&mut self, name: &str) {
-        match self.0.len() {
-            MAX_ODD.. => self.1 += 1,
-            _ => self.0.push(name.to_owned()),
+        match self.names.len() {
+            MAX_ODD.. => self.more += 1,
+            _ => self.names.push(name.to_owned()),
         }
     }
 
@@ -212,6 +216,6 @@ mod tests {
         for (name, value) in [("a😀", "2"), ("bc", "3"), ("ü", "4")] {
             assert_eq!(object.string(name, &mut odd).as_deref(), Some(value), "{name}");
         }
-        assert!(object.0[0].0.chars().all(|c| c == char::REPLACEMENT_CHARACTER) && odd.0.is_empty());
+        assert!(object.0[0].0.chars().all(|c| c == char::REPLACEMENT_CHARACTER) && odd.names.is_empty());
     }
 }

@@ -74,7 +74,7 @@ mod tests {
         let message = Message::parse(text, &mut odd).unwrap();
         assert_eq!(message.event.as_deref(), Some("DELETED"), "the last one counts");
         assert!(message.kind.is_none() && message.items.is_none() && message.api_version.is_none());
-        assert_eq!(odd.0, ["kind", "items"]);
+        assert_eq!(odd.names, ["kind", "items"]);
     }
 
     #[test]

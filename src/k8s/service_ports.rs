@@ -44,7 +44,7 @@ mod tests {
     fn port(json: &str) -> (ServicePort, Vec<String>) {
         let raw: Box<RawValue> = serde_json::from_str(json).unwrap();
         let mut odd = Odd::default();
-        (ServicePort::parse(&raw, &mut odd), odd.0)
+        (ServicePort::parse(&raw, &mut odd), odd.names)
     }
 
     #[test]

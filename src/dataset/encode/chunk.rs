@@ -257,7 +257,8 @@ impl ChunkWriter {
                 page
             }
         };
-        self.append(page.finish(self.codec, compressed)?, range)
+        self.append(page.finish(self.codec, compressed)?, range);
+        Ok(())
     }
 
     /// Appends the page of rows whose values have the keys that were found.
@@ -271,13 +272,15 @@ impl ChunkWriter {
     ) -> Result<()> {
         let Scratch { page, compressed, of_values, keys: of_rows, .. } = scratch;
         if let Some(page) = keys.and_then(|keys| keys.alike.get(of_values, present, width)) {
-            return self.append(page, range);
+            self.append(page, range);
+            return Ok(());
         }
         let page = RawPage::of_keys(keys, of_values, present, width, of_rows, page).finish(self.codec, compressed)?;
         if let Some(keys) = keys {
             keys.alike.put(of_values, present, width, &page);
         }
-        self.append(page, range)
+        self.append(page, range);
+        Ok(())
     }
 
     fn write_texts(&mut self, keys: Option<&Keys>, texts: &Texts, scratch: &mut Scratch) -> Result<()> {
@@ -318,7 +321,7 @@ impl ChunkWriter {
             let page = RawPage::new(&presence, Encoding::PLAIN, &mut scratch.page);
             page.bytes.reserve(bytes);
             rows.iter().flatten().for_each(|text| plain_text(text.as_bytes(), page.bytes));
-            self.append(page.finish(self.codec, &mut scratch.compressed)?, Range::None)?;
+            self.append(page.finish(self.codec, &mut scratch.compressed)?, Range::None);
         }
         Ok(())
     }
@@ -349,7 +352,8 @@ impl ChunkWriter {
             rows.elements.iter().for_each(|at| plain_text(text(at).as_bytes(), page.bytes));
             page
         };
-        self.append(page.finish(self.codec, compressed)?, Range::None)
+        self.append(page.finish(self.codec, compressed)?, Range::None);
+        Ok(())
     }
 
     /// Begins a batch of strings, which take so many bytes for all rows; says whether they get keys. What is not in the
@@ -396,7 +400,7 @@ impl ChunkWriter {
         Ok(false)
     }
 
-    fn append(&mut self, page: FinishedPage, range: Range) -> Result<()> {
+    fn append(&mut self, page: FinishedPage, range: Range) {
         let FinishedPage { bytes, uncompressed, encoding, rows, values, nulls } = page;
         self.uncompressed += uncompressed;
         self.offsets.append_row_count(rows as i64);
@@ -411,7 +415,6 @@ impl ChunkWriter {
         self.rows += rows as u64;
         self.values += values as u64;
         self.nulls += nulls as u64;
-        Ok(())
     }
 
     /// The chunk's pages, and what a row group must know of it.
