@@ -21,7 +21,7 @@ use parquet::file::reader::{ChunkReader, Length};
 
 use super::progress::Meter;
 use crate::dataset::manifest::{InputEntry, Manifest, State};
-use crate::dataset::part::{PartFile, Rows};
+use crate::dataset::part::{OTHER_COLUMNS, PartFile, Rows, has_columns_of};
 use crate::dataset::writer::{Chunk, DatasetWriter};
 use crate::error::{Error, IoContext, Result};
 use crate::flatten::flattener::input_id;
@@ -212,6 +212,9 @@ pub fn rewrite(
         return Err(lost(&difference));
     }
     let metadata = file.metadata().map_err(error)?;
+    if !has_columns_of(&table.info(), metadata.metadata()) {
+        return Err(lost(OTHER_COLUMNS));
+    }
     let first = writer.ended();
     let mut read = 0;
     for batch in written(metadata.metadata()) {

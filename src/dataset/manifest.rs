@@ -24,7 +24,7 @@ pub const FORMAT: u32 = 1;
 pub enum NoManifest {
     #[error("the manifest is damaged: {0}")]
     Damaged(#[from] serde_json::Error),
-    #[error("the manifest has the form {0}, this program knows {FORMAT}")]
+    #[error("the manifest has the form {0}, this program knows {FORMAT}; use the version of sf-parquet that wrote it")]
     Form(u32),
 }
 

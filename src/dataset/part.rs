@@ -11,6 +11,7 @@ use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::basic::Compression;
 use parquet::column::writer::ColumnCloseResult;
+use parquet::file::metadata::ParquetMetaData;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::SchemaDescriptor;
@@ -104,14 +105,27 @@ pub enum Encodings {
     Compatible,
 }
 
+fn parquet_schema(schema: &Schema) -> parquet::errors::Result<SchemaDescriptor> {
+    ArrowSchemaConverter::new().schema_root("schema").convert(schema)
+}
+
+/// Said of a part file that has not.
+pub const OTHER_COLUMNS: &str = "its columns are not those of this version's contract: another version wrote it";
+
+/// Whether a part file has the columns of the contract. That of a version with another contract has others.
+pub fn has_columns_of(table: &TableInfo, file: &ParquetMetaData) -> bool {
+    let contract = parquet_schema(&table.arrow_schema());
+    contract.is_ok_and(|contract| contract.root_schema() == file.file_metadata().schema_descr().root_schema())
+}
+
 impl Encoder {
     /// # Errors
     /// Only if the contract's schema is none of Parquet's.
     pub fn new(table: &TableInfo, compression: Compression, encodings: Encodings) -> Result<Encoder> {
         let schema = table.arrow_schema();
         let convert = |schema: &Schema| {
-            let parquet = ArrowSchemaConverter::new().schema_root("schema").convert(schema);
-            parquet.map(Arc::new).map_err(|cause| Error::of_parquet("encode", Path::new(table.name), cause))
+            let parquet = parquet_schema(schema).map(Arc::new);
+            parquet.map_err(|cause| Error::of_parquet("encode", Path::new(table.name), cause))
         };
         let parquet = convert(&schema)?;
         let is_other = |(i, _): &(usize, _)| !ChunkWriter::writes(table.columns[*i].column_type);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::Path;
 
+use parquet::arrow::ArrowWriter;
 use serde_json::Value;
 
 use crate::support::trace::{SECOND, T0, Trace, simple};
@@ -238,6 +239,43 @@ fn a_rotten_file_is_not_copied_into_another() {
     expect_status(&convert(&[&growing, &kept], out, &["--reconvert"]), 0);
     assert_eq!(found(out), [""; 0]);
     assert_eq!(row_count(out, "records"), 80);
+}
+
+#[test]
+fn a_file_of_another_version_is_not_copied_into_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let (kept, growing, out) = (folder.path().join("kept"), folder.path().join("growing"), &folder.path().join("out"));
+    simple("kept", 40).write(&kept);
+    let (bytes, blocks) = simple("growing", 40).bytes();
+    fs::write(&growing, &bytes[..blocks[2]]).unwrap();
+    expect_status(&convert(&[&growing, &kept], out, &[]), 0);
+    // As a version wrote it whose contract had fewer columns.
+    let part = parts(out, "records").remove(0);
+    let name = part.strip_prefix(out).unwrap().to_str().unwrap();
+    let (sha256, size) = (tree(out)[name].clone(), fs::metadata(&part).unwrap().len());
+    let batch = read(out, "records").remove(0);
+    let columns: Vec<usize> = (0..batch.num_columns() - 1).collect();
+    let older = batch.project(&columns).unwrap();
+    let mut writer = ArrowWriter::try_new(File::create(&part).unwrap(), older.schema(), None).unwrap();
+    writer.write(&older).unwrap();
+    writer.close().unwrap();
+    let path = manifest(out);
+    let told = fs::read_to_string(&path).unwrap();
+    let told = told.replace(&sha256, &tree(out)[name]);
+    let bytes_of = |size: u64| format!("\"bytes\":{size},");
+    fs::write(&path, told.replace(&bytes_of(size), &bytes_of(fs::metadata(&part).unwrap().len()))).unwrap();
+    assert_eq!(found(out), ["wrong_schema"]);
+
+    fs::write(&growing, &bytes).unwrap();
+    let output = convert(&[&growing], out, &[]);
+    expect_status(&output, 1);
+    assert!(stderr(&output).contains("another version wrote it; 'sf-parquet verify' names"), "{}", stderr(&output));
+    fs::write(&growing, &bytes[..blocks[2]]).unwrap();
+    mend(out);
+    assert_eq!(found(out), [""; 0]);
+    fs::write(&growing, &bytes).unwrap();
+    expect_status(&convert(&[&growing], out, &[]), 0);
+    assert_eq!((found(out), row_count(out, "records")), (vec![], 80));
 }
 
 #[test]

@@ -5,7 +5,6 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 
-use parquet::arrow::ArrowSchemaConverter;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaDataReader;
 use rayon::prelude::*;
@@ -14,7 +13,7 @@ use super::{Finding, Unfinished, remedy};
 use crate::batch::progress::{Meter, Phase};
 use crate::dataset::layout::Layout;
 use crate::dataset::manifest::{Manifest, State};
-use crate::dataset::part::PartFile;
+use crate::dataset::part::{OTHER_COLUMNS, PartFile, has_columns_of};
 use crate::error::Result;
 use crate::input;
 use crate::tables::schema::TableId;
@@ -86,8 +85,5 @@ fn content(file: &File, part: &PartFile) -> Option<(&'static str, String)> {
     let Some(table) = TableId::by_name(&part.table) else {
         return Some(("unknown_table", format!("there is no table '{}' in the contract", part.table)));
     };
-    let contract = ArrowSchemaConverter::new().schema_root("schema").convert(&table.info().arrow_schema());
-    let same = contract.is_ok_and(|c| c.root_schema() == footer.file_metadata().schema_descr().root_schema());
-    let message = || "its columns are not those of this version's contract: another version wrote it".to_owned();
-    (!same).then(|| ("wrong_schema", message()))
+    (!has_columns_of(&table.info(), &footer)).then(|| ("wrong_schema", OTHER_COLUMNS.to_owned()))
 }
