@@ -62,6 +62,16 @@ impl Found {
         })
     }
 
+    /// Whether a file is one that is read, by whatever name. Each is looked at, which need not be done again.
+    pub fn has(&mut self, file: &Path) -> bool {
+        let Some(stat) = Looker::default().look(file).file() else { return false };
+        self.files.par_iter_mut().for_each_init(Looker::default, |looker, (path, known)| {
+            *known = known.or_else(|| looker.look(path).file());
+        });
+        let alike = self.files.iter().filter(|(_, known)| *known == Some(stat)).map(|(path, _)| path);
+        alike.chain(&self.experiment_log).any(|path| is_same_file(path, file))
+    }
+
     /// Takes a file as the log of the experiment. It is no trace then, as it would be by a name without an extension.
     pub fn take_experiment_log(&mut self, log: PathBuf) {
         let real = log.canonicalize().ok();
@@ -201,6 +211,11 @@ fn walk(folder: &Path, found: &mut Found) {
             _ => found.passed_over.push(path),
         }
     }
+}
+
+/// Whether two names lead to the same file.
+pub fn is_same_file(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 /// Whether a file belongs to a dataset, which `**` would find below the inputs: what lies beside the tables, and part files.

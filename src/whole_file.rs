@@ -7,6 +7,16 @@ use std::path::{Path, PathBuf};
 use crate::dataset::sync::sync_folder;
 use crate::error::{Error, IoContext, Result};
 
+/// The open file that a name stands for, such as `/dev/stdout` or `/dev/fd/3`.
+pub fn descriptor(path: &Path) -> Option<u32> {
+    match path.to_str()? {
+        "/dev/stdin" => Some(0),
+        "/dev/stdout" => Some(1),
+        "/dev/stderr" => Some(2),
+        name => ["/dev/fd/", "/proc/self/fd/"].iter().find_map(|folder| name.strip_prefix(folder))?.parse().ok(),
+    }
+}
+
 /// A file in the making. It has a temporary name beside its own, and goes if it is not published. What is no regular file,
 /// such as a pipe or `/dev/null`, cannot be replaced and is written to as it is, and so is `/dev/stderr`.
 #[derive(Debug)]
@@ -23,10 +33,7 @@ impl WholeFile {
     /// `path` names no file, or its folder cannot be written.
     pub fn create(path: &Path) -> Result<WholeFile> {
         // Others may append to what a descriptor leads to.
-        let is_descriptor = ["/dev/fd/", "/dev/stdout", "/dev/stderr", "/proc/self/fd/"]
-            .iter()
-            .any(|start| path.as_os_str().as_encoded_bytes().starts_with(start.as_bytes()));
-        if is_descriptor || path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+        if descriptor(path).is_some() || path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir()) {
             let file = File::options().append(true).open(path).during("open", path)?;
             return Ok(WholeFile { path: path.to_owned(), temporary: None, file });
         }

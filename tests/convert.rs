@@ -90,9 +90,18 @@ fn bad_inputs_are_accounted_for_and_do_not_hide_the_good() {
     let inputs: Vec<&Path> = all.iter().map(|p| p.as_path()).collect();
     let out = path("out");
 
-    let strict = convert(&inputs, &out, &["--strict"]);
+    let summary = path("summary.json");
+    let strict = convert(&inputs, &out, &["--strict", "--summary-json", summary.to_str().unwrap()]);
     expect_status(&strict, 1);
-    assert_eq!(parts(&out, "records"), Vec::<std::path::PathBuf>::new());
+    for said in
+        ["empty.sf: ", "text.sf: ", "cut.sf: ", "missing.sf: ", "4 of 5 inputs are damaged and --strict is given"]
+    {
+        assert!(stderr(&strict).contains(said), "{said}: {}", stderr(&strict));
+    }
+    assert_eq!(stdout(&strict), "");
+    let summary: serde_json::Value = serde_json::from_slice(&fs::read(summary).unwrap()).unwrap();
+    assert_eq!((&summary["refused"], &summary["published"]), (&true.into(), &false.into()));
+    assert_eq!(files(&out), ["_sf_parquet/lock"]);
 
     let output = convert(&inputs, &out, &[]);
     expect_status(&output, 3);
@@ -353,12 +362,18 @@ fn inputs_do_not_lie_among_the_files_of_the_dataset() {
     for _ in 0..2 {
         expect_status(&go("a.sf"), 0);
     }
-    // The summary replaces nothing that is read.
+    // The summary replaces nothing that is read, and nothing of the dataset.
     fs::write(folder.path().join("log"), "").unwrap();
-    for read in ["./a.sf", "log"] {
-        let mut command = program(["convert", "a.sf", "-o", "out", "--experiment-log", "log", "--summary-json", read]);
-        expect_status(&command.current_dir(folder.path()).output().unwrap(), 2);
+    fs::write(folder.path().join("list"), "to_a.sf").unwrap();
+    std::os::unix::fs::symlink("a.sf", folder.path().join("to_a.sf")).unwrap();
+    let before = tree(folder.path());
+    for read in ["./a.sf", "to_a.sf", "log", "list", "_sf_parquet/manifest/x.json", "records/x"] {
+        let mut command = program(["convert", "--files-from", "list", "--experiment-log", "log", "-o", "."]);
+        let output = command.args(["--summary-json", read]).current_dir(folder.path()).output().unwrap();
+        expect_status(&output, 2);
+        assert!(stderr(&output).contains("the summary cannot"), "{}", stderr(&output));
     }
+    assert_eq!(tree(folder.path()), before);
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::dataset::layout::Layout;
 use crate::dataset::manifest::{FORMAT, InputEntry, Manifest, State, Status};
 use crate::dataset::part::PartFile;
 use crate::dataset::writer::{DatasetWriter, Limits};
-use crate::error::{Error, IoContext, Result};
+use crate::error::{IoContext, Result};
 use crate::fault;
 use crate::flatten::flattener::InputCounts;
 use crate::input::Found;
@@ -30,7 +30,8 @@ use crate::text::Escaped;
 /// Converts what is new of the inputs. Runs on the current rayon pool; `early` is a look at the manifests, if it has begun.
 ///
 /// # Errors
-/// Whatever keeps the run from being published. The dataset is then as it was.
+/// Whatever keeps the run from being published. The dataset is then as it was, but for [`crate::error::Error::HalfPublished`]. That an input
+/// is damaged, with `strict`, is no error here: the summary says that the run was refused.
 pub fn convert(found: &Found, early: Option<Early>, options: &Options, meter: &Meter) -> Result<Summary> {
     let start = Instant::now();
     let layout = Layout::new(&options.out);
@@ -71,8 +72,8 @@ pub fn convert(found: &Found, early: Option<Early>, options: &Options, meter: &M
         describe(&plan, &mut summary);
     } else if !plan.is_empty() {
         execute(&layout, &state, &plan, options, meter, &mut summary)?;
-    } else if options.strict && summary.is_damaged() {
-        return Err(Error::Strict(summary.inputs.rejected, summary.inputs.rejected));
+    } else {
+        summary.refused = options.strict && summary.is_damaged();
     }
     summary.took(start.elapsed());
     Ok(summary)
@@ -111,10 +112,10 @@ fn execute(
     };
     let (manifest, problems) = stage(layout, state, plan, options, meter).map_err(discard)?;
     describe_result(plan, &manifest, problems, summary);
-    let damaged = summary.inputs.damaged + summary.inputs.rejected;
-    if options.strict && damaged > 0 {
-        let inputs = summary.inputs.converted + summary.inputs.rejected;
-        return Err(discard(Error::Strict(damaged, inputs)));
+    if options.strict && summary.is_damaged() {
+        summary.refused = true;
+        commit::discard(layout, &plan.run);
+        return Ok(());
     }
     meter.begin(Phase::Publishing, 0, 0);
     meter.check().map_err(discard)?;

@@ -18,6 +18,8 @@ pub struct Summary {
     /// Whether anything was published. A dry run publishes nothing.
     pub published: bool,
     pub dry_run: bool,
+    /// Nothing was published since some input is damaged and `--strict` is given.
+    pub refused: bool,
     pub inputs: InputSummary,
     /// Records read.
     pub records: i64,
@@ -54,6 +56,13 @@ pub struct InputSummary {
     /// Whether something of the skipped is not in the dataset.
     #[serde(skip)]
     pub left_out: bool,
+}
+
+impl InputSummary {
+    /// Inputs that were read, or could not be.
+    pub fn read(&self) -> usize {
+        self.converted + self.rejected
+    }
 }
 
 impl Summary {
@@ -94,9 +103,12 @@ impl Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let InputSummary { converted, skipped, damaged, rejected, passed_over, left_out } = self.inputs;
-        if converted + rejected == 0 {
+        if self.inputs.read() == 0 {
             write!(f, "Nothing to convert: ")?;
             match skipped {
+                0 if passed_over > 0 => {
+                    writeln!(f, "no file is a trace ({} passed over, -v names them).", grouped(passed_over as u64))?;
+                }
                 0 => writeln!(f, "there is no input.")?,
                 1 if left_out => writeln!(f, "the one input was left out, see the note.")?,
                 1 => writeln!(f, "the one input is in the dataset already.")?,

@@ -8,9 +8,8 @@ use std::sync::Arc;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use super::convert::stop_on_signals;
 use super::log::Log;
-use super::repair::same;
+use super::signals::stop_on_signals;
 use super::{Outcome, Output, is_stdout, progress, show, show_json, start_threads};
 use crate::batch::progress::Meter;
 use crate::concat::{self, Options, Summary};
@@ -66,7 +65,7 @@ pub fn run(args: ConcatArgs, output: &Output, log: &Log) -> anyhow::Result<Outco
     }
     let found = input::find(&input, Vec::new(), &mut io::stdin().lock())?;
     log.passed_over(&found);
-    if found.paths().any(|input| same(input, &out)) {
+    if found.paths().any(|input| input::is_same_file(input, &out)) {
         let message = format!("{} is one of the inputs; give the result another name", Escaped(&path_text(&out)));
         return Err(Error::Usage(message).into());
     }

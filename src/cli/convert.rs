@@ -2,7 +2,7 @@
 
 use std::io::{self, BufReader, Write};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum, value_parser};
 use parquet::basic::Compression;
 
 use super::log::Log;
-use super::repair::same;
+use super::signals::stop_on_signals;
 use super::{Outcome, Output, is_stdout, progress, show, show_json, size, table_names, wanted};
 use crate::batch::options::Options;
 use crate::batch::progress::Meter;
@@ -56,8 +56,8 @@ pub struct ConvertArgs {
     /// Only events and flows that start before this time
     #[arg(long, value_name = "TIME", value_parser = time::parse, allow_negative_numbers = true)]
     until: Option<i64>,
-    /// Threads to use [default: one for each core]
-    #[arg(short, long, value_name = "N", value_parser = value_parser!(u16).range(1..=256))]
+    /// Threads to use, 256 at most [default: one for each core]
+    #[arg(short, long, value_name = "N", value_parser = value_parser!(u16).range(1..=MOST_JOBS.into()))]
     jobs: Option<u16>,
     /// Memory to stay within, such as 512MiB or 4GiB; 256MiB at least
     #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "1GiB")]
@@ -105,6 +105,8 @@ enum Encodings {
     /// Plain, for readers that lack delta encoding
     Compatible,
 }
+
+const MOST_JOBS: u16 = 256;
 
 /// Less would not hold what any run takes: rows of two batches, a hundred columns that are encoded, and their buffers.
 const LEAST_MEMORY: u64 = 256 << 20;
@@ -155,7 +157,7 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
         },
     };
     let cores = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let jobs = jobs.map_or_else(cores, usize::from);
+    let jobs = jobs.map_or_else(|| cores().min(MOST_JOBS.into()), usize::from);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build().context("cannot start threads")?;
     let early = (!reconvert).then(|| Early::begin(&pool, &Layout::new(&options.out)));
     let mut found = pool.install(|| input::find(&arguments, listed, &mut stdin))?;
@@ -169,11 +171,16 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
         let message = format!("{input} lies in a folder of the dataset's own; keep inputs elsewhere");
         return Err(Error::Usage(message).into());
     }
-    let mut read = found.paths().chain(&found.experiment_log).chain(&files_from);
-    if let Some(path) = &summary_json
-        && read.any(|input| input.file_name() == path.file_name() && same(input, path))
-    {
-        return Err(Error::Usage("the summary cannot replace what is read; give another name".into()).into());
+    if let Some(path) = &summary_json {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if Layout::new(&options.out).has_folder(folder) {
+            let message = "the summary cannot lie in a folder of the dataset's own; give another name";
+            return Err(Error::Usage(message.into()).into());
+        }
+        let is_list = files_from.is_some_and(|list| input::is_same_file(&list, path));
+        if is_list || pool.install(|| found.has(path)) {
+            return Err(Error::Usage("the summary cannot replace what is read; give another name".into()).into());
+        }
     }
     let summary_json = summary_json.map(SummaryFile::of).transpose()?;
     let meter = Arc::new(Meter::default());
@@ -185,34 +192,10 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
         Err(e) if summary.published => log.problem(&format!("error: {e:#}; the run was published")),
         result => result?,
     }
+    if summary.refused {
+        return Err(Error::Strict(summary.inputs.damaged + summary.inputs.rejected, summary.inputs.read()).into());
+    }
     Ok(if summary.is_damaged() && !dry_run { Outcome::Damaged } else { Outcome::Whole })
-}
-
-/// SIGINT, SIGTERM and SIGHUP end the run at the next block, unless they are ignored, as with `nohup`. A second one ends the
-/// process at once.
-pub(super) fn stop_on_signals(meter: Arc<Meter>) -> anyhow::Result<()> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let ignored = ignored_signals();
-    let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0);
-    let mut signals = signal_hook::iterator::Signals::new(wanted).context("cannot watch for signals")?;
-    let watch = move || {
-        let mut stopping = false;
-        for signal in signals.forever() {
-            if stopping {
-                let _ = signal_hook::low_level::emulate_default_handler(signal);
-            }
-            stopping = true;
-            meter.stop(signal);
-        }
-    };
-    thread::Builder::new().spawn(watch).map(drop).context("cannot start a thread")
-}
-
-/// The signals that the parent has the process ignore: a bit for each, the first for signal 1.
-fn ignored_signals() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = |line: &str| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok();
-    status.lines().find_map(mask).unwrap_or(0)
 }
 
 /// Where the summary goes as JSON.
@@ -250,7 +233,7 @@ fn report(summary: &Summary, output: &Output, log: &Log, json: Option<SummaryFil
     summary.notes.iter().for_each(|line| log.note(line));
     let shown = match &json {
         Some(SummaryFile::Stdout) => Ok(()),
-        _ if output.quiet => Ok(()),
+        _ if output.quiet || summary.refused => Ok(()),
         _ => show(summary),
     };
     json.map_or(Ok(()), |json| json.write(summary)).and(shown)

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use clap::Args;
 use rayon::prelude::*;
 
-use super::convert::stop_on_signals;
 use super::log::Log;
+use super::signals::stop_on_signals;
 use super::{Outcome, Output, progress, show, start_threads};
 use crate::batch::progress::{Meter, Phase};
 use crate::error::Error;

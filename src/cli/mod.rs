@@ -9,6 +9,7 @@ pub mod man;
 pub mod progress;
 pub mod repair;
 pub mod schema;
+pub mod signals;
 pub mod size;
 pub mod verify;
 
@@ -27,6 +28,7 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::tables::schema::TableId;
 use crate::text::{Escaped, EscapedJson};
+use crate::whole_file::descriptor;
 
 /// Convert SysFlow telemetry traces to normalized, typed Parquet datasets
 ///
@@ -137,9 +139,9 @@ fn show(text: impl Display) -> anyhow::Result<()> {
     }
 }
 
-/// Whether a name means standard output. Such a link leads to whatever file that is, which others may append to.
+/// Whether a name means standard output.
 fn is_stdout(path: &Path) -> bool {
-    ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path.as_os_str() == *name)
+    path.as_os_str() == "-" || descriptor(path) == Some(1)
 }
 
 /// Shows a result as JSON.

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::convert::stop_on_signals;
 use super::log::Log;
+use super::signals::stop_on_signals;
 use super::{Outcome, Output, is_stdout, progress, show, show_json};
 use crate::batch::progress::Meter;
 use crate::error::Error;
+use crate::input::is_same_file;
 use crate::repair::{Keep, Report, repair};
 use crate::text::{Escaped, grouped};
 use crate::whole_file::WholeFile;
@@ -66,7 +67,7 @@ pub fn run(args: RepairArgs, output: &Output, log: &Log) -> anyhow::Result<Outco
         if to_stdout {
             return repair(&input, keep, io::stdout().lock(), Path::new("standard output"), &meter);
         }
-        if same(&input, &out) {
+        if is_same_file(&input, &out) {
             return Err(Error::Usage("the result cannot replace the input; give another name".into()));
         }
         let mut file = WholeFile::create(&out)?;
@@ -83,11 +84,6 @@ pub fn run(args: RepairArgs, output: &Output, log: &Log) -> anyhow::Result<Outco
         show(Table(&report))?;
     }
     Ok(if report.damage.is_empty() { Outcome::Whole } else { Outcome::Damaged })
-}
-
-/// Whether two names are of the same file.
-pub(super) fn same(a: &Path, b: &Path) -> bool {
-    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 struct Table<'r>(&'r Report);

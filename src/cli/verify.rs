@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::convert::stop_on_signals;
 use super::log::Log;
+use super::signals::stop_on_signals;
 use super::{Outcome, Output, progress, show, show_json, start_threads};
 use crate::batch::progress::Meter;
 use crate::dataset::verify::{self, Finding, Report};
