@@ -53,7 +53,7 @@ fn rows(inputs: &[Input], options: &Options) -> Vec<Chunk> {
     while let Some(items) = source.read().unwrap() {
         chunks.extend(items.into_iter().filter_map(Item::rows));
     }
-    chunks.extend(source.finish(None).unwrap().chunks);
+    chunks.extend(source.finish().unwrap().chunks);
     chunks
 }
 

@@ -135,6 +135,21 @@ fn an_experiment_log_becomes_a_table() {
 }
 
 #[test]
+fn what_has_no_date_lies_under_the_earliest_of_the_run_whatever_tables_are_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    simple("a", 3).write(&path("a"));
+    fs::write(path("empty"), "").unwrap();
+    for (out, inputs) in [("both", &["a", "empty"][..]), ("none", &["a"])] {
+        let (out, inputs) = (path(out), inputs.iter().map(|name| path(name)).collect::<Vec<_>>());
+        let inputs: Vec<&Path> = inputs.iter().map(|input| input.as_path()).collect();
+        expect_status(&convert(&inputs, &out, &["--tables", "rejects"]), if inputs.len() == 2 { 3 } else { 0 });
+        let parts = parts(&out, "rejects");
+        assert!(parts.len() == 1 && parts[0].to_string_lossy().contains("date=2022-03-17"), "{parts:?}");
+    }
+}
+
+#[test]
 fn steps_without_a_time_have_the_date_of_the_step_before() {
     let folder = tempfile::tempdir().unwrap();
     let (out, log) = (folder.path().join("out"), folder.path().join("experiment.log"));

@@ -278,6 +278,15 @@ fn traces_that_only_start_alike_are_two() {
         assert!(stderr(&output).is_empty(), "{}", stderr(&output));
         assert_eq!(row_count(&out, "records"), events);
     }
+    // They are not read again for that, also where something else is new.
+    let time = fs::metadata(&long).unwrap().modified().unwrap();
+    let size = fs::metadata(&long).unwrap().len() as usize;
+    fs::write(&long, vec![b'-'; size]).unwrap();
+    fs::File::options().write(true).open(&long).unwrap().set_modified(time).unwrap();
+    let new = folder.path().join("3.sf");
+    simple("new", 10).write(&new);
+    expect_status(&convert(&[&short, &long, &new], &out, &[]), 0);
+    assert_eq!(row_count(&out, "records"), 60);
 }
 
 #[test]

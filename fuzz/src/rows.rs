@@ -36,7 +36,7 @@ pub fn flatten(schema: &Schema, branches: &Branches, data: &[u8], columns: bool)
         records += 1;
     }
     let counts = flattener.end_input();
-    flattener.finish(None).unwrap();
+    flattener.finish().unwrap();
     assert_eq!(counts.records as u64, records);
     balance(&counts, &flattener.pending.ready.chunks, columns);
 }

@@ -150,7 +150,7 @@ fn known<'s>(
     let read = state.by_key(&key).filter(|read| read.input.log == log)?;
     let input = read.input;
     // Rows of its beginning may be there, too, from when nobody could tell.
-    let shorter = |other: Read| other.live && other.input.size < input.size && other.input.head == input.head;
+    let shorter = |other: Read| other.live && other.input.doubtful && other.input.size < input.size;
     if !beginning && read.live && !input.head.is_empty() && state.by_head(&input.head).any(shorter) {
         return None;
     }

@@ -31,6 +31,9 @@ pub struct Options {
     pub encodings: Encodings,
 }
 
+/// Bytes of memory unless something else is asked for.
+pub const MEMORY: u64 = 1 << 30;
+
 /// Bytes that a block may have with any memory.
 pub const MAX_BLOCK: usize = 1 << 30;
 

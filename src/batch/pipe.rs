@@ -11,7 +11,6 @@ use std::time::Duration;
 use crate::dataset::writer::{Chunk, DatasetWriter};
 use crate::error::Result;
 use crate::fault;
-use crate::flatten::time::Date;
 
 /// What goes through the pipe.
 pub enum Item {
@@ -80,13 +79,6 @@ impl Pipe {
                 help();
             }
         }
-    }
-
-    /// Writes what is left, and asks for the earliest date of any row.
-    pub fn earliest_date(&self) -> Option<Date> {
-        let mut writer = lock(&self.writer);
-        self.drain(&mut writer);
-        writer.earliest_date()
     }
 
     /// Writes what is left, and hands the writer out.

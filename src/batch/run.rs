@@ -164,6 +164,7 @@ fn stage(
         content: options.content(),
         compression: options.compression.to_string(),
         encodings: options.encodings,
+        memory: options.memory as u64,
         inputs: entries(plan, options, &counts),
         copies: plan.copies.clone(),
         files,
@@ -191,10 +192,10 @@ fn convert_inputs(
     let (read, ()) = rayon::join(|| read_all(&mut source, &pipe), || pipe.write_to_the_end());
     read?;
     source.reject_unreadable(&plan.unreadable);
-    let last = source.finish(pipe.earliest_date())?;
+    let last = source.finish()?;
     let pipe = Arc::into_inner(pipe).unwrap_or_else(|| unreachable!("the source has ended"));
     let mut writer = pipe.finish()?;
-    writer.write_last(last.chunks, needed)?;
+    writer.write_last(last.chunks, needed, last.earliest)?;
     Ok((last.counts, last.problems, writer))
 }
 

@@ -29,6 +29,8 @@ const CHECKED: u64 = 4096;
 /// What is left when all inputs are read.
 pub struct Last {
     pub chunks: Vec<Chunk>,
+    /// The earliest date of any row, whether its table is wanted or not.
+    pub earliest: Option<Date>,
     /// What became of each input.
     pub counts: Vec<InputCounts>,
     /// What was wrong, one line each.
@@ -148,13 +150,14 @@ impl<'p> Source<'p> {
         }
     }
 
-    /// The rows that still wait. What has no date gets `earliest`, or 1970-01-01 if nothing has any.
+    /// The rows that still wait. What has no date gets the earliest of all, or 1970-01-01 if nothing has any.
     ///
     /// # Errors
     /// Rows that waited on disk do not come back.
-    pub fn finish(mut self, earliest: Option<Date>) -> Result<Last> {
-        self.flattener.finish(earliest)?;
-        Ok(Last { chunks: self.flattener.pending.ready.take(), counts: self.counts, problems: self.flattener.problems })
+    pub fn finish(mut self) -> Result<Last> {
+        self.flattener.finish()?;
+        let Source { flattener: Flattener { mut pending, problems, .. }, counts, .. } = self;
+        Ok(Last { chunks: pending.ready.take(), earliest: pending.earliest_date(), counts, problems })
     }
 
     fn begin_input(&mut self, input: &Input) -> Result<()> {
@@ -265,7 +268,10 @@ impl<'p> Source<'p> {
         let damage = blocks.records(header, block, buffer, |place: Place, record| -> Result<()> {
             if flattener.starts_trace(&record) {
                 let ahead = || Blocks::from(file.clone(), header, input.stat.size, limit, after, 0);
-                let date = trace_date(header, &record, place.rest, ahead).map_err(|e| unread(&input.path, e))?;
+                let stop = || meter.check().map_err(io::Error::other);
+                let date = trace_date(header, &record, place.rest, ahead, &stop);
+                meter.check()?;
+                let date = date.map_err(|e| unread(&input.path, e))?;
                 match &record {
                     Record::Header(h) => flattener.begin_trace(Some(h), date, unknown_fields),
                     _ => flattener.begin_trace(None, date, unknown_fields),
@@ -341,8 +347,14 @@ fn unchanged(file: &File, input: &Input, meter: &Meter) -> Result<()> {
 }
 
 /// The trace's date: that of the first event or flow (its end, if it is a flow) before the next header, or else of the
-/// first record with a time. 1970-01-01 if nothing in the trace has a time.
-fn trace_date(header: &FileHeader, first: &Record, rest: &[u8], ahead: impl FnOnce() -> Blocks) -> io::Result<Date> {
+/// first record with a time. 1970-01-01 if nothing in the trace has a time. `stop` may end the search with an error of its own.
+fn trace_date(
+    header: &FileHeader,
+    first: &Record,
+    rest: &[u8],
+    ahead: impl FnOnce() -> Blocks,
+    stop: &dyn Fn() -> io::Result<()>,
+) -> io::Result<Date> {
     let mut fallback = None;
     if let Some(date) = look(first, &mut fallback) {
         return Ok(date);
@@ -364,6 +376,7 @@ fn trace_date(header: &FileHeader, first: &Record, rest: &[u8], ahead: impl FnOn
     let mut blocks = ahead();
     let mut buffer = Vec::new();
     while let Some(item) = blocks.next(header, &mut buffer)? {
+        stop()?;
         let Item::Block(block) = item else { continue };
         let found = blocks.records(header, block, &buffer, |_, record| match record {
             Record::Header(_) => Err(None),

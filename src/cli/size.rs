@@ -29,6 +29,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_usual_is_what_the_help_says() {
+        use clap::CommandFactory;
+        let command = crate::cli::Cli::command();
+        let convert = command.find_subcommand("convert").unwrap();
+        let memory = convert.get_arguments().find(|a| a.get_id() == "memory").unwrap();
+        let usual: Vec<_> = memory.get_default_values().iter().map(|v| parse(v.to_str().unwrap())).collect();
+        assert_eq!(usual, [Ok(crate::batch::options::MEMORY)]);
+    }
+
+    #[test]
     fn sizes_as_people_write_them() {
         for (text, bytes) in [("1GiB", 1 << 30), ("512M", 512 << 20), ("1.5k", 1536), ("2 MB", 2_000_000), ("7", 7)] {
             assert_eq!(parse(text), Ok(bytes), "{text}");

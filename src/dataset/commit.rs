@@ -155,6 +155,8 @@ pub fn journaled(layout: &Layout) -> Result<Vec<Manifest>> {
     let mut runs = Vec::new();
     for path in children(&layout.journals())?.iter().filter(|p| p.extension().is_some_and(|e| e == "json")) {
         match Journal::read(path) {
+            // With its manifest a run is published.
+            Ok(journal) if layout.manifest(&journal.manifest.run).exists() => {}
             Ok(journal) => runs.push(journal.manifest.into_owned()),
             // The run has just ended.
             Err(Error::Io { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {}
@@ -178,6 +180,8 @@ pub fn recover(layout: &Layout) -> Result<()> {
         let journal = Journal::read(&path)?;
         // With its manifest a run is published, and others may have replaced files of it since.
         if layout.manifest(&journal.manifest.run).exists() {
+            // Its name may not be on disk yet.
+            sync_folder(&layout.manifests())?;
             remove(&path);
         } else {
             complete(layout, &journal.manifest, false).map_err(half_published)?;

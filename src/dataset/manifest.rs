@@ -82,6 +82,9 @@ pub struct Manifest {
     pub content: Content,
     pub compression: String,
     pub encodings: Encodings,
+    /// Bytes that the run was to stay within: with fewer, blocks may be refused that it took.
+    #[serde(default)]
+    pub memory: u64,
     pub inputs: Vec<InputEntry>,
     /// Files that were read and passed over, since an input has their rows.
     #[serde(default, skip_serializing_if = "is_default")]

@@ -167,9 +167,9 @@ impl DatasetWriter {
     }
 
     /// Ends all open files, so that what comes next lies in files of its own, after some last rows are written to them or
-    /// to new ones. Each of the tables `needed` that has no file yet gets one without rows. Files are written and ended in
-    /// parallel.
-    pub fn write_last(&mut self, chunks: Vec<Chunk>, needed: BTreeSet<TableId>) -> Result<()> {
+    /// to new ones. Each of the tables `needed` that has no file yet gets one without rows, of the `earliest` date or that of
+    /// an earlier file. Files are written and ended in parallel.
+    pub fn write_last(&mut self, chunks: Vec<Chunk>, needed: BTreeSet<TableId>, earliest: Option<Date>) -> Result<()> {
         let mut last: BTreeMap<Place, (Option<OpenPart>, Vec<Chunk>)> = BTreeMap::new();
         for (place, open) in std::mem::take(&mut self.open) {
             last.insert(place, (Some(open.part), Vec::new()));
@@ -180,7 +180,7 @@ impl DatasetWriter {
         let mut missing = needed;
         missing.retain(|table| !last.keys().chain(self.numbers.keys()).any(|(there, _)| there == table));
         let dates = last.keys().chain(self.numbers.keys()).map(|(_, date)| *date);
-        let date = dates.min().unwrap_or_default();
+        let date = dates.chain(earliest).min().unwrap_or_default();
         last.extend(missing.into_iter().map(|table| ((table, date), Default::default())));
         // The names do not depend on the order in which files are made.
         let work: Vec<_> = last
@@ -237,7 +237,7 @@ impl DatasetWriter {
 
     /// Ends all open files, so that what comes next lies in files of its own.
     pub fn cut(&mut self) -> Result<()> {
-        self.write_last(Vec::new(), BTreeSet::new())
+        self.write_last(Vec::new(), BTreeSet::new(), None)
     }
 
     /// Files ended so far.
@@ -253,11 +253,6 @@ impl DatasetWriter {
             part.kept.clone_from(kept);
         }
         Ok(())
-    }
-
-    /// Earliest date of any file, if there is one.
-    pub fn earliest_date(&self) -> Option<Date> {
-        self.numbers.keys().map(|(_, date)| *date).min()
     }
 
     /// Closes all files and lists them by path, when they are on disk.

@@ -143,8 +143,8 @@ impl Flattener {
     ///
     /// # Errors
     /// Rows that waited on disk do not come back.
-    pub fn finish(&mut self, earliest: Option<Date>) -> Result<()> {
-        let date = self.pending.earliest_date().into_iter().chain(earliest).min().unwrap_or_default();
+    pub fn finish(&mut self) -> Result<()> {
+        let date = self.pending.earliest_date().unwrap_or_default();
         let Flattener { pending, dateless, .. } = self;
         dateless.drain(|input, row| {
             let bytes = TEXT * row.message.len();

@@ -75,6 +75,8 @@ struct Dates<B> {
     /// The date of the last row, which mostly is the next one's, too.
     current: Option<(Date, Waiting<B>)>,
     others: BTreeMap<Date, Waiting<B>>,
+    /// Of all rows so far, whether they wait or not.
+    earliest: Option<Date>,
     /// Bytes of memory that the rows of all dates take, roughly.
     bytes: usize,
     /// Rows so far, whether they wait or not.
@@ -126,13 +128,14 @@ impl Ready {
 impl<B: Recycle + 'static> Dates<B> {
     fn new(table: TableId, room: &Room) -> Self {
         let (others, spares) = (BTreeMap::new(), Spares::new(room));
-        Dates { table, current: None, others, bytes: 0, rows: 0, began: false, spares }
+        Dates { table, current: None, others, earliest: None, bytes: 0, rows: 0, began: false, spares }
     }
 
     /// Where the next row goes.
     fn rows_of(&mut self, date: Date, input: u32, new: impl FnOnce() -> B) -> &mut B {
         if self.current.as_ref().is_none_or(|(current, _)| *current != date) {
             self.put_back();
+            self.earliest = self.earliest.into_iter().chain([date]).min();
             let waiting = self.others.remove(&date);
             self.began = waiting.is_none();
             let rows = || self.spares.take().unwrap_or_else(new);
@@ -193,10 +196,6 @@ impl<B: Recycle + 'static> Dates<B> {
         for of_date in std::mem::take(&mut self.others) {
             self.end(of_date, ready);
         }
-    }
-
-    fn earliest(&self) -> Option<Date> {
-        self.others.keys().next().into_iter().chain(self.current.as_ref().map(|(date, _)| date)).min().copied()
     }
 }
 
@@ -294,16 +293,16 @@ impl Pending {
         self.ready.batch_bytes
     }
 
-    /// The earliest date of a waiting row.
+    /// The earliest date of any row so far, but for rejects.
     pub fn earliest_date(&self) -> Option<Date> {
         let dates = [
-            self.records.dates.earliest(),
-            self.processes.dates.earliest(),
-            self.files.dates.earliest(),
-            self.containers.dates.earliest(),
-            self.pods.dates.earliest(),
-            self.experiment_events.dates.earliest(),
-            self.traces.dates.earliest(),
+            self.records.dates.earliest,
+            self.processes.dates.earliest,
+            self.files.dates.earliest,
+            self.containers.dates.earliest,
+            self.pods.dates.earliest,
+            self.experiment_events.dates.earliest,
+            self.traces.dates.earliest,
         ];
         dates.into_iter().flatten().min()
     }

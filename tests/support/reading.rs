@@ -46,7 +46,7 @@ pub fn flatten(path: &Path) -> Last {
     while let Some(items) = source.read().unwrap() {
         chunks.extend(items.into_iter().filter_map(Item::rows));
     }
-    let mut last = source.finish(None).unwrap();
+    let mut last = source.finish().unwrap();
     chunks.append(&mut last.chunks);
     Last { chunks, ..last }
 }

@@ -143,12 +143,18 @@ fn what_is_mended_is_encoded_as_it_was() {
         mend(&out);
         assert_eq!(verify(&out).0, 0);
     }
+    // What only fits into more memory is not left out.
+    expect_status(&convert(&[&input], &out, &["--memory", "2GiB", "--reconvert"]), 0);
+    fs::remove_file(&parts(&out, "records")[0]).unwrap();
+    let remedy = verify(&out).1["findings"][0]["remedy"].to_string();
+    assert!(remedy.contains("--memory 2147483648"), "{remedy}");
+    mend(&out);
     // The usual options need not be said.
     fs::remove_dir_all(&out).unwrap();
     expect_status(&convert(&[&input], &out, &[]), 0);
     fs::remove_file(&parts(&out, "records")[0]).unwrap();
     let remedy = verify(&out).1["findings"][0]["remedy"].to_string();
-    assert!(!remedy.contains("--compression") && !remedy.contains("--encodings"), "{remedy}");
+    assert!(["--compression", "--encodings", "--memory"].iter().all(|option| !remedy.contains(option)), "{remedy}");
 }
 
 /// Does what all findings say, in order.
@@ -522,7 +528,7 @@ fn tampering_is_found() {
     copy(out, &whole);
     let part = |table: &str, n: usize| parts(out, table).remove(n);
     type Case<'c> = (&'c str, &'c [&'c str], &'c dyn Fn());
-    let cases: [Case; 21] = [
+    let cases: [Case; 22] = [
         ("nothing", &[], &|| {}),
         ("a part without its footer", &["changed_file"], &|| {
             let file = File::options().write(true).open(part("records", 0)).unwrap();
@@ -579,6 +585,9 @@ fn tampering_is_found() {
         }),
         ("a table that is a link", &["strange_file"], &|| link(out, "records")),
         ("a date that is a link", &["strange_file"], &|| link(out, "files/date=2022-03-17")),
+        ("a link beside the manifests", &["strange_file"], &|| {
+            std::os::unix::fs::symlink(&whole, out.join("_sf_parquet/notes")).unwrap();
+        }),
         ("manifests behind a link", &["strange_file"], &|| link(out, "_sf_parquet/manifest")),
         ("a name that is no UTF-8", &["strange_file"], &|| {
             fs::write(out.join("records").join(std::ffi::OsStr::from_bytes(b"\xff.parquet")), "").unwrap();
@@ -662,6 +671,14 @@ fn an_interrupted_publication_is_one_finding() {
     mend(out);
     assert_eq!(tree(out), before);
     assert_eq!(found(out), [""; 0]);
+
+    // With its manifest the run is published, and the journal only left over.
+    fs::write(out.join(format!("_sf_parquet/journal/{run}.json")), journal.to_string()).unwrap();
+    assert_eq!(found(out), ["leftover"]);
+    let asked = convert(&[&a], out, &["--dry-run"]);
+    assert!(!stderr(&asked).contains("would be completed"), "{}", stderr(&asked));
+    expect_status(&convert(&[&a], out, &[]), 0);
+    assert_eq!(tree(out), before);
 }
 
 /// Asking whether a dataset is locked must not keep a run from starting.

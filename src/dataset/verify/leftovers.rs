@@ -43,7 +43,7 @@ pub fn find(layout: &Layout, state: &State, unfinished: &Unfinished) -> Result<V
             let below = format!("{name}/");
             let (message, remedy) = match part_run(&name) {
                 _ if path.is_symlink() && known.iter().any(|part| part.starts_with(&below)) => {
-                    (LINK.to_owned(), remedy::replace_link(layout, &path))
+                    (LINK.to_owned(), remedy::replace_link(layout, &path, &name))
                 }
                 Some(run) if state.runs().all(|known| known != run) => {
                     let message = format!("{STRANGE}; the run {run} wrote it, whose manifest is lost");
@@ -65,11 +65,12 @@ fn private_file(layout: &Layout, unfinished: &Unfinished, path: &Path, name: &st
         || State::is_manifest(layout, path)
         || unfinished.0.iter().any(|run| is(layout.journal(&run.run)));
     let of_a_run = [layout.all_staging(), layout.journals(), layout.manifests()].iter().any(|f| path.starts_with(f));
-    let is_link = path.is_symlink() && path.is_dir();
+    let folders = [layout.private(), layout.all_staging(), layout.journals(), layout.manifests()];
+    let is_link = path.is_symlink() && path.is_dir() && folders.iter().any(|folder| path == folder);
     let finding =
         |code, message: &str, remedy| Finding { code, path: name.to_owned(), message: message.to_owned(), remedy };
     match of_a_run {
-        _ if is_link => Some(finding("strange_file", LINK, remedy::replace_link(layout, path))),
+        _ if is_link => Some(finding("strange_file", LINK, remedy::replace_link(layout, path, name))),
         _ if expected => None,
         true => Some(finding("leftover", "an interrupted run left this file", remedy::any_convert(layout))),
         false => {

@@ -6,8 +6,9 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use super::parts::Part;
+use crate::batch::options::MEMORY;
 use crate::dataset::compression;
-use crate::dataset::layout::Layout;
+use crate::dataset::layout::{Layout, staged_name};
 use crate::dataset::manifest::{Content, InputEntry, Manifest, Read, State};
 use crate::dataset::part::Encodings;
 use crate::flatten::time::iso;
@@ -138,8 +139,8 @@ pub fn move_away(layout: &Layout, path: &Path, name: &str) -> String {
 }
 
 /// Puts a folder in the place of a link to it.
-pub fn replace_link(layout: &Layout, path: &Path) -> String {
-    let (path, copy) = (quoted(path), quoted(&beside(layout, ".link-copied")));
+pub fn replace_link(layout: &Layout, path: &Path, name: &str) -> String {
+    let (path, copy) = (quoted(path), quoted(&beside(layout, &format!(".{}.link-copied", staged_name(name)))));
     format!("cp -rLT {path} {copy} && rm {path} && mv -T {copy} {path}")
 }
 
@@ -173,6 +174,10 @@ fn command(
     let compression = compression::name(&like.compression);
     if compression != compression::DEFAULT {
         let _ = write!(start, " --compression {compression}");
+    }
+    let memory = state.manifests.iter().map(|run| run.memory).max();
+    if let Some(memory) = memory.filter(|memory| *memory > MEMORY) {
+        let _ = write!(start, " --memory {memory}");
     }
     if content.tables.len() < TableId::COUNT {
         let _ = write!(start, " --tables {}", content.tables.join(","));
