@@ -264,6 +264,9 @@ impl Plan {
     }
 }
 
+/// Bytes of a block that are copied at once: it may be larger than memory.
+const PIECE: usize = 1 << 20;
+
 struct Output<'o, W> {
     writer: ContainerWriter<W>,
     name: &'o Path,
@@ -285,14 +288,22 @@ impl<W: Write> Output<'_, W> {
     /// Copies blocks as they are.
     fn copy(&mut self, member: &Member, file: &Arc<File>, header: &FileHeader) -> Result<()> {
         let mut walk = Walk::new(file.clone(), header.sync, member.size, header.len);
-        let mut block = Vec::new();
+        let mut buffer = vec![0; PIECE];
         while let Some(step) = walk.step().during("read", &member.path)? {
-            let Step::Block(frame) = step else { return Err(Error::InputChanged(member.path.clone())) };
-            let len = frame.data_offset + frame.data_len - frame.offset;
-            block.resize(len as usize, 0);
-            file.read_exact_at(&mut block, frame.offset).during("read", &member.path)?;
-            self.writer.framed_block(&block).during("write", self.name)?;
-            self.wrote(len, frame.count)?;
+            let frame = match step {
+                Step::Block(frame) if frame.marker.is_whole() => frame,
+                _ => return Err(Error::InputChanged(member.path.clone())),
+            };
+            let (mut at, end) = (frame.offset, frame.data_offset + frame.data_len);
+            while at < end {
+                let piece = &mut buffer[..PIECE.min((end - at) as usize)];
+                file.read_exact_at(piece, at).during("read", &member.path)?;
+                self.writer.piece(piece).during("write", self.name)?;
+                at += piece.len() as u64;
+                self.meter.check()?;
+            }
+            self.writer.end_block().during("write", self.name)?;
+            self.wrote(end - frame.offset, frame.count)?;
         }
         Ok(())
     }

@@ -20,22 +20,14 @@ const EMFILE: i32 = 24;
 const ENOSPC: i32 = 28;
 const EROFS: i32 = 30;
 
-/// The library, compiled into `folder`; `None`, loudly, without a C compiler.
-fn library(folder: &Path) -> Option<PathBuf> {
+/// The library, compiled into `folder`. What the program is built of needs a C compiler, too.
+fn library(folder: &Path) -> PathBuf {
     let library = folder.join("io_faults.so");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/io_faults.c");
-    let compiler =
-        Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).args(["-ldl"]).status();
-    match compiler {
-        Ok(status) => {
-            assert!(status.success(), "the library of faults does not compile");
-            Some(library)
-        }
-        Err(e) => {
-            eprintln!("SKIPPED: there is no C compiler for tests/support/io_faults.c: {e}");
-            None
-        }
-    }
+    let mut compiler = Command::new("cc");
+    let compiler = compiler.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).args(["-ldl"]);
+    assert!(compiler.status().expect("there is no C compiler").success(), "the library of faults does not compile");
+    library
 }
 
 /// What is to go wrong, and where.
@@ -100,7 +92,7 @@ const DATASET_FAULTS: [(i32, &str, bool, usize); 8] = [
 #[test]
 fn a_dataset_on_a_failing_disk_stays_whole_and_the_same_command_goes_on() {
     let case = Case::new([1, 1]);
-    let Some(library) = library(&case.path("")) else { return };
+    let library = library(&case.path(""));
     let first = case.path("first");
     expect_status(&case.convert(&first).output().unwrap(), 0);
     let before = tables(&first);
@@ -167,7 +159,7 @@ fn data(out: &Path) -> BTreeMap<&'static str, Vec<impl Ord + use<>>> {
 #[test]
 fn inputs_on_a_failing_disk_are_accounted_for_and_read_again() {
     let case = Case::new([2, 1]);
-    let Some(library) = library(&case.path("")) else { return };
+    let library = library(&case.path(""));
     case.second_batch();
     let inputs = case.path("in");
     let undisturbed = case.path("undisturbed");
@@ -210,7 +202,7 @@ fn inputs_on_a_failing_disk_are_accounted_for_and_read_again() {
 fn an_input_that_changes_while_it_is_read_is_never_half_old_and_half_new() {
     let folder = fast_folder();
     let path = |name: &str| folder.path().join(name);
-    let Some(library) = library(folder.path()) else { return };
+    let library = library(folder.path());
     let (old, blocks) = simple("old", 90).bytes();
     let (new, _) = simple("new", 90).bytes();
     assert_eq!(old.len(), new.len());
@@ -286,7 +278,7 @@ fn an_input_that_changes_while_it_is_read_is_never_half_old_and_half_new() {
 fn what_concat_and_repair_write_is_the_old_or_the_new_file_and_no_other() {
     let folder = fast_folder();
     let path = |name: &str| folder.path().join(name);
-    let Some(library) = library(folder.path()) else { return };
+    let library = library(folder.path());
     let (bytes, blocks) = simple("a", 90).bytes();
     fs::write(path("whole.sf"), &bytes).unwrap();
     fs::write(path("damaged.sf"), &bytes[..blocks[2] + 20]).unwrap();
@@ -335,7 +327,7 @@ fn what_concat_and_repair_write_is_the_old_or_the_new_file_and_no_other() {
 #[test]
 fn a_folder_that_takes_no_files_is_found_before_anything_is_published() {
     let case = Case::new([1, 1]);
-    let Some(library) = library(&case.path("")) else { return };
+    let library = library(&case.path(""));
     let out = case.path("out");
     expect_status(&case.convert(&out).output().unwrap(), 0);
     let before = (tree(&out), folders(&out));
@@ -358,7 +350,7 @@ fn a_folder_that_takes_no_files_is_found_before_anything_is_published() {
 #[test]
 fn a_journal_that_cannot_be_removed_has_no_effect() {
     let case = Case::new([1, 1]);
-    let Some(library) = library(&case.path("")) else { return };
+    let library = library(&case.path(""));
     let (out, first) = (case.path("out"), case.path("in/0.sf"));
     simple("first", 20).write(&first);
     let below = out.join("_sf_parquet/journal/");
@@ -384,7 +376,7 @@ fn folders(root: &Path) -> BTreeSet<PathBuf> {
 #[test]
 fn a_filesystem_without_locks_and_syncs_of_folders_will_do() {
     let case = Case::new([1, 1]);
-    let Some(library) = library(&case.path("")) else { return };
+    let library = library(&case.path(""));
     let (plain, out) = (case.path("plain"), case.path("out"));
     expect_status(&case.convert(&plain).output().unwrap(), 0);
     const ENOTSUP: i32 = 95;
@@ -402,7 +394,7 @@ fn a_filesystem_without_locks_and_syncs_of_folders_will_do() {
 #[test]
 fn a_trace_that_fails_is_inspected_beside_others() {
     let case = Case::new([2, 1]);
-    let Some(library) = library(&case.path("")) else { return };
+    let library = library(&case.path(""));
     let (good, bad) = (case.path("good.sf"), case.path("bad.sf"));
     simple("good", 20).write(&good);
     simple("bad", 20).write(&bad);
@@ -447,7 +439,7 @@ fn the_dataset_may_lie_on_any_filesystem_and_behind_a_link() {
 #[test]
 fn a_file_of_entities_that_fails_ends_the_run() {
     let folder = fast_folder();
-    let Some(library) = library(folder.path()) else { return };
+    let library = library(folder.path());
     let (input, out) = (folder.path().join("many.sf"), folder.path().join("out"));
     many_processes(60_000).write(&input);
     let command = || {

@@ -1,7 +1,8 @@
 //! A batch: planned first, then run, then committed.
 //!
-//! [`plan`] settles which inputs are read and what the run is called, as [`check`] finds them new or [`growth`] grown, [`source`] makes rows of them, [`rewrite`] takes
-//! rows out of part files, [`run`] puts it together, [`progress`] and [`summary`] tell what happens and happened.
+//! [`plan`] settles by the [`options`] which inputs are read and what the run is called, as [`check`] finds them new or [`growth`]
+//! grown, [`source`] makes rows of them, which go through the [`pipe`] to the writer, [`rewrite`] takes rows out of part files,
+//! [`run`] puts it together, [`progress`] and [`summary`] tell what happens and happened.
 
 pub mod check;
 pub mod growth;

@@ -25,7 +25,7 @@ use crate::text::{Escaped, hex, path_text};
 #[derive(Debug, Clone)]
 pub struct Input {
     pub path: PathBuf,
-    /// The path as text, invalid UTF-8 replaced.
+    /// The path as text, see [`path_text`].
     pub name: String,
     pub stat: Stat,
     pub sha256: String,

@@ -216,15 +216,15 @@ impl<'p> Source<'p> {
 
     /// Converts a log line by line.
     fn experiment_log(&mut self, file: &File, input: &Input) -> Result<()> {
-        let Source { flattener, meter, block_limit, .. } = self;
+        let Source { flattener, meter, .. } = self;
         let mut first = None;
-        lines(file, input, *block_limit, |line_no, line, _| {
+        lines(file, input, |line_no, line, _| {
             meter.check()?;
             first = Step::of(line_no, line).and_then(|step| step.ts);
             Ok(first.is_none())
         })?;
         flattener.begin_log(first.map(Date::of));
-        lines(file, input, *block_limit, |line_no, line, bytes| {
+        lines(file, input, |line_no, line, bytes| {
             meter.check()?;
             meter.bytes.fetch_add(bytes as u64, Relaxed);
             flattener.experiment_line(line_no, line);
@@ -290,21 +290,19 @@ impl<'p> Source<'p> {
     }
 }
 
-/// Hands out the lines of a log with their numbers and how many bytes each has in the file, while `each` wants more. No step is
-/// longer than `limit`, so of longer lines there is but the start.
-fn lines(
-    mut file: &File,
-    input: &Input,
-    limit: usize,
-    mut each: impl FnMut(i64, &str, usize) -> Result<bool>,
-) -> Result<()> {
+/// Bytes of a line of a log that are looked at; no step has so many.
+const LINE: usize = 1 << 20;
+
+/// Hands out the lines of a log with their numbers and how many bytes each has in the file, while `each` wants more. Of one longer
+/// than [`LINE`] there is but the start.
+fn lines(mut file: &File, input: &Input, mut each: impl FnMut(i64, &str, usize) -> Result<bool>) -> Result<()> {
     file.rewind().during("read", &input.path)?;
     let mut log = BufReader::new(file.take(input.stat.size));
     let mut line = Vec::new();
     for line_no in 0.. {
         line.clear();
-        let read = log.by_ref().take(limit as u64).read_until(b'\n', &mut line).during("read", &input.path)?;
-        if read == limit && line.last() != Some(&b'\n') {
+        let read = log.by_ref().take(LINE as u64).read_until(b'\n', &mut line).during("read", &input.path)?;
+        if read == LINE && line.last() != Some(&b'\n') {
             log.skip_until(b'\n').during("read", &input.path)?;
         }
         let text = String::from_utf8_lossy(&line);

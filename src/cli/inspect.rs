@@ -43,6 +43,9 @@ Examples:
 The line of an event: time, type, operations, process, container, pod, resource.
 Exit status: 0 all traces are whole; 3 one is damaged or cannot be read.";
 
+/// Traces whose results are in memory together.
+const AT_ONCE: usize = 64;
+
 /// Names that are shown of a list; JSON has more.
 const SHOWN: usize = 20;
 
@@ -55,19 +58,24 @@ pub fn run(args: InspectArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
     stop_on_signals(meter.clone())?;
     let bytes = found.paths().filter_map(|path| path.metadata().ok()).map(|m| m.len()).sum();
     meter.begin(Phase::Checking, found.files.len() as u64, bytes);
-    let inspections: Vec<Inspection> = progress::shown(&meter, output, log, || {
-        found.files.par_iter().map(|(path, _)| inspect(path, records, &meter)).collect::<Result<_, Error>>()
-    })?;
-    for (i, inspection) in inspections.iter().enumerate() {
-        if json {
-            show(format_args!("{}\n", EscapedJson(&serde_json::to_string(inspection)?)))?;
-        } else if output.quiet {
-            say_damage(inspection, log);
-        } else {
-            show(format_args!("{}{}", if i == 0 { "" } else { "\n" }, Table(inspection)))?;
+    let (mut all_whole, mut between) = (true, "");
+    for files in found.files.chunks(AT_ONCE) {
+        let inspections: Vec<Inspection> = progress::shown(&meter, output, log, || {
+            files.par_iter().map(|(path, _)| inspect(path, records, &meter)).collect::<Result<_, Error>>()
+        })?;
+        for inspection in &inspections {
+            if json {
+                show(format_args!("{}\n", EscapedJson(&serde_json::to_string(inspection)?)))?;
+            } else if output.quiet {
+                say_damage(inspection, log);
+            } else {
+                show(format_args!("{between}{}", Table(inspection)))?;
+                between = "\n";
+            }
+            all_whole &= inspection.is_whole();
         }
     }
-    Ok(if inspections.iter().all(Inspection::is_whole) { Outcome::Whole } else { Outcome::Damaged })
+    Ok(if all_whole { Outcome::Whole } else { Outcome::Damaged })
 }
 
 /// What is wrong with a trace, for those who do not want to see what is right.

@@ -54,7 +54,7 @@ pub struct Output {
     /// Say nothing but errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Say more: each file that is passed over
+    /// Say more: each file that is passed over, each field that concat fills
     #[arg(short, long, global = true)]
     pub verbose: bool,
     /// How messages on standard error look

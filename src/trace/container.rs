@@ -20,7 +20,7 @@ const SYNC_LEN: u64 = 16;
 /// A block header is two varints.
 const MAX_BLOCK_HEADER: usize = 20;
 /// Real headers have some 10 KB of schema.
-const MAX_HEADER: usize = 16 << 20;
+const MAX_HEADER: usize = 1 << 20;
 const SEARCH_CHUNK: usize = 1 << 20;
 
 /// What a file's header says.

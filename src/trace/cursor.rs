@@ -285,15 +285,11 @@ pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::trace::write::put_long;
 
     pub fn zigzag(value: i64) -> Vec<u8> {
-        let mut n = ((value << 1) ^ (value >> 63)) as u64;
         let mut out = Vec::new();
-        while n >= 0x80 {
-            out.push(n as u8 | 0x80);
-            n >>= 7;
-        }
-        out.push(n as u8);
+        put_long(&mut out, value);
         out
     }
 

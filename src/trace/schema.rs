@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::records;
+use crate::text::shortened;
 
 /// Index of a type in [`Schema::types`].
 pub type TypeId = u32;
@@ -210,7 +211,9 @@ impl Compiler {
             _ => {
                 let full = format!("{namespace}.{name}");
                 let found = self.names.get(&full).or_else(|| self.names.get(name));
-                return found.copied().ok_or_else(|| format!("the schema uses '{name}' before it defines it"));
+                return found
+                    .copied()
+                    .ok_or_else(|| format!("the schema uses '{}' before it defines it", shortened(name)));
             }
         };
         self.add(primitive)

@@ -69,18 +69,21 @@ impl<W: Write> ContainerWriter<W> {
         let mut header = Vec::with_capacity(20);
         put_long(&mut header, count as i64);
         put_long(&mut header, compressed.len() as i64);
-        self.out.write_all(&header)?;
-        self.framed_block(compressed)?;
-        self.bytes += header.len() as u64;
-        Ok(())
+        self.piece(&header)?;
+        self.piece(compressed)?;
+        self.end_block()
     }
 
-    /// Writes a block that has its header already.
-    pub fn framed_block(&mut self, block: &[u8]) -> io::Result<()> {
-        self.out.write_all(block)?;
-        self.out.write_all(&self.sync)?;
-        self.bytes += (block.len() + self.sync.len()) as u64;
-        Ok(())
+    /// Writes a piece of a block that is copied with its header.
+    pub fn piece(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.bytes += bytes.len() as u64;
+        self.out.write_all(bytes)
+    }
+
+    /// Ends a block that was written in pieces.
+    pub fn end_block(&mut self) -> io::Result<()> {
+        self.bytes += self.sync.len() as u64;
+        self.out.write_all(&self.sync)
     }
 
     /// Ends the file and hands back what it was written to.

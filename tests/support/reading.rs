@@ -11,7 +11,7 @@ use sf_parquet::dataset::part::Encodings;
 use sf_parquet::input::{self, Stat};
 use sf_parquet::tables::schema::TableId;
 
-/// The least that a user can set, so that a block which inflates to more is found soon.
+/// Less than a user can set, so that a block which inflates to too much is found soon.
 pub const MEMORY: usize = 64 << 20;
 
 /// Everything converted, nothing compressed.
