@@ -16,7 +16,6 @@ use parquet::basic::{Compression, ZstdLevel};
 use sf_parquet::batch::options::Options;
 use sf_parquet::batch::pipe::Item;
 use sf_parquet::batch::plan::{self, Input};
-use sf_parquet::batch::progress::Meter;
 use sf_parquet::batch::run;
 use sf_parquet::batch::source::Source;
 use sf_parquet::dataset::manifest::State;
@@ -24,6 +23,7 @@ use sf_parquet::dataset::part::Encodings;
 use sf_parquet::dataset::writer::{Chunk, DatasetWriter, Limits};
 use sf_parquet::flatten::time::Window;
 use sf_parquet::input::Found;
+use sf_parquet::progress::Meter;
 use sf_parquet::tables::schema::TableId;
 
 /// As the program does it.

@@ -17,9 +17,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::batch::progress::{Meter, Phase};
 use crate::error::{Error, IoContext, Result};
 use crate::input;
+use crate::progress::{Meter, Phase};
 use crate::text::{Escaped, path_text};
 use crate::trace::codec::Codec;
 use crate::trace::container::{FileHeader, GapCause, Step, Walk};

@@ -26,6 +26,7 @@ pub mod flatten;
 pub mod input;
 pub mod inspect;
 pub mod k8s;
+pub mod progress;
 pub mod repair;
 pub mod tables;
 pub mod text;

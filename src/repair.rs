@@ -10,9 +10,9 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use serde::Serialize;
 
-use crate::batch::progress::{Meter, Phase};
 use crate::error::{Error, IoContext, Result};
 use crate::input;
+use crate::progress::{Meter, Phase};
 use crate::text::path_text;
 use crate::trace::container::FileHeader;
 use crate::trace::reader::{BLOCK_LIMIT, Blocks, Damage, Item};

@@ -5,9 +5,9 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use sf_parquet::batch::progress::Meter;
 use sf_parquet::batch::run;
 use sf_parquet::batch::source::Last;
+use sf_parquet::progress::Meter;
 use sf_parquet::tables::schema::TableId;
 use support::trace::{SECOND, T0, Trace, simple};
 use support::*;

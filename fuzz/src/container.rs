@@ -7,7 +7,7 @@ use std::io::{Seek, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use sf_parquet::batch::progress::Meter;
+use sf_parquet::progress::Meter;
 use sf_parquet::repair::{self, Keep};
 use sf_parquet::tables::schema::TableId;
 use sf_parquet::trace::codec::Codec;

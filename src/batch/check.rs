@@ -8,9 +8,9 @@ use std::sync::Arc;
 use super::growth::{Outline, Piece};
 use super::options::Options;
 use super::plan::{Input, Kind, Skip, Unreadable};
-use super::progress::Meter;
 use crate::dataset::manifest::{Content, CopyEntry, InputEntry, Read, State, Status, rejected_key};
 use crate::input::{self, Looker, Stat};
+use crate::progress::Meter;
 use crate::text::path_text;
 
 /// What an input is.

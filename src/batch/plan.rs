@@ -12,13 +12,13 @@ use sha2::{Digest, Sha256};
 use super::check::{Checked, check};
 use super::growth::{self, Relation};
 use super::options::Options;
-use super::progress::{Meter, Phase};
 use crate::dataset::known::{Early, Had, Known};
 use crate::dataset::layout::Layout;
 use crate::dataset::manifest::{Content, CopyEntry, InputEntry, State, key, rejected_key};
 use crate::error::Result;
 use crate::flatten::time::Window;
 use crate::input::{Found, Looker, Stat};
+use crate::progress::{Meter, Phase};
 use crate::text::{Escaped, hex, path_text};
 
 /// An input that will be read.

@@ -19,13 +19,13 @@ use parquet::arrow::arrow_reader::{
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::file::reader::{ChunkReader, Length};
 
-use super::progress::Meter;
 use crate::dataset::manifest::{InputEntry, Manifest, State};
 use crate::dataset::part::{OTHER_COLUMNS, PartFile, Rows, has_columns_of};
 use crate::dataset::writer::{Chunk, DatasetWriter};
 use crate::error::{Error, IoContext, Result};
 use crate::flatten::flattener::input_id;
 use crate::flatten::time::Date;
+use crate::progress::Meter;
 use crate::tables::column::ColumnData;
 use crate::tables::schema::TableId;
 

@@ -12,10 +12,10 @@ use rayon::prelude::*;
 use super::log::Log;
 use super::signals::stop_on_signals;
 use super::{Outcome, Output, progress, show, start_threads};
-use crate::batch::progress::{Meter, Phase};
 use crate::error::Error;
 use crate::input;
 use crate::inspect::{HeaderInfo, Inspection, inspect};
+use crate::progress::{Meter, Phase};
 use crate::text::{Escaped, EscapedJson, grouped};
 
 /// Show what traces hold

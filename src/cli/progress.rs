@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::log::Log;
 use super::{LogFormat, Output};
-use crate::batch::progress::{Meter, Phase};
+use crate::progress::{Meter, Phase};
 use crate::text::grouped;
 
 /// How often a line appears where there is no terminal.

@@ -5,7 +5,7 @@ use std::thread;
 
 use anyhow::Context;
 
-use crate::batch::progress::Meter;
+use crate::progress::Meter;
 
 /// SIGINT, SIGTERM and SIGHUP end the run at the next block, unless they are ignored, as with `nohup`. A second one ends the
 /// process at once.

@@ -9,8 +9,8 @@ use clap::Args;
 use super::log::Log;
 use super::signals::stop_on_signals;
 use super::{Outcome, Output, progress, show, show_json, start_threads};
-use crate::batch::progress::Meter;
 use crate::dataset::verify::{self, Finding, Report};
+use crate::progress::Meter;
 use crate::text::{Escaped, grouped};
 
 /// Check that a dataset is whole

@@ -17,8 +17,8 @@ use serde::Serialize;
 use super::commit::{self, Lock};
 use super::layout::Layout;
 use super::manifest::{Manifest, NoManifest, State};
-use crate::batch::progress::Meter;
 use crate::error::{Error, Result};
+use crate::progress::Meter;
 use crate::text::path_text;
 
 /// Something that is not as the manifests say.

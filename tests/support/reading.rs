@@ -5,10 +5,10 @@ use std::path::Path;
 use sf_parquet::batch::options::Options;
 use sf_parquet::batch::pipe::Item;
 use sf_parquet::batch::plan::{Input, Kind};
-use sf_parquet::batch::progress::Meter;
 use sf_parquet::batch::source::{Last, Source};
 use sf_parquet::dataset::part::Encodings;
 use sf_parquet::input::{self, Stat};
+use sf_parquet::progress::Meter;
 use sf_parquet::tables::schema::TableId;
 
 /// Less than a user can set, so that a block which inflates to too much is found soon.

@@ -117,7 +117,7 @@ fn prior_after_and_report() {
 /// However a trace is damaged, what comes out is whole, and nothing panics.
 #[test]
 fn random_damage_leaves_a_whole_trace() {
-    use sf_parquet::batch::progress::Meter;
+    use sf_parquet::progress::Meter;
     use sf_parquet::trace::reader::Damage;
     let folder = tempfile::tempdir().unwrap();
     let (damaged, out) = (folder.path().join("damaged"), folder.path().join("out"));

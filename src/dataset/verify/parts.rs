@@ -10,12 +10,12 @@ use parquet::file::metadata::ParquetMetaDataReader;
 use rayon::prelude::*;
 
 use super::{Finding, Unfinished, remedy};
-use crate::batch::progress::{Meter, Phase};
 use crate::dataset::layout::Layout;
 use crate::dataset::manifest::{Manifest, State};
 use crate::dataset::part::{OTHER_COLUMNS, PartFile, has_columns_of};
 use crate::error::Result;
 use crate::input;
+use crate::progress::{Meter, Phase};
 use crate::tables::schema::TableId;
 
 /// A part file and the manifest that names it.

@@ -1,0 +1,104 @@
+//! What tells the content of a file apart, read once.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use crate::text::hex;
+
+/// Opens a regular file. Pipes and devices would never end.
+pub fn open(path: &Path) -> io::Result<File> {
+    let meta = std::fs::metadata(path)?;
+    if !meta.is_file() {
+        // One that cannot be listed says why.
+        let what =
+            if meta.is_dir() { std::fs::read_dir(path).map(|_| "it is a directory")? } else { "it is no regular file" };
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    }
+    File::open(path)
+}
+
+/// Bytes that are hashed together: enough to share the work, and little memory.
+const HASHED: u64 = 256 << 10;
+
+/// SHA-256 of the first `size` bytes of a file as hex digits, and of each shorter prefix in `prefixes` (ascending). Bytes are
+/// read while those before them are hashed.
+///
+/// # Errors
+/// The file cannot be read, or is shorter. `stop` may end it with an error of its own.
+pub fn sha256(
+    file: &File,
+    size: u64,
+    prefixes: &[u64],
+    stop: &(dyn Fn() -> io::Result<()> + Sync),
+) -> io::Result<(String, Vec<String>)> {
+    let mut pos = 0;
+    let mut read = |buffer: &mut Vec<u8>| -> io::Result<()> {
+        stop()?;
+        buffer.resize((size - pos).min(HASHED) as usize, 0);
+        file.read_exact_at(buffer, pos)?;
+        pos += buffer.len() as u64;
+        Ok(())
+    };
+    let (mut hash, mut hashed, mut hashes) = (Sha256::new(), 0, Vec::new());
+    let mut ends = prefixes.iter().copied().filter(|prefix| *prefix < size).peekable();
+    let mut take = |mut bytes: &[u8]| {
+        while let Some(end) = ends.next_if(|end| *end <= hashed + bytes.len() as u64) {
+            let (before, rest) = bytes.split_at((end - hashed) as usize);
+            hash.update(before);
+            hashes.push(hex(&hash.clone().finalize()));
+            (hashed, bytes) = (end, rest);
+        }
+        hash.update(bytes);
+        hashed += bytes.len() as u64;
+    };
+    let (mut now, mut next) = (Vec::new(), Vec::new());
+    read(&mut now)?;
+    // The last bytes are hashed alone: nothing is read beside them.
+    let mut left = size;
+    while left > now.len() as u64 {
+        left -= now.len() as u64;
+        rayon::join(|| take(&now), || read(&mut next)).1?;
+        std::mem::swap(&mut now, &mut next);
+    }
+    take(&now);
+    Ok((hex(&hash.finalize()), hashes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_have_the_hash_of_the_shorter_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        std::fs::write(&path, b"hello world").unwrap();
+        let file = open(&path).unwrap();
+        let never = || Ok(());
+        let (whole, prefixes) = sha256(&file, 11, &[0, 5, 11], &never).unwrap();
+        assert_eq!(prefixes.len(), 2);
+        assert_eq!(sha256(&file, 5, &[], &never).unwrap().0, prefixes[1]);
+        assert_eq!(whole, "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9");
+        assert!(open(folder.path()).is_err());
+    }
+
+    #[test]
+    fn a_long_file_is_hashed_piece_by_piece() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        let bytes: Vec<u8> = (0..3 * HASHED + 5).map(|i| (i * i / 7) as u8).collect();
+        std::fs::write(&path, &bytes).unwrap();
+        let ends = [0, 1, HASHED - 1, HASHED, 2 * HASHED + 3, 3 * HASHED];
+        let file = open(&path).unwrap();
+        let (whole, prefixes) = sha256(&file, bytes.len() as u64, &ends, &|| Ok(())).unwrap();
+        assert_eq!(whole, hex(&Sha256::digest(&bytes)));
+        assert_eq!(prefixes, ends.map(|end| hex(&Sha256::digest(&bytes[..end as usize]))));
+        let stopped = sha256(&file, bytes.len() as u64, &[], &|| Err(io::Error::other("stopped")));
+        assert_eq!(stopped.unwrap_err().to_string(), "stopped");
+        assert!(sha256(&file, bytes.len() as u64 + 1, &[], &|| Ok(())).is_err());
+    }
+}
