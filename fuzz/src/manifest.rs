@@ -4,7 +4,8 @@ use std::path::Path;
 
 use sf_parquet::dataset::commit::Journal;
 use sf_parquet::dataset::layout::Layout;
-use sf_parquet::dataset::manifest::{Manifest, State};
+use sf_parquet::dataset::manifest::Manifest;
+use sf_parquet::dataset::state::State;
 use sf_parquet::dataset::verify::accounts;
 
 /// Manifests or journals, a NUL between each two.

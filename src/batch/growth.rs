@@ -13,7 +13,8 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::plan::{Input, Kind};
-use crate::dataset::manifest::{InputEntry, Read, State};
+use crate::dataset::manifest::InputEntry;
+use crate::dataset::state::{Read, State};
 use crate::input;
 use crate::trace::container::{FileHeader, GapCause, HeaderError, Step, Walk};
 

@@ -19,8 +19,9 @@ use parquet::arrow::arrow_reader::{
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::file::reader::{ChunkReader, Length};
 
-use crate::dataset::manifest::{InputEntry, Manifest, State};
+use crate::dataset::manifest::{InputEntry, Manifest};
 use crate::dataset::part::{OTHER_COLUMNS, PartFile, Rows, has_columns_of};
+use crate::dataset::state::State;
 use crate::dataset::writer::{Chunk, DatasetWriter};
 use crate::error::{Error, IoContext, Result};
 use crate::flatten::flattener::input_id;

@@ -15,7 +15,8 @@ use rayon::prelude::*;
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 
 use super::layout::Layout;
-use super::manifest::{Content, CopyEntry, FORMAT, State, Status, key, rejected_key};
+use super::manifest::{Content, CopyEntry, FORMAT, Status, key, rejected_key};
+use super::state::State;
 use crate::flatten::time::Window;
 
 /// What is looked at of a manifest; the rest need only be JSON.

@@ -7,6 +7,7 @@ pub mod known;
 pub mod layout;
 pub mod manifest;
 pub mod part;
+pub mod state;
 pub mod sync;
 pub mod verify;
 pub mod writer;

@@ -16,7 +16,8 @@ use serde::Serialize;
 
 use super::commit::{self, Lock};
 use super::layout::Layout;
-use super::manifest::{Manifest, NoManifest, State};
+use super::manifest::{Manifest, NoManifest};
+use super::state::State;
 use crate::error::{Error, Result};
 use crate::progress::Meter;
 use crate::text::path_text;

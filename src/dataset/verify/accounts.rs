@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Finding, remedy};
 use crate::dataset::layout::Layout;
-use crate::dataset::manifest::{Read, State};
+use crate::dataset::state::{Read, State};
 use crate::tables::schema::TableId;
 
 /// Tables in which a record of a trace is exactly one row. A KE is a row of `records`, and others besides.

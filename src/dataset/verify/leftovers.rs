@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Finding, Unfinished, remedy};
 use crate::dataset::layout::{self, Layout, part_run};
-use crate::dataset::manifest::State;
+use crate::dataset::state::State;
 use crate::error::{IoContext, Result};
 use crate::input::is_hidden;
 use crate::text::path_text;

@@ -11,8 +11,9 @@ use rayon::prelude::*;
 
 use super::{Finding, Unfinished, remedy};
 use crate::dataset::layout::Layout;
-use crate::dataset::manifest::{Manifest, State};
+use crate::dataset::manifest::Manifest;
 use crate::dataset::part::{OTHER_COLUMNS, PartFile, has_columns_of};
+use crate::dataset::state::State;
 use crate::error::Result;
 use crate::input;
 use crate::progress::{Meter, Phase};
