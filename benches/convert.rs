@@ -20,10 +20,11 @@ use sf_parquet::batch::run;
 use sf_parquet::batch::source::Source;
 use sf_parquet::dataset::part::Encodings;
 use sf_parquet::dataset::state::State;
-use sf_parquet::dataset::writer::{Chunk, DatasetWriter, Limits};
+use sf_parquet::dataset::writer::{DatasetWriter, Limits};
 use sf_parquet::flatten::time::Window;
 use sf_parquet::input::Found;
 use sf_parquet::progress::Meter;
+use sf_parquet::tables::chunk::Chunk;
 use sf_parquet::tables::schema::TableId;
 
 /// As the program does it.

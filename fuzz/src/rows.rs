@@ -1,9 +1,9 @@
 //! Records to rows, and what must hold for these.
 
-use sf_parquet::dataset::writer::Chunk;
 use sf_parquet::flatten::entities::Room;
 use sf_parquet::flatten::flattener::{Flattener, InputCounts, InputInfo};
 use sf_parquet::flatten::time::Window;
+use sf_parquet::tables::chunk::Chunk;
 use sf_parquet::tables::column::ColumnData;
 use sf_parquet::tables::pending::Pending;
 use sf_parquet::tables::schema::TableId;

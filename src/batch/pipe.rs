@@ -8,9 +8,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use crate::dataset::writer::{Chunk, DatasetWriter};
+use crate::dataset::writer::DatasetWriter;
 use crate::error::Result;
 use crate::fault;
+use crate::tables::chunk::Chunk;
 
 /// What goes through the pipe.
 pub enum Item {

@@ -20,13 +20,14 @@ use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::file::reader::{ChunkReader, Length};
 
 use crate::dataset::manifest::{InputEntry, Manifest};
-use crate::dataset::part::{OTHER_COLUMNS, PartFile, Rows, has_columns_of};
+use crate::dataset::part::{OTHER_COLUMNS, PartFile, has_columns_of};
 use crate::dataset::state::State;
-use crate::dataset::writer::{Chunk, DatasetWriter};
+use crate::dataset::writer::DatasetWriter;
 use crate::error::{Error, IoContext, Result};
 use crate::flatten::flattener::input_id;
 use crate::flatten::time::Date;
 use crate::progress::Meter;
+use crate::tables::chunk::{Chunk, Rows};
 use crate::tables::column::ColumnData;
 use crate::tables::schema::TableId;
 

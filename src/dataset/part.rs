@@ -27,6 +27,7 @@ use super::sync::Syncs;
 use crate::error::{Error, IoContext, Result};
 use crate::fault;
 use crate::input;
+use crate::tables::chunk::Rows;
 use crate::tables::column::{ColumnData, ColumnType, Values};
 use crate::tables::schema::{ColumnInfo, TableInfo};
 use crate::text::hex;
@@ -68,17 +69,6 @@ impl PartFile {
         let differs = hash != self.sha256;
         Ok(differs.then(|| "the file's content is not what was written: its SHA-256 differs".to_owned()))
     }
-}
-
-/// Rows of a table that are not yet arrays: each column is built where it is encoded.
-pub trait Rows: Send + Sync {
-    fn len(&self) -> usize;
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-    fn column(&self, index: usize) -> ColumnData<'_>;
-    /// Ends the batch, of which all columns are encoded.
-    fn written(self: Box<Self>) {}
 }
 
 /// How all part files of a table are encoded.

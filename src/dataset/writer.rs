@@ -11,23 +11,13 @@ use parquet::basic::Compression;
 use rayon::prelude::*;
 
 use super::layout::part_path;
-use super::part::{Encoder, Encodings, OpenPart, PartFile, Rows};
+use super::part::{Encoder, Encodings, OpenPart, PartFile};
 use super::sync::Syncs;
 use crate::error::Result;
 use crate::fault;
 use crate::flatten::time::Date;
+use crate::tables::chunk::Chunk;
 use crate::tables::schema::TableId;
-
-/// Rows of one table and date, on their way to a part file.
-pub struct Chunk {
-    pub table: TableId,
-    pub date: Date,
-    /// Ordinals of the inputs that they come from.
-    pub inputs: BTreeSet<u32>,
-    pub rows: Box<dyn Rows>,
-    /// Bytes of memory that they take, roughly.
-    pub bytes: usize,
-}
 
 /// Sizes at which groups and files end.
 #[derive(Debug, Clone, Copy)]

@@ -1,5 +1,6 @@
 //! The tables of a dataset: each file holds one table's rows and columns, [`schema`] lists them all.
 
+pub mod chunk;
 pub mod column;
 pub mod containers;
 pub mod ddl;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::chunk::{Chunk, Rows};
 use super::column::{Column, ColumnData};
 use super::records;
 use super::schema::TableId;
@@ -10,8 +11,6 @@ use super::{
     containers, experiment_events, files, k8s_events, k8s_items, k8s_service_ports, pod_service_ports, pods, processes,
     rejects, traces,
 };
-use crate::dataset::part::Rows;
-use crate::dataset::writer::Chunk;
 use crate::flatten::time::Date;
 
 /// Rows of a batch, which are those of a page: parquet's customary limit (docs/performance.md).

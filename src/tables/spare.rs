@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::chunk::Rows;
 use super::column::ColumnData;
-use crate::dataset::part::Rows;
 
 /// Rows that can be taken out of their memory.
 pub trait Recycle: Rows {
