@@ -67,7 +67,7 @@ pub fn check<'s>(
         supersedes.retain(|read| beginnings.contains(&(read.input.size, &*read.input.sha256)));
         let (path, name) = (path.to_owned(), name.clone());
         Ok((
-            Input { path, name, stat, sha256, kind, head, broken, incomplete, window: options.window, within: None },
+            Input { path, name, stat, sha256, kind, head, broken, incomplete, window: options.window, doubtful: None },
             supersedes,
         ))
     };
@@ -102,13 +102,13 @@ pub fn check<'s>(
         read: Some(Piece { of: read, size: input.stat.size }),
         copy: (!is_known).then(|| input.copy_of(read.key(), false)),
     };
-    let mut grown = Skip::GrownOtherwise;
+    let mut otherwise = Skip::GrownOtherwise;
     match state.by_key(&input.key()).or_else(rejected) {
         Some(read) if read.live && !reconvert && is_settled => {
             return copy_of(read.input, Skip::done(&read.content(), content, log));
         }
         Some(read) if read.live => {
-            grown = Skip::DoneOtherwise;
+            otherwise = Skip::DoneOtherwise;
             supersedes.push(read);
         }
         // What it has grown to has its rows.
@@ -122,7 +122,7 @@ pub fn check<'s>(
         for read in supersedes.iter().filter(|read| read.input.status != Status::Rejected) {
             let had = read.content();
             if !content.has_tables_of(&had) {
-                return Checked::Skip { name, why: grown, read: None, copy: None };
+                return Checked::Skip { name, why: otherwise, read: None, copy: None };
             }
             input.window = input.window.with(had.window());
         }

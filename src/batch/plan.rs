@@ -40,7 +40,7 @@ pub struct Input {
     /// Events and flows that are wanted: those of the options, and if it has grown those that the dataset has of it.
     pub window: Window,
     /// Name of an input of an earlier run that may have begun with it: then the dataset has its rows already.
-    pub within: Option<String>,
+    pub doubtful: Option<String>,
 }
 
 impl Input {
@@ -238,7 +238,7 @@ pub fn plan<'f>(found: &'f Found, state: &State, options: &Options, meter: &Mete
                 plan.skipped.push((input.name.into(), Skip::Beginning));
             }
             Relation::Doubtful(longer) => {
-                input.within = Some(longer);
+                input.doubtful = Some(longer);
                 plan.inputs.push(input);
             }
         }

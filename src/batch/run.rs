@@ -89,7 +89,7 @@ fn describe(plan: &Plan, summary: &mut Summary) {
     for input in &plan.inputs {
         let kind = if input.incomplete { "would be converted as far as it is whole" } else { "would be converted" };
         summary.notes.push(format!("{} {kind}", Escaped(&input.name)));
-        let twice = input.within.as_ref().map(|longer| perhaps_twice(longer));
+        let twice = input.doubtful.as_ref().map(|longer| perhaps_twice(longer));
         summary.notes.extend(twice.map(|twice| format!("{}: {}", Escaped(&input.name), Escaped(&twice))));
     }
     for path in &plan.rewrite {
@@ -242,7 +242,7 @@ fn entries(plan: &Plan, options: &Options, counts: &[InputCounts]) -> Vec<InputE
         log: input.kind == Kind::ExperimentLog,
         window: Some(input.window).filter(|window| *window != options.window),
         head: input.head.clone(),
-        doubtful: input.within.is_some(),
+        doubtful: input.doubtful.is_some(),
         truncated: counts.truncated,
         traces: counts.traces,
         records: counts.records,

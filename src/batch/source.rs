@@ -169,7 +169,7 @@ impl<'p> Source<'p> {
             bytes: input.stat.size,
             window: input.window,
         });
-        if let Some(longer) = &input.within {
+        if let Some(longer) = &input.doubtful {
             let message = perhaps_twice(longer);
             self.flattener.reject(Severity::Warning, "perhaps_twice", message, None, None, Some(0));
         }

@@ -62,7 +62,7 @@ pub struct Known {
     contents: Vec<Content>,
     inputs: Inputs,
     /// As the last run saw them, by path.
-    copies: HashMap<Box<str>, Copy, RandomState>,
+    copies: HashMap<Box<str>, SeenCopy, RandomState>,
     /// Places of the last inputs with these keys, if there are copies.
     by_key: HashMap<u64, u32, RandomState>,
     /// Keys that a run replaced, see [`hash`], and the last that did: what an earlier one read under a key is not what the
@@ -98,7 +98,7 @@ struct Input {
 
 /// A [`CopyEntry`], without its path.
 #[derive(Debug)]
-struct Copy {
+struct SeenCopy {
     size: u64,
     mtime: i64,
     key: u64,
@@ -203,7 +203,7 @@ impl Known {
         let Glance { number, inputs, content, copies, superseded, .. } = Glance::of(text)?;
         let superseded = superseded.iter().map(|key| (hash(key), number)).collect();
         let copy = |CopyEntry { path, size, mtime, of, beginning }: CopyEntry| {
-            (path.into(), Copy { size, mtime, key: hash(&of), beginning })
+            (path.into(), SeenCopy { size, mtime, key: hash(&of), beginning })
         };
         let copies = copies.into_iter().map(copy).collect();
         Some(Known { number, contents: vec![content], inputs, copies, superseded, ..Known::default() })

@@ -4,20 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::dateless::Dateless;
-use super::entities::{Ancestor, Entities, Index, Room};
-use super::entity::{Container, File, Pod, Process, Str, Trace};
+use super::entities::{Entities, Room};
+use super::entity::{Str, Trace};
 use super::event::Target;
 use super::time::{Date, Window};
 use crate::error::Result;
 use crate::experiment::Step;
-use crate::tables::entity_row::EntityRow;
 use crate::tables::pending::{Pending, TEXT};
 use crate::tables::row_counts::RowCounts;
 use crate::tables::schema::TableId;
 use crate::tables::traces::RecordCounts;
-use crate::tables::{experiment_events, pod_service_ports, pods, processes, rejects, traces};
+use crate::tables::{experiment_events, rejects, traces};
 use crate::trace::cursor::MAX_ENTRIES;
-use crate::trace::decode::Entries;
 use crate::trace::reader::{Damage, Loss, Place, Severity};
 use crate::trace::records::{EventKind, Header, Record};
 
@@ -111,10 +109,6 @@ pub struct Flattener {
 
 /// Lines that are kept for people; `rejects` has them all.
 const MAX_PROBLEMS: usize = 1_000;
-/// Rows of `pod_service_ports` that a pod has at most: ports times cluster addresses must not make billions of little.
-const MAX_POD_PORTS: usize = 10_000;
-/// Addresses of each kind that a pod has at most: every event of the pod has them in its row.
-const MAX_POD_ADDRESSES: usize = 1_000;
 /// Unknown fields that are named: a trace may have a header in every few bytes.
 const MAX_UNKNOWN_FIELDS: usize = 50;
 
@@ -352,111 +346,56 @@ impl Flattener {
     /// The trace has more entities than there is room for, or the file of those that memory does not hold fails.
     pub fn record(&mut self, place: Place, record: Record) -> Result<()> {
         let Some(trace) = &mut self.trace else { unreachable!("a record comes after begin_trace") };
-        let (record_no, index, date) = (place.record_no as i64, self.input.index, trace.date);
-        let pending = &mut self.pending;
-        trace.row.repaired += place.repaired as i64;
-        let counts = &mut trace.row.records;
-        let entities = &mut trace.entities;
+        let record_no = place.record_no as i64;
+        let CurrentTrace { info, date, row, entities, unknown } = trace;
         entities.make_room().map_err(|e| e.of_input(&self.input.name))?;
-        let rows = &mut trace.row.rows;
+        row.repaired += place.repaired as i64;
+        let (counts, pending) = (&mut row.records, &mut self.pending);
+        let mut target = Target { trace: info, rows: &mut row.rows, pending, input: self.input.index, date: *date };
+        let (mut severity, mut problems) = (Severity::Error, Vec::new());
         match record {
             Record::Header(_) => counts.headers += 1,
             Record::Unknown(name) => {
                 counts.unknown += 1;
-                match trace.unknown.get_mut(name) {
+                match unknown.get_mut(name) {
                     Some(count) => *count += 1,
-                    None => drop(trace.unknown.insert(name.to_owned(), 1)),
+                    None => drop(unknown.insert(name.to_owned(), 1)),
                 }
             }
-            Record::Pod(mut pod) => {
+            Record::Pod(pod) => {
                 counts.pods += 1;
-                let services = pod.services.take().unwrap_or_default();
-                let (labels, selectors) = (pairs(pod.labels.take()), pairs(pod.selectors.take()));
-                let mut many = false;
-                for addresses in [&mut pod.host_ip, &mut pod.internal_ip].into_iter().flatten() {
-                    many |= addresses.len() > MAX_POD_ADDRESSES;
-                    addresses.truncate(MAX_POD_ADDRESSES);
-                }
-                let pod = Arc::new(Pod::new(record_no, *pod));
-                entities.add_pod(pod.clone());
-                let mut ports = pod_service_ports::rows(&trace.info, &pod, &services);
-                let mut shared = TEXT * place.size;
-                for row in ports.by_ref().take(MAX_POD_PORTS) {
-                    rows[TableId::PodServicePorts] += 1;
-                    let bytes = row.bytes() + std::mem::take(&mut shared);
-                    pending.pod_service_ports.push(date, index, row, bytes, &mut pending.ready);
-                }
-                let more = ports.next().is_some();
-                drop(ports);
-                rows[TableId::Pods] += 1;
-                let base = EntityRow { trace: trace.info.clone(), entity: pod, container_no: None, pod_no: None };
-                let entries = [&labels, &selectors].into_iter().flatten().map(Vec::len).sum::<usize>();
-                let bytes = TEXT * place.size + size_of::<(Str, Str)>() * entries;
-                let row = pods::Row { base, labels, selectors };
-                pending.pods.push(date, index, row, bytes, &mut pending.ready);
-                if more {
-                    let message = format!("the pod has more than {MAX_POD_PORTS} ports times cluster addresses");
-                    self.reject(Severity::Error, "too_many_ports", message, Some(record_no), None, Some(0));
-                }
-                if many {
-                    let message = format!("the pod has more than {MAX_POD_ADDRESSES} addresses of a kind");
-                    self.reject(Severity::Error, "too_many_addresses", message, Some(record_no), None, Some(0));
-                }
+                problems = target.push_pod(entities, place, *pod);
             }
             Record::Container(container) => {
                 counts.containers += 1;
-                let container = Arc::new(Container::new(record_no, *container));
-                let at = entities.add_container(container.clone());
-                let pod_no = pod_no(entities, at);
-                rows[TableId::Containers] += 1;
-                let row = EntityRow { trace: trace.info.clone(), entity: container, container_no: None, pod_no };
-                pending.containers.push(date, index, row, TEXT * place.size, &mut pending.ready);
+                target.push_container(entities, place, *container);
             }
-            Record::Process(mut process) => {
+            Record::Process(process) => {
                 counts.processes += 1;
-                let env: Option<Vec<Str>> = process.env.take().map(|env| env.into_iter().map(Str::from).collect());
-                let process = Arc::new(Process::new(record_no, *process));
-                let at = entities.add_process(process.clone());
-                let lineage = entities.lineage(at);
-                let container = entities.process_container(at).index();
-                let pod_no = container.and_then(|c| pod_no(entities, c));
-                let container = container.map(|c| &entities.containers.get_mut(c).entity);
-                let (container_no, pod_id) = container.map(|c| (c.record_no, c.pod_id.clone())).unzip();
-                rows[TableId::Processes] += 1;
-                let entries = size_of::<Str>() * env.as_ref().map_or(0, Vec::len);
-                let bytes = TEXT * place.size + entries + lineage.ancestors.iter().map(Ancestor::bytes).sum::<usize>();
-                let base = EntityRow { trace: trace.info.clone(), entity: process, container_no, pod_no };
-                let row = processes::Row { base, env, lineage, pod_id: pod_id.flatten() };
-                pending.processes.push(date, index, row, bytes, &mut pending.ready);
+                target.push_process(entities, place, *process);
             }
             Record::File(file) => {
                 counts.files += 1;
-                let file = Arc::new(File::new(record_no, *file));
-                entities.add_file(file.clone());
-                let container = entities.container(file.container_id()).index();
-                let container_no = container.map(|c| entities.containers.get_mut(c).entity.record_no);
-                rows[TableId::Files] += 1;
-                let row = EntityRow { trace: trace.info.clone(), entity: file, container_no, pod_no: None };
-                pending.files.push(date, index, row, TEXT * place.size, &mut pending.ready);
+                target.push_file(entities, place, *file);
             }
             Record::Event(kind, event) => {
                 *counts.event(kind) += 1;
-                event.widen(&mut trace.row.first_ts, &mut trace.row.last_ts);
+                event.widen(&mut row.first_ts, &mut row.last_ts);
                 if !self.input.window.contains(event.ts()) {
-                    trace.row.filtered += 1;
+                    row.filtered += 1;
                     return Ok(());
                 }
-                let date = event.ts().map_or(date, Date::of);
-                let mut target = Target { trace: &trace.info, rows, pending, input: index, date };
-                let (k8s, warnings) = match kind {
-                    EventKind::K8sEvent => target.push_kubernetes(record_no, event),
-                    _ => (None, Vec::new()),
-                };
-                trace.row.dangling += target.push_event(entities, place, kind, event, k8s);
-                for (code, message) in warnings {
-                    self.reject(Severity::Warning, code, message, Some(record_no), None, Some(0));
+                target.date = event.ts().map_or(*date, Date::of);
+                let mut k8s = None;
+                if kind == EventKind::K8sEvent {
+                    (k8s, problems) = target.push_kubernetes(record_no, event);
+                    severity = Severity::Warning;
                 }
+                row.dangling += target.push_event(entities, place, kind, event, k8s);
             }
+        }
+        for (code, message) in problems {
+            self.reject(severity, code, message, Some(record_no), None, Some(0));
         }
         if place.left_out > 0 {
             let message = format!(
@@ -467,14 +406,4 @@ impl Flattener {
         }
         Ok(())
     }
-}
-
-/// `record_no` of the pod of the container at this index.
-fn pod_no(entities: &mut Entities, container: Index) -> Option<i64> {
-    let pod = entities.pod(container).index()?;
-    Some(entities.pods.get_mut(pod).entity.record_no)
-}
-
-fn pairs(entries: Option<Entries>) -> Option<Vec<(Str, Str)>> {
-    entries.map(|e| e.0.into_iter().map(|(k, v)| (k.into(), v.into())).collect())
 }

@@ -4,6 +4,7 @@ mod dateless;
 pub mod entities;
 pub mod entity;
 pub mod event;
+pub mod exports;
 pub mod flattener;
 pub mod kind;
 #[cfg(test)]
