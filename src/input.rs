@@ -136,6 +136,9 @@ enum Named {
 }
 
 /// File names, one on each line, or apart by NUL (`find -print0`).
+///
+/// # Errors
+/// The list cannot be read.
 pub fn read_list(list: &mut dyn BufRead) -> io::Result<Vec<PathBuf>> {
     let mut bytes = Vec::new();
     list.read_to_end(&mut bytes)?;
@@ -277,6 +280,9 @@ fn digits<'a>(text: &mut &'a [u8]) -> &'a [u8] {
 }
 
 /// Reads a file of file names; `-` is `stdin`.
+///
+/// # Errors
+/// The list cannot be read.
 pub fn read_list_file(path: &Path, stdin: &mut dyn BufRead) -> Result<Vec<PathBuf>> {
     if path.as_os_str() == "-" {
         return read_list(stdin).during("read the list of inputs on", Path::new("standard input"));

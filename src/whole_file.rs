@@ -51,6 +51,9 @@ impl WholeFile {
     }
 
     /// Makes the file appear; one that has its name already is replaced.
+    ///
+    /// # Errors
+    /// The file cannot be written to disk or renamed, or its folder cannot be synced.
     pub fn publish(mut self) -> Result<()> {
         let Some(temporary) = &self.temporary else { return Ok(()) };
         self.file.sync_all().during("write", temporary)?;

@@ -185,6 +185,9 @@ pub struct OpenPart {
 
 impl OpenPart {
     /// Creates the file that will be `relative` to the dataset in the folder `staging`.
+    ///
+    /// # Errors
+    /// The file cannot be made.
     pub fn create(staging: &Path, relative: String, table: &str, encoder: Arc<Encoder>) -> Result<OpenPart> {
         let path = staging.join(staged_name(&relative));
         let file = File::create_new(&path).during("create", &path)?;
@@ -205,6 +208,9 @@ impl OpenPart {
     }
 
     /// Appends rows to the current row group. Columns are built and encoded in parallel.
+    ///
+    /// # Errors
+    /// A column cannot be encoded.
     pub fn write(&mut self, rows: &dyn Rows, inputs: &BTreeSet<u32>) -> Result<()> {
         if self.columns.is_empty() {
             self.start_group()?;
@@ -283,6 +289,9 @@ impl OpenPart {
     }
 
     /// Writes the current row group, if any, to the file.
+    ///
+    /// # Errors
+    /// The file cannot be written.
     pub fn end_group(&mut self) -> Result<()> {
         if self.columns.is_empty() {
             return Ok(());
@@ -316,6 +325,9 @@ impl OpenPart {
     }
 
     /// Writes the footer, begins to sync the file to disk and says what is in it.
+    ///
+    /// # Errors
+    /// The file cannot be written. Whether it could be synced, `syncs` tells at the end.
     pub fn close(mut self, syncs: &Syncs) -> Result<PartFile> {
         self.end_group()?;
         let OpenPart { path, mut file, part, .. } = self;

@@ -82,6 +82,9 @@ struct Open {
 
 impl DatasetWriter {
     /// A writer for `run`, which stages below `staging`.
+    ///
+    /// # Errors
+    /// The contract's schema is none of Parquet's.
     pub fn new(
         staging: PathBuf,
         run: &str,
@@ -114,6 +117,9 @@ impl DatasetWriter {
     }
 
     /// Writes rows to the part file of their table and date. Tables that are not wanted are passed over.
+    ///
+    /// # Errors
+    /// A part file cannot be made or written.
     pub fn write(&mut self, chunk: &Chunk) -> Result<()> {
         if !self.wanted.contains(&chunk.table) {
             return Ok(());
@@ -159,6 +165,9 @@ impl DatasetWriter {
     /// Ends all open files, so that what comes next lies in files of its own, after some last rows are written to them or
     /// to new ones. Each of the tables `needed` that has no file yet gets one without rows, of the `earliest` date or that of
     /// an earlier file. Files are written and ended in parallel.
+    ///
+    /// # Errors
+    /// A part file cannot be made or written.
     pub fn write_last(&mut self, chunks: Vec<Chunk>, needed: BTreeSet<TableId>, earliest: Option<Date>) -> Result<()> {
         let mut last: BTreeMap<Place, (Option<OpenPart>, Vec<Chunk>)> = BTreeMap::new();
         for (place, open) in std::mem::take(&mut self.open) {
@@ -226,6 +235,9 @@ impl DatasetWriter {
     }
 
     /// Ends all open files, so that what comes next lies in files of its own.
+    ///
+    /// # Errors
+    /// A part file cannot be written.
     pub fn cut(&mut self) -> Result<()> {
         self.write_last(Vec::new(), BTreeSet::new(), None)
     }
@@ -237,6 +249,9 @@ impl DatasetWriter {
 
     /// Ends all open files. They, and those that were ended since there were `first` of them, hold rows that earlier runs
     /// took from the inputs with these keys.
+    ///
+    /// # Errors
+    /// A part file cannot be written.
     pub fn cut_kept(&mut self, first: usize, kept: &BTreeSet<String>) -> Result<()> {
         self.cut()?;
         for part in &mut self.parts[first..] {
@@ -246,6 +261,9 @@ impl DatasetWriter {
     }
 
     /// Closes all files and lists them by path, when they are on disk.
+    ///
+    /// # Errors
+    /// A part file cannot be written or synced.
     pub fn finish(mut self) -> Result<Vec<PartFile>> {
         self.cut()?;
         self.syncs.finish()?;

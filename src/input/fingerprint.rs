@@ -10,6 +10,9 @@ use sha2::{Digest, Sha256};
 use crate::text::hex;
 
 /// Opens a regular file. Pipes and devices would never end.
+///
+/// # Errors
+/// It is not there or no regular file, or cannot be opened.
 pub fn open(path: &Path) -> io::Result<File> {
     let meta = std::fs::metadata(path)?;
     if !meta.is_file() {

@@ -19,6 +19,8 @@ pub struct Stat {
 }
 
 impl Stat {
+    /// # Errors
+    /// The system does not say.
     pub fn of(file: &File) -> io::Result<Stat> {
         Ok(Stat::from(&rustix::fs::fstat(file)?))
     }
