@@ -19,6 +19,7 @@ use crate::text::path_text;
 use crate::trace::container::FileHeader;
 use crate::trace::reader::{BLOCK_LIMIT, Blocks, Damage, Item};
 use crate::trace::records::{Header, Record, Text};
+use crate::trace::schema::LeftOut;
 use event::{Flat, FlatEvent};
 
 /// What a trace file holds. Text is as it is in the trace, so it may have control characters.
@@ -32,8 +33,10 @@ pub struct Inspection {
     pub codec: Option<&'static str>,
     /// Versions that the headers give.
     pub schema_versions: BTreeSet<i64>,
-    /// Fields of the schema that `convert` leaves out, as `Record.field`.
+    /// Fields of the schema that `convert` leaves out, as `Record.field`: those that SysFlow does not have.
     pub unknown_fields: Vec<String>,
+    /// Those that it has with another type.
+    pub odd_fields: Vec<String>,
     pub headers: Vec<HeaderInfo>,
     pub blocks: u64,
     pub records: u64,
@@ -115,7 +118,10 @@ struct Inspector<'i> {
 impl Inspector<'_> {
     fn read(&mut self, file: Arc<File>, size: u64, header: &FileHeader, meter: &Meter) -> Result<()> {
         self.inspection.codec = Some(header.codec.name());
-        self.inspection.unknown_fields = header.schema.unknown_fields().collect();
+        for LeftOut { field, is_known } in header.schema.left_out() {
+            let fields = if is_known { &mut self.inspection.odd_fields } else { &mut self.inspection.unknown_fields };
+            fields.push(field);
+        }
         let mut blocks = Blocks::new(file, header, size, BLOCK_LIMIT);
         let mut buffer = Vec::new();
         loop {

@@ -242,6 +242,58 @@ fn unknown_fields_beyond_number_are_named_in_part() {
 }
 
 #[test]
+fn known_fields_of_another_type_and_numbers_that_are_too_long_are_said_to_be_missing() {
+    let schema = serde_json::json!({"type": "record", "name": "SysFlow", "fields": [{"name": "rec", "type": [
+        {"type": "record", "name": "Process", "fields": [
+            {"name": "exe", "type": "double"}, {"name": "uid", "type": "long"}, {"name": "gid", "type": "long"},
+            {"name": "env", "type": {"type": "array", "items": ["null", "int"]}}]},
+        {"type": "record", "name": "Pod", "fields": [
+            {"name": "hostIP", "type": {"type": "array", "items": "long"}},
+            {"name": "internalIP", "type": {"type": "array", "items": "string"}}]},
+        {"type": "record", "name": "FileEvent", "fields": [
+            {"name": "ts", "type": ["null", "long"]}, {"name": "ret", "type": "long"},
+            {"name": "fd", "type": ["null", "string"]}]}]}]});
+    let long = |bytes: &mut Vec<u8>, value: i64| sf_parquet::trace::write::put_long(bytes, value);
+    let mut process = vec![0; 9];
+    long(&mut process, 4_294_967_294);
+    long(&mut process, 7);
+    process.push(0);
+    let mut pod = vec![2, 4];
+    long(&mut pod, 16_777_343);
+    long(&mut pod, 16_777_343 + (1 << 32));
+    pod.extend([0, 0]);
+    let mut event = vec![4, 2];
+    long(&mut event, T0);
+    long(&mut event, 1 << 31);
+    event.push(0);
+    let check = Check::new();
+    let trace = Trace::with_schema(&schema).raw(&process).raw(&pod).raw(&event);
+    let (rows, damaged, mut codes) = check.run(&trace.bytes().0);
+    codes.sort();
+    let odd = ["number_too_long", "odd_field", "odd_field", "odd_field", "odd_field"];
+    assert_eq!((rows, damaged, codes), (3, 0, odd.map(str::to_owned).to_vec()));
+    let out = check.folder.path().join("out");
+    let messages = strings(&out, "rejects", "message");
+    assert!(messages.iter().flatten().any(|m| m.starts_with("3 numbers have more bits")), "{messages:?}");
+    assert!(messages.iter().flatten().any(|m| m.starts_with("the field Process.env has another type")), "{messages:?}");
+    for (table, column, is_null) in [
+        ("processes", "exe", true),
+        ("processes", "uid", true),
+        ("processes", "gid", false),
+        ("processes", "env", true),
+        ("pods", "hostip", false),
+        ("pods", "internalip", true),
+        ("records", "ts_uts", false),
+        ("records", "ret", true),
+        ("records", "file_fd", true),
+    ] {
+        let rows = read(&out, table).remove(0);
+        assert_eq!(all_null(rows.column_by_name(column).unwrap()), is_null, "{table}.{column}");
+    }
+    assert_eq!(support::rows(&out, "pods", &[])[0].matches("127.0.0.1").count(), 1);
+}
+
+#[test]
 fn ports_times_cluster_addresses_end() {
     let schema = serde_json::json!({"type": "record", "name": "SysFlow", "fields": [{"name": "rec", "type": [
         {"type": "record", "name": "Pod", "fields": [{"name": "services", "type": {"type": "array", "items":

@@ -10,28 +10,28 @@ use sf_parquet::tables::schema::TableId;
 use sf_parquet::trace::cursor::Cursor;
 use sf_parquet::trace::reader::Place;
 use sf_parquet::trace::records::{Branches, Event, Record};
-use sf_parquet::trace::schema::Schema;
+use sf_parquet::trace::schema::{LeftOut, Schema};
 
 /// Decodes and flattens all records up to the first that is none, and builds every column of their rows if wanted.
 pub fn flatten(schema: &Schema, branches: &Branches, data: &[u8], columns: bool) {
     let mut flattener = Flattener::new(Pending::new(1 << 20, None), Room::default());
     let (name, sha256, window) = ("fuzzed".into(), "0".repeat(64).into(), Window::default());
     flattener.begin_input(InputInfo { index: 0, name, sha256, bytes: 0, window });
-    let unknown_fields: Vec<String> = schema.unknown_fields().take(10).collect();
+    let left_out_fields: Vec<LeftOut> = schema.left_out().take(10).collect();
     let mut cur = Cursor::new(data);
     let mut event = Event::default();
     let mut records = 0;
     while !cur.is_at_end() {
-        let (start, repaired, left_out) = (cur.pos(), cur.repaired, cur.left_out);
+        let (start, repaired, left_out, too_long) = (cur.pos(), cur.repaired, cur.left_out, cur.too_long);
         let Ok(record) = Record::decode(&mut cur, schema, branches, &mut event) else { break };
         assert!(start < cur.pos() && cur.pos() <= data.len());
         let (size, repaired) = (cur.pos() - start, cur.repaired - repaired);
-        let left_out = cur.left_out - left_out;
+        let (left_out, too_long) = (cur.left_out - left_out, cur.too_long - too_long);
         if flattener.starts_trace(&record) {
             let header = if let Record::Header(header) = &record { Some(&**header) } else { None };
-            flattener.begin_trace(header, Default::default(), &unknown_fields);
+            flattener.begin_trace(header, Default::default(), &left_out_fields);
         }
-        let place = Place { record_no: records, size, repaired, left_out, rest: cur.rest() };
+        let place = Place { record_no: records, size, repaired, left_out, too_long, rest: cur.rest() };
         flattener.record(place, record).expect("nothing is spilled");
         records += 1;
     }

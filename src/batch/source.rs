@@ -22,6 +22,7 @@ use crate::trace::container::{FileHeader, HeaderError};
 use crate::trace::cursor::Cursor;
 use crate::trace::reader::{Blocks, Item, Place, Severity};
 use crate::trace::records::{Event, Record};
+use crate::trace::schema::LeftOut;
 
 /// Records, and bytes of a record, after which a run looks whether it was asked to stop.
 const CHECKED: u64 = 4096;
@@ -57,7 +58,7 @@ pub struct Source<'p> {
 struct OpenInput {
     file: Arc<File>,
     header: FileHeader,
-    unknown_fields: Vec<String>,
+    left_out: Vec<LeftOut>,
     blocks: Blocks,
     buffer: Vec<u8>,
 }
@@ -66,8 +67,8 @@ impl OpenInput {
     fn new(file: Arc<File>, input: &Input, block_limit: usize) -> std::result::Result<OpenInput, HeaderError> {
         let header = FileHeader::read(&file, input.stat.size)?;
         let blocks = Blocks::new(file.clone(), &header, input.stat.size, block_limit);
-        let unknown_fields = header.schema.unknown_fields().collect();
-        Ok(OpenInput { file, unknown_fields, header, blocks, buffer: Vec::new() })
+        let left_out = header.schema.left_out().collect();
+        Ok(OpenInput { file, left_out, header, blocks, buffer: Vec::new() })
     }
 }
 
@@ -245,7 +246,7 @@ impl<'p> Source<'p> {
     /// Converts the next block; `false` at the end of the input.
     fn block(&mut self, open: &mut OpenInput) -> Result<bool> {
         let input = &self.inputs[self.next];
-        let OpenInput { file, header, unknown_fields, blocks, buffer } = open;
+        let OpenInput { file, header, left_out, blocks, buffer } = open;
         let before = blocks.pos();
         let item = blocks.next(header, buffer).map_err(|e| unread(&input.path, e))?;
         self.meter.bytes.fetch_add(blocks.pos() - before, Relaxed);
@@ -273,8 +274,8 @@ impl<'p> Source<'p> {
                 meter.check()?;
                 let date = date.map_err(|e| unread(&input.path, e))?;
                 match &record {
-                    Record::Header(h) => flattener.begin_trace(Some(h), date, unknown_fields),
-                    _ => flattener.begin_trace(None, date, unknown_fields),
+                    Record::Header(h) => flattener.begin_trace(Some(h), date, left_out),
+                    _ => flattener.begin_trace(None, date, left_out),
                 }
             }
             // A small block may be of many records, or of some that become rows by the million.

@@ -49,8 +49,8 @@ pub struct ConvertArgs {
     /// Write only these tables
     #[arg(long, value_name = "TABLE,…", value_delimiter = ',', value_parser = table_names())]
     tables: Vec<TableId>,
-    /// Only events and flows that start at this time or later (UTC): 2022-03-17, 2022-03-17T18:47:15.5Z, or nanoseconds since
-    /// 1970
+    /// Only events and flows that start at this time or later, or of which nobody knows when (UTC): 2022-03-17,
+    /// 2022-03-17T18:47:15.5Z, or nanoseconds since 1970
     #[arg(long, value_name = "TIME", value_parser = time::parse, allow_negative_numbers = true)]
     since: Option<i64>,
     /// Only events and flows that start before this time

@@ -109,6 +109,9 @@ impl Display for Table<'_> {
         for field in &i.unknown_fields {
             line("not known", &Escaped(field))?;
         }
+        for field in &i.odd_fields {
+            line("of odd type", &Escaped(field))?;
+        }
         for (number, header) in i.headers.iter().enumerate().take(SHOWN) {
             line(&format!("header {number}"), &HeaderLine(header))?;
         }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::Payload;
 use super::texts::Texts;
+use crate::trace::decode::Address;
 use crate::trace::records;
 
 pub type Str = Box<str>;
@@ -148,8 +149,9 @@ fn shared(text: Option<records::Text>) -> Option<Arc<str>> {
     text.map(|t| Arc::from(&*t))
 }
 
-fn addresses(ips: Option<&Vec<i64>>) -> Option<Vec<Str>> {
-    ips.map(|ips| ips.iter().map(|&ip| super::net::dotted(ip).into()).collect())
+/// Numbers that are no addresses are left out.
+fn addresses(ips: Option<&Vec<Address>>) -> Option<Vec<Str>> {
+    ips.map(|ips| ips.iter().filter_map(|ip| ip.get()).map(|ip| super::net::dotted(ip).into()).collect())
 }
 
 impl Process {

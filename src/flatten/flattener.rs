@@ -18,6 +18,7 @@ use crate::tables::{experiment_events, rejects, traces};
 use crate::trace::cursor::MAX_ENTRIES;
 use crate::trace::reader::{Damage, Loss, Place, Severity};
 use crate::trace::records::{EventKind, Header, Record};
+use crate::trace::schema::LeftOut;
 
 /// What all rows of an input know of it.
 #[derive(Debug, Clone)]
@@ -82,6 +83,8 @@ struct CurrentTrace {
     /// The row of `traces` so far.
     row: traces::Row,
     entities: Entities,
+    /// Numbers that have more bits than SysFlow's.
+    too_long: u64,
     /// Union branches that SysFlow 5 does not have, and how often each came.
     unknown: BTreeMap<String, i64>,
 }
@@ -109,8 +112,8 @@ pub struct Flattener {
 
 /// Lines that are kept for people; `rejects` has them all.
 const MAX_PROBLEMS: usize = 1_000;
-/// Unknown fields that are named: a trace may have a header in every few bytes.
-const MAX_UNKNOWN_FIELDS: usize = 50;
+/// Fields that are left out and named: a trace may have a header in every few bytes.
+const MAX_LEFT_OUT: usize = 50;
 
 impl Flattener {
     /// The entities of each trace have `room`.
@@ -167,7 +170,7 @@ impl Flattener {
     }
 
     /// Begins a trace: at a header, or (`None`) at a record that has no header before it.
-    pub fn begin_trace(&mut self, header: Option<&Header>, date: Date, unknown_fields: &[String]) {
+    pub fn begin_trace(&mut self, header: Option<&Header>, date: Date, left_out: &[LeftOut]) {
         self.end_trace();
         let header_no = header.map(|_| self.headers);
         self.headers += i64::from(header.is_some());
@@ -207,25 +210,33 @@ impl Flattener {
             date,
             row,
             entities: self.entities.take().unwrap_or_else(|| Entities::new(self.room.clone())),
+            too_long: 0,
             unknown: BTreeMap::new(),
         });
-        let more = unknown_fields.len().saturating_sub(MAX_UNKNOWN_FIELDS);
-        let mut messages: Vec<String> = unknown_fields
-            .iter()
-            .take(MAX_UNKNOWN_FIELDS)
-            .map(|field| format!("the field {field} is not known and was left out"))
-            .collect();
-        messages.extend((more > 0).then(|| format!("{more} more fields are not known and were left out")));
-        for message in messages {
+        for LeftOut { field, is_known } in left_out.iter().take(MAX_LEFT_OUT) {
+            let (severity, code, what) = match is_known {
+                true => (Severity::Warning, "odd_field", "has another type than in SysFlow"),
+                false => (Severity::Notice, "unknown_field", "is not known"),
+            };
+            self.reject(severity, code, format!("the field {field} {what} and was left out"), None, None, Some(0));
+        }
+        let more = left_out.len().saturating_sub(MAX_LEFT_OUT);
+        if more > 0 {
+            let message = format!("{more} more fields are not known and were left out");
             self.reject(Severity::Notice, "unknown_field", message, None, None, Some(0));
         }
     }
 
     fn end_trace(&mut self) {
         let Some(trace) = &mut self.trace else { return };
+        let too_long = trace.too_long;
         for (name, count) in std::mem::take(&mut trace.unknown) {
             let message = format!("{count} records of the type {name} are not known and were left out");
             self.reject(Severity::Notice, "unknown_record", message, None, None, Some(count));
+        }
+        if too_long > 0 {
+            let message = format!("{too_long} numbers have more bits than those of SysFlow and are NULL");
+            self.reject(Severity::Warning, "number_too_long", message, None, None, Some(0));
         }
         let Some(CurrentTrace { mut row, date, entities, .. }) = self.trace.take() else { return };
         self.entities = Some(entities.cleared());
@@ -347,9 +358,10 @@ impl Flattener {
     pub fn record(&mut self, place: Place, record: Record) -> Result<()> {
         let Some(trace) = &mut self.trace else { unreachable!("a record comes after begin_trace") };
         let record_no = place.record_no as i64;
-        let CurrentTrace { info, date, row, entities, unknown } = trace;
+        let CurrentTrace { info, date, row, entities, too_long, unknown } = trace;
         entities.make_room().map_err(|e| e.of_input(&self.input.name))?;
         row.repaired += place.repaired as i64;
+        *too_long += place.too_long;
         let (counts, pending) = (&mut row.records, &mut self.pending);
         let mut target = Target { trace: info, rows: &mut row.rows, pending, input: self.input.index, date: *date };
         let (mut severity, mut problems) = (Severity::Error, Vec::new());

@@ -112,9 +112,11 @@ fn addresses(object: &Object, name: &str, odd: &mut Odd) -> Option<Vec<Str>> {
 /// A selector's labels: the object itself (services, replication controllers) or its `matchLabels` (all newer kinds).
 fn selector(object: &Object, odd: &mut Odd) -> Option<Vec<(Str, Str)>> {
     let selector = object.object("selector", odd)?;
-    match (selector.get("matchLabels"), selector.get("matchExpressions")) {
-        (None, None) => Some(selector.string_pairs("selector", odd)),
-        _ => selector.object("matchLabels", odd).map(|labels| labels.string_pairs("matchLabels", odd)),
+    // A label may have such a name, too, but is a string.
+    let is = |name, start| selector.get(name).is_some_and(|value| value.get().starts_with(start));
+    match is("matchLabels", '{') || is("matchExpressions", '[') {
+        true => selector.object("matchLabels", odd).map(|labels| labels.string_pairs("matchLabels", odd)),
+        false => Some(selector.string_pairs("selector", odd)),
     }
 }
 
@@ -157,11 +159,13 @@ mod tests {
         assert_eq!(item(r#"{"selector":{"app":"web"}}"#).0.selector, expected);
         assert_eq!(item(r#"{"selector":{"matchLabels":{"app":"web"}}}"#).0.selector, expected);
         assert_eq!(item(r#"{"selector":{"matchExpressions":[]}}"#).0.selector, None);
+        let named = item(r#"{"selector":{"matchLabels":"web"}}"#).0.selector;
+        assert_eq!(named, Some(vec![("matchLabels".into(), "web".into())]));
     }
 
     #[test]
     fn oddly_typed_fields_are_null_and_noted() {
-        let (odd_item, odd) = item(r#"{"name":7,"labels":["a"],"podIP":{},"namespace":"x","uid":"\ud800"}"#);
+        let (odd_item, odd) = item(r#"{"name":7,"labels":["a"],"podIP":{},"namespace":"x","uid":[]}"#);
         assert_eq!(odd_item, Item { namespace: Some("x".into()), ..Item::default() });
         assert_eq!(odd, ["name", "uid", "podIP", "labels"]);
         assert_eq!(item("3"), (Item::default(), vec!["items".to_owned()]));

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::json::{List, Object, Odd};
@@ -38,7 +39,9 @@ impl<'a> Message<'a> {
         if fixed.is_empty() {
             return Err("the message is empty".into());
         }
-        let object: Object = serde_json::from_str(fixed).map_err(|e| e.to_string())?;
+        // Names of an object are read as bytes, of which this alone makes sure.
+        let json: &RawValue = serde_json::from_str(fixed).map_err(|e| e.to_string())?;
+        let object: Object = serde_json::from_str(json.get()).map_err(|e| e.to_string())?;
         Ok(Message {
             api_version: object.string("apiVersion", odd),
             kind: object.string("kind", odd),
@@ -79,7 +82,7 @@ mod tests {
 
     #[test]
     fn what_is_no_object_is_an_error() {
-        for text in ["", "{", "[]", "nonsense", "{\"items\":[]} trailing"] {
+        for text in ["", "{", "[]", "nonsense", "{\"items\":[]} trailing", "{\"a\u{1}\":1}"] {
             assert!(Message::parse(text, &mut Odd::default()).is_err(), "{text}");
         }
     }

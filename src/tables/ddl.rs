@@ -121,7 +121,8 @@ pub fn markdown(tables: &[TableInfo]) -> String {
          `records`, `k8s_*` and `experiment_events` by the row's own `ts`, all others by the date of the trace: that of its first event \
          or flow, or of its first record with a time. An event without `ts` lies under the trace's date, a step of an experiment \
          without one under that of the step before (of the first with a time, if there is none before), rejects without a \
-         trace under the earliest date of the run. What has no time at all lies under 1970-01-01. `(trace_id, record_no)` identifies a record \
+         trace under the earliest date of the run. What has no time at all lies under 1970-01-01. \
+         Entries of lists and maps that are NULL, or of another type, are left out. `(trace_id, record_no)` identifies a record \
          everywhere, `(log_id, line_no)` a step of an experiment; a column `*_no` is the `record_no` of the version of an \
          entity that was in force. Columns with a bloom filter: ",
     );

@@ -87,7 +87,7 @@ pub fn rows<'r>(trace: &'r Arc<Trace>, pod: &'r Arc<Pod>, services: &'r [Service
                 target_port: port.and_then(|p| p.target_port),
                 node_port: port.and_then(|p| p.node_port),
                 proto: port.and_then(|p| copy(&p.proto)),
-                cluster_ip: ip.map(|(_, ip)| net::dotted(*ip).into()),
+                cluster_ip: ip.and_then(|(_, ip)| Some(net::dotted(ip.get()?).into())),
             })
         })
     })

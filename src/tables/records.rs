@@ -210,7 +210,7 @@ const COLUMNS: &[Source] = &[
     )),
     S::Ops(column("opflags", "opflags", Str(|o| Some(opflags::text(*o).into())), "operations, the reference's text")),
     S::Ops(column("opflags_bitmap", "opflags_bitmap", I32(|o| Some(*o)), "operations as bits")),
-    S::Ops(column("ops", "", StrList(operations), "operations by name, in bit order")),
+    S::Ops(column("ops", "", StrList(operations), "operations by name, in bit order; a bit without a name is `BIT_n`")),
     S::Number(Number::Ret, column("ret", "ret", I32(int), "return code of an event")),
     S::Number(Number::Ts, column("ts", "ts", Time(some), "start, floored to microseconds")),
     S::Number(Number::Ts, column("ts_uts", "ts_uts", Seq(some), "start in nanoseconds")),

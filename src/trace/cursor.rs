@@ -59,11 +59,13 @@ pub struct Cursor<'a> {
     pub left_out: u64,
     /// Strings that held invalid UTF-8 so far.
     pub repaired: u64,
+    /// Numbers so far that have more bits than SysFlow's, and count as missing.
+    pub too_long: u64,
 }
 
 impl<'a> Cursor<'a> {
     pub fn new(data: &'a [u8]) -> Self {
-        Cursor { data, pos: 0, depth: 0, empty: 0, room: MAX_ENTRIES, left_out: 0, repaired: 0 }
+        Cursor { data, pos: 0, depth: 0, empty: 0, room: MAX_ENTRIES, left_out: 0, repaired: 0, too_long: 0 }
     }
 
     /// Byte offset in the inflated block.

@@ -12,6 +12,22 @@ use super::schema::{Schema, Type, TypeId};
 /// does not fit.
 pub trait Decode<'a>: Sized {
     fn decode(cur: &mut Cursor<'a>, schema: &'a Schema, ty: TypeId) -> Result<Option<Self>>;
+
+    /// Whether a value of this type, which is no union, is one of ours.
+    fn is_of(ty: &Type, types: &[Type]) -> bool;
+
+    /// Whether values of the type may come out as something: those of some branch, if it is a union. Nothing is lost of null.
+    fn fits(types: &[Type], ty: TypeId) -> bool {
+        let fits = |ty: &TypeId| match &types[*ty as usize] {
+            Type::Union(_) => Self::fits(types, *ty),
+            ty => Self::is_of(ty, types),
+        };
+        let is_null = |ty: &TypeId| types[*ty as usize] == Type::Null;
+        match &types[ty as usize] {
+            Type::Union(branches) => branches.iter().any(fits) || branches.iter().all(is_null),
+            _ => is_null(&ty) || fits(&ty),
+        }
+    }
 }
 
 /// Looks through a union, or skips what does not fit. Every scalar's last arm.
@@ -34,13 +50,52 @@ impl<'a> Decode<'a> for i64 {
             _ => other(cur, schema, ty),
         }
     }
+
+    fn is_of(ty: &Type, _: &[Type]) -> bool {
+        matches!(ty, Type::Int | Type::Long)
+    }
 }
 
 /// An `int` of the schema. A `long` that does not fit is missing rather than wrong.
 impl<'a> Decode<'a> for i32 {
     #[inline]
     fn decode(cur: &mut Cursor<'a>, schema: &'a Schema, ty: TypeId) -> Result<Option<Self>> {
-        Ok(i64::decode(cur, schema, ty)?.and_then(|v| i32::try_from(v).ok()))
+        let long = i64::decode(cur, schema, ty)?;
+        let int = long.and_then(|long| i32::try_from(long).ok());
+        cur.too_long += u64::from(int.is_none() && long.is_some());
+        Ok(int)
+    }
+
+    fn is_of(ty: &Type, types: &[Type]) -> bool {
+        i64::is_of(ty, types)
+    }
+}
+
+/// An IPv4 address in 32 bits with or without a sign, lowest byte first. It may be given as a `long`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Address(i64);
+
+impl Address {
+    /// Whether a number is one.
+    pub fn is(number: i64) -> bool {
+        (i64::from(i32::MIN)..=i64::from(u32::MAX)).contains(&number)
+    }
+
+    /// The number, if it is an address.
+    pub fn get(self) -> Option<i64> {
+        Some(self.0).filter(|number| Address::is(*number))
+    }
+}
+
+impl<'a> Decode<'a> for Address {
+    fn decode(cur: &mut Cursor<'a>, schema: &'a Schema, ty: TypeId) -> Result<Option<Self>> {
+        let address = i64::decode(cur, schema, ty)?.map(Address);
+        cur.too_long += u64::from(address.is_some_and(|address| address.get().is_none()));
+        Ok(address)
+    }
+
+    fn is_of(ty: &Type, types: &[Type]) -> bool {
+        i64::is_of(ty, types)
     }
 }
 
@@ -51,6 +106,10 @@ impl<'a> Decode<'a> for bool {
             Type::Boolean => Ok(Some(cur.take(1)?[0] != 0)),
             _ => other(cur, schema, ty),
         }
+    }
+
+    fn is_of(ty: &Type, _: &[Type]) -> bool {
+        *ty == Type::Boolean
     }
 }
 
@@ -66,6 +125,10 @@ impl<'a> Decode<'a> for Cow<'a, str> {
             _ => other(cur, schema, ty),
         }
     }
+
+    fn is_of(ty: &Type, _: &[Type]) -> bool {
+        matches!(ty, Type::String | Type::Bytes | Type::Enum(_))
+    }
 }
 
 /// A fixed of exactly `N` bytes.
@@ -77,6 +140,10 @@ impl<'a, const N: usize> Decode<'a> for [u8; N] {
             Type::Bytes => Ok(cur.bytes()?.try_into().ok()),
             _ => other(cur, schema, ty),
         }
+    }
+
+    fn is_of(ty: &Type, _: &[Type]) -> bool {
+        matches!(ty, Type::Bytes) || *ty == Type::Fixed(N)
     }
 }
 
@@ -97,6 +164,10 @@ impl<'a, T: Decode<'a>> Decode<'a> for Vec<T> {
             }),
             _ => other(cur, schema, ty),
         }
+    }
+
+    fn is_of(ty: &Type, types: &[Type]) -> bool {
+        matches!(ty, Type::Array(items) if T::fits(types, *items))
     }
 }
 
@@ -124,6 +195,10 @@ impl<'a> Decode<'a> for Entries<'a> {
             }),
             _ => other(cur, schema, ty),
         }
+    }
+
+    fn is_of(ty: &Type, types: &[Type]) -> bool {
+        matches!(ty, Type::Map(values) if Cow::<str>::fits(types, *values))
     }
 }
 

@@ -4,15 +4,15 @@
 //! want them.
 
 use super::cursor::{Cursor, DecodeError};
-use super::decode::Decode;
-use super::records::{Oid, Text};
+use super::decode::{Address, Decode};
+use super::records::{Known, Oid, Text};
 use super::schema::{Reads, Schema, Step, Type, TypeId};
 
 /// Declares the fields once: what they are called in Avro, and whether they are numbers.
 macro_rules! fields {
     (
         numbers { $($(#[$doc:meta])* $number:ident = $number_avro:literal,)* }
-        others { $($other:ident = $other_avro:literal,)* }
+        others { $($other:ident: $ty:ty = $other_avro:literal,)* }
     ) => {
         /// The fields that are numbers.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,9 +26,9 @@ macro_rules! fields {
         }
 
         impl Event<'_> {
-            pub(super) const SLOTS: &'static [(&'static str, u8)] = &[
-                $(($number_avro, Slot::$number as u8),)*
-                $(($other_avro, Slot::$other as u8),)*
+            pub(super) const SLOTS: &'static [Known] = &[
+                $(Known { name: $number_avro, slot: Slot::$number as u8, fits: i64::fits },)*
+                $(Known { name: $other_avro, slot: Slot::$other as u8, fits: <$ty>::fits },)*
             ];
         }
     };
@@ -60,15 +60,15 @@ fields! {
         CloneErrors = "numCloneErrors",
     }
     others {
-        Process = "procOID",
-        File = "fileOID",
-        NewFile = "newFileOID",
-        OpName = "type",
+        Process: Oid = "procOID",
+        File: [u8; 20] = "fileOID",
+        NewFile: [u8; 20] = "newFileOID",
+        OpName: Text = "type",
         // Arguments of a process event: no column holds them, but they are known.
-        Args = "args",
-        Kind = "kind",
-        Action = "action",
-        Message = "message",
+        Args: Vec<Text> = "args",
+        Kind: Text = "kind",
+        Action: Text = "action",
+        Message: Text = "message",
     }
 }
 
@@ -112,21 +112,22 @@ impl Numbers {
         (self.present & number.bit() != 0).then(|| self.values[number as usize])
     }
 
-    /// Gives the event a number, unless it is too long.
-    pub fn set(&mut self, number: Number, value: i64) {
-        self.set_slot(number as u8, value);
+    /// Gives the event a number, unless it is too long; says whether it fits.
+    pub fn set(&mut self, number: Number, value: i64) -> bool {
+        self.set_slot(number as u8, value)
     }
 
     #[inline]
-    fn set_slot(&mut self, slot: u8, value: i64) {
+    fn set_slot(&mut self, slot: u8, value: i64) -> bool {
         let bit = 1 << slot;
         let fits = match bit {
             _ if Number::INTS & bit != 0 => i32::try_from(value).is_ok(),
-            _ if Number::ADDRESSES & bit != 0 => i32::try_from(value).is_ok() || u32::try_from(value).is_ok(),
+            _ if Number::ADDRESSES & bit != 0 => Address::is(value),
             _ => true,
         };
         self.present = self.present & !bit | if fits { bit } else { 0 };
         self.values[usize::from(slot)] = value;
+        fits
     }
 }
 
@@ -202,13 +203,17 @@ impl<'a> Event<'a> {
             const ACTION: u8 = Slot::Action as u8;
             const MESSAGE: u8 = Slot::Message as u8;
             match slot {
-                slot if usize::from(slot) < Number::COUNT => match reads {
-                    Reads::Number => numbers.set_slot(slot, cur.long()?),
-                    _ => match Decode::decode(cur, schema, ty)? {
-                        Some(value) => numbers.set_slot(slot, value),
-                        None => numbers.present &= !(1 << slot),
-                    },
-                },
+                slot if usize::from(slot) < Number::COUNT => {
+                    let value = match reads {
+                        Reads::Number => Some(cur.long()?),
+                        _ => Decode::decode(cur, schema, ty)?,
+                    };
+                    let fits = value.map(|value| numbers.set_slot(slot, value));
+                    cur.too_long += u64::from(fits == Some(false));
+                    if fits.is_none() {
+                        numbers.present &= !(1 << slot);
+                    }
+                }
                 PROCESS if reads == Reads::TwoNumbers => {
                     let (create_ts, hpid) = (Some(cur.long()?), Some(cur.long()?));
                     *process = Some(Oid { create_ts, hpid, ..Oid::default() });

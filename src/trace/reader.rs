@@ -99,6 +99,8 @@ pub struct Place<'a> {
     pub repaired: u64,
     /// Entries of the record's lists that were left out, because they are more than [`super::cursor::MAX_ENTRIES`].
     pub left_out: u64,
+    /// Numbers of the record that are missing, since they have more bits than SysFlow's.
+    pub too_long: u64,
     /// The inflated block from behind the record on.
     pub rest: &'a [u8],
 }
@@ -332,7 +334,7 @@ impl Block {
         let mut event = Event::default();
         let mut records = 0;
         while !cur.is_at_end() {
-            let (start, repaired, left_out) = (cur.pos(), cur.repaired, cur.left_out);
+            let (start, repaired, left_out, too_long) = (cur.pos(), cur.repaired, cur.left_out, cur.too_long);
             match Record::decode(&mut cur, &header.schema, &header.branches, &mut event) {
                 Ok(record) => {
                     let place = Place {
@@ -340,6 +342,7 @@ impl Block {
                         size: cur.pos() - start,
                         repaired: cur.repaired - repaired,
                         left_out: cur.left_out - left_out,
+                        too_long: cur.too_long - too_long,
                         rest: &data[cur.pos()..],
                     };
                     each(place, record)?;

@@ -7,12 +7,21 @@
 use std::borrow::Cow;
 
 use super::cursor::{Cursor, DecodeError};
-use super::decode::{Decode, Entries};
+use super::decode::{Address, Decode, Entries};
 pub use super::event::{Event, Number};
 use super::schema::{RecordType, Schema, Type, TypeId};
 
 /// Text of a trace, invalid UTF-8 replaced by U+FFFD.
 pub type Text<'a> = Cow<'a, str>;
+
+/// A field of a SysFlow record.
+#[derive(Debug, Clone, Copy)]
+pub struct Known {
+    pub name: &'static str,
+    pub slot: u8,
+    /// See [`Decode::fits`].
+    pub fits: fn(&[Type], TypeId) -> bool,
+}
 
 /// Declares a record once: the struct, the Avro names of each field, and how it is read.
 macro_rules! records {
@@ -40,13 +49,17 @@ macro_rules! records {
                     })?;
                     Ok(Some(record))
                 }
+
+                fn is_of(ty: &Type, _: &[Type]) -> bool {
+                    matches!(ty, Type::Record(_))
+                }
             }
 
-            impl $name<'_> {
-                const SLOTS: &'static [(&'static str, u8)] = {
+            impl<'a> $name<'a> {
+                const SLOTS: &'static [Known] = {
                     #[allow(non_camel_case_types)]
                     enum Slot { $($field,)* }
-                    &[$($(($avro, Slot::$field as u8),)+)*]
+                    &[$($(Known { name: $avro, slot: Slot::$field as u8, fits: <$ty as Decode<'a>>::fits },)+)*]
                 };
             }
         )*
@@ -68,8 +81,8 @@ records! {
         id: Text<'a> = "id",
         name: Text<'a> = "name",
         node_name: Text<'a> = "nodeName",
-        host_ip: Vec<i64> = "hostIP",
-        internal_ip: Vec<i64> = "internalIP",
+        host_ip: Vec<Address> = "hostIP",
+        internal_ip: Vec<Address> = "internalIP",
         namespace: Text<'a> = "namespace",
         restart_count: i64 = "restartCount",
         labels: Entries<'a> = "labels",
@@ -83,7 +96,7 @@ records! {
         id: Text<'a> = "id",
         namespace: Text<'a> = "namespace",
         port_list: Vec<Port<'a>> = "portList",
-        cluster_ip: Vec<i64> = "clusterIP",
+        cluster_ip: Vec<Address> = "clusterIP",
     }
 
     /// A port of a service.
@@ -209,8 +222,8 @@ pub enum Record<'a> {
     Unknown(&'a str),
 }
 
-/// Avro field names and slots of the record with this short name; `None` for a record that is not SysFlow's.
-pub fn slots(record: &str) -> Option<&'static [(&'static str, u8)]> {
+/// The fields of the record with this short name; `None` for a record that is not SysFlow's.
+pub fn slots(record: &str) -> Option<&'static [Known]> {
     Some(match record {
         "SFHeader" => Header::SLOTS,
         "Pod" => Pod::SLOTS,

@@ -73,7 +73,8 @@ pub enum Reads {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Field {
     pub name: String,
-    /// Index into the field list of the SysFlow record of that name, or [`NO_SLOT`].
+    /// Index into the field list of the SysFlow record of that name, or [`NO_SLOT`] if that has no such field, or of a type of
+    /// which nothing fits.
     pub slot: u8,
     pub ty: TypeId,
     /// The default, as the schema's JSON has it.
@@ -116,16 +117,29 @@ impl Schema {
         &self.branches
     }
 
-    /// Fields of SysFlow records that this program does not know, as `Record.field`, in the schema's order.
-    pub fn unknown_fields(&self) -> impl Iterator<Item = String> + '_ {
-        self.types
-            .iter()
-            .filter_map(|t| match t {
-                Type::Record(r) if records::slots(&r.name).is_some() => Some(r),
-                _ => None,
-            })
-            .flat_map(|r| r.fields.iter().filter(|f| f.slot == NO_SLOT).map(move |f| format!("{}.{}", r.name, f.name)))
+    /// Fields of SysFlow records that are left out, in the schema's order.
+    pub fn left_out(&self) -> impl Iterator<Item = LeftOut> + '_ {
+        let of_record = |ty: &'_ Type| {
+            let Type::Record(record) = ty else { return Vec::new() };
+            let Some(known) = records::slots(&record.name) else { return Vec::new() };
+            let left_out = record.fields.iter().filter(|field| field.slot == NO_SLOT);
+            let left_out = left_out.map(|Field { name, .. }| LeftOut {
+                field: format!("{}.{name}", record.name),
+                is_known: known.iter().any(|known| known.name == name),
+            });
+            left_out.collect()
+        };
+        self.types.iter().flat_map(of_record)
     }
+}
+
+/// A field of a SysFlow record that is not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// As `Record.field`.
+    pub field: String,
+    /// SysFlow has it, but with another type.
+    pub is_known: bool,
 }
 
 struct Compiler {
@@ -244,7 +258,8 @@ impl Compiler {
         for field in list(json, "fields")? {
             let name = field["name"].as_str().ok_or("a field in the schema lacks its name")?.to_owned();
             let ty = self.compile(&field["type"], &namespace)?;
-            let slot = known.iter().find(|(known, _)| *known == name).map_or(NO_SLOT, |(_, slot)| *slot);
+            let known = known.iter().find(|known| known.name == name && (known.fits)(&self.types, ty));
+            let slot = known.map_or(NO_SLOT, |known| known.slot);
             let default = field.get("default").cloned().map(Box::new);
             fields.push(Field { name, slot, ty, default });
         }
@@ -288,7 +303,8 @@ mod tests {
             let Type::Record(file) = schema.get(schema.branches()[0]) else { panic!("no record") };
             assert_eq!(file.name, "File");
             assert_ne!(file.fields[0].slot, NO_SLOT);
-            assert_eq!(schema.unknown_fields().collect::<Vec<_>>(), ["File.selabel"]);
+            let left_out = LeftOut { field: "File.selabel".into(), is_known: false };
+            assert_eq!(schema.left_out().collect::<Vec<_>>(), [left_out]);
         }
     }
 
