@@ -25,7 +25,7 @@ pub enum Error {
     #[error("{}: {message}", Escaped(&path_text(.path)))]
     Dataset { path: PathBuf, message: String },
 
-    #[error("{}: {cause}", Escaped(&path_text(.path)))]
+    #[error("{}: {cause}; {}", Escaped(&path_text(.path)), .cause.remedy())]
     Manifest { path: PathBuf, cause: NoManifest },
 
     /// Something of a trace that a command cannot go on with.

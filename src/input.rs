@@ -163,7 +163,10 @@ fn is_pattern(path: &Path) -> bool {
 
 fn expand(pattern: &Path) -> Result<Vec<PathBuf>> {
     let text = pattern.to_str().ok_or_else(|| Error::Usage(format!("{pattern:?} is no pattern: it is not UTF-8")))?;
-    let paths = glob::glob(text).map_err(|e| Error::Usage(format!("'{text}' is no pattern: {e}")))?;
+    // Folders alone would match, as would what is in them.
+    let all = if text.ends_with("/**") || text == "**" { "/*" } else { "" };
+    let paths =
+        glob::glob(&format!("{text}{all}")).map_err(|e| Error::Usage(format!("'{text}' is no pattern: {e}")))?;
     // A folder that cannot be listed is an input that cannot be read, beside others that can.
     let mut paths: Vec<PathBuf> = paths.map(|path| path.unwrap_or_else(|e| e.path().to_owned())).collect();
     // What is left out of a folder that is given is left out here, unless the pattern says otherwise.
@@ -334,7 +337,7 @@ mod tests {
             let found = find(&[folder.path().join(name)], Vec::new(), &mut io::empty()).unwrap();
             found.paths().map(|path| path.strip_prefix(&folder).unwrap().display().to_string()).collect::<Vec<_>>()
         };
-        for all in ["", "*", "**/*"] {
+        for all in ["", "*", "**/*", "**"] {
             let mut found = of(all);
             found.sort();
             assert_eq!(found, ["a", "c.sf", "ds/f", "ds/files/h.sf", "pods/g"], "{all}");

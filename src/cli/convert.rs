@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
-use anyhow::Context;
 use clap::{Args, ValueEnum, value_parser};
 use parquet::basic::Compression;
 
 use super::log::Log;
 use super::signals::stop_on_signals;
-use super::{Outcome, Output, is_stdout, progress, show, show_json, size, table_names, wanted};
+use super::{Outcome, Output, cannot_start, is_stdout, progress, show, show_json, size, table_names, wanted};
 use crate::batch::options::Options;
 use crate::batch::run;
 use crate::batch::summary::Summary;
@@ -158,7 +157,7 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
     };
     let cores = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let jobs = jobs.map_or_else(|| cores().min(MOST_JOBS.into()), usize::from);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build().context("cannot start threads")?;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build().map_err(cannot_start)?;
     let early = (!reconvert).then(|| Early::begin(&pool, &Layout::new(&options.out)));
     let mut found = pool.install(|| input::find(&arguments, listed, &mut stdin))?;
     if let Some(log) = experiment_log {

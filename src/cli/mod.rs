@@ -126,9 +126,14 @@ pub fn run(cli: Cli) -> ExitCode {
     }
 }
 
+/// Names the remedy of a system that has no threads.
+fn cannot_start(error: rayon::ThreadPoolBuildError) -> anyhow::Error {
+    anyhow::anyhow!("cannot start threads: {error}; take fewer (--jobs), or raise the limit (ulimit -u)")
+}
+
 /// Starts the threads that share the work. Those that start when they are first needed panic if the system has none.
 fn start_threads() -> anyhow::Result<()> {
-    rayon::ThreadPoolBuilder::new().build_global().context("cannot start threads")
+    rayon::ThreadPoolBuilder::new().build_global().map_err(cannot_start)
 }
 
 /// Shows a result on standard output. Whoever reads may have seen enough, as with `| head`.

@@ -139,10 +139,14 @@ impl Journal<'static> {
         struct Outline {
             manifest: Form,
         }
-        let damaged = |e| format!("the journal is damaged: {e}");
+        let damaged =
+            |e| format!("the journal is damaged: {e}; remove it, and 'sf-parquet verify' says what its run has left");
         match serde_json::from_slice(json).map_err(damaged)? {
             Outline { manifest: Form { format: FORMAT } } => serde_json::from_slice(json).map_err(damaged),
-            Outline { manifest: Form { format } } => Err(format!("the journal: {}", NoManifest::Form(format))),
+            Outline { manifest: Form { format } } => {
+                let other = NoManifest::Form(format);
+                Err(format!("the journal: {other}; {}", other.remedy()))
+            }
         }
     }
 }

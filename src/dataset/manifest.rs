@@ -20,8 +20,18 @@ pub const FORMAT: u32 = 1;
 pub enum NoManifest {
     #[error("the manifest is damaged: {0}")]
     Damaged(#[from] serde_json::Error),
-    #[error("the manifest has the form {0}, this program knows {FORMAT}; use the version of sf-parquet that wrote it")]
+    #[error("the manifest has the form {0}, this program knows {FORMAT}")]
     Form(u32),
+}
+
+impl NoManifest {
+    /// What to do then.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            NoManifest::Damaged(_) => "'sf-parquet verify' names the command that mends the dataset",
+            NoManifest::Form(_) => "use the version of sf-parquet that wrote it",
+        }
+    }
 }
 
 /// Options that decide which rows a dataset has of an input.

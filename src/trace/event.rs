@@ -125,8 +125,11 @@ impl Numbers {
             _ if Number::ADDRESSES & bit != 0 => Address::is(value),
             _ => true,
         };
-        self.present = self.present & !bit | if fits { bit } else { 0 };
         self.values[usize::from(slot)] = value;
+        self.present |= bit;
+        if !fits {
+            self.present ^= bit;
+        }
         fits
     }
 }
@@ -205,13 +208,17 @@ impl<'a> Event<'a> {
             match slot {
                 slot if usize::from(slot) < Number::COUNT => {
                     let value = match reads {
-                        Reads::Number => Some(cur.long()?),
-                        _ => Decode::decode(cur, schema, ty)?,
+                        Reads::Number => cur.long()?,
+                        _ => match Decode::decode(cur, schema, ty)? {
+                            Some(value) => value,
+                            None => {
+                                numbers.present &= !(1 << slot);
+                                return Ok(());
+                            }
+                        },
                     };
-                    let fits = value.map(|value| numbers.set_slot(slot, value));
-                    cur.too_long += u64::from(fits == Some(false));
-                    if fits.is_none() {
-                        numbers.present &= !(1 << slot);
+                    if !numbers.set_slot(slot, value) {
+                        cur.too_long += 1;
                     }
                 }
                 PROCESS if reads == Reads::TwoNumbers => {

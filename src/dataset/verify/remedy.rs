@@ -98,9 +98,9 @@ pub fn convert_again(layout: &Layout, state: &State, run: &Manifest) -> String {
     command(layout.root(), state, "", run, &run.content, &run.inputs.iter().collect::<Vec<_>>())
 }
 
-/// Any run cleans up after those before it.
+/// Any run cleans up after those before it, also one without inputs.
 pub fn any_convert(layout: &Layout) -> String {
-    format!("sf-parquet convert INPUT… --out {}", quoted(layout.root()))
+    format!("sf-parquet convert --files-from /dev/null --out {}", quoted(layout.root()))
 }
 
 /// Converts all inputs into a new dataset beside this one.
