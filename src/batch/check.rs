@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::growth::{Outline, Piece};
 use super::options::Options;
 use super::plan::{Input, Kind, Skip, Unreadable};
-use crate::dataset::manifest::{Content, CopyEntry, InputEntry, Status, rejected_key};
+use crate::dataset::manifest::{Content, CopyEntry, InputEntry, Start, Status, rejected_key};
 use crate::dataset::state::{Read, State};
 use crate::input::{self, Looker, Stat};
 use crate::progress::Meter;
@@ -49,29 +49,29 @@ pub fn check<'s>(
         return Checked::Skip { name, why, read: Some(read), copy: None };
     }
     let stop = || meter.check().map_err(io::Error::other);
-    let read = || -> io::Result<(Input, Vec<Read<'s>>)> {
+    let read = || -> io::Result<(Input, Vec<Read<'s>>, bool)> {
         let file = Arc::new(input::open(path)?);
         let stat = Stat::of(&file)?;
         let outline = Outline::of(&file, stat.size, kind, &stop)?;
         let (head, broken) = (outline.head.clone(), outline.broken);
         let alike = of_path.iter().copied().chain(state.by_head(&head));
-        let mut supersedes: Vec<Read<'s>> = alike.filter(|read| read.live && read.input.size < stat.size).collect();
-        let mut sizes: Vec<u64> = supersedes.iter().map(|read| read.input.size).collect();
+        let mut begins: Vec<Read<'s>> = alike.filter(|read| read.live && read.input.extent().0 <= stat.size).collect();
+        let mut sizes: Vec<u64> = begins.iter().map(|read| read.input.extent().0).collect();
         sizes.sort_unstable();
         sizes.dedup();
-        let (hashed, incomplete) =
-            rayon::join(|| input::sha256(&file, stat.size, &sizes, &stop), || outline.ends_inside_a_block());
-        let ((sha256, hashes), incomplete) = (hashed?, incomplete?);
-        // A file that begins with what an earlier run read has grown since.
+        let (hashed, blocks) = rayon::join(|| input::sha256(&file, stat.size, &sizes, &stop), || outline.blocks());
+        let ((sha256, mut hashes), blocks) = (hashed?, blocks?);
+        hashes.extend((sizes.last() == Some(&stat.size)).then(|| sha256.clone()));
         let beginnings: HashSet<(u64, &str)> = sizes.into_iter().zip(hashes.iter().map(String::as_str)).collect();
-        supersedes.retain(|read| beginnings.contains(&(read.input.size, &*read.input.sha256)));
-        let (path, name) = (path.to_owned(), name.clone());
-        Ok((
-            Input { path, name, stat, sha256, kind, head, broken, incomplete, window: options.window, doubtful: None },
-            supersedes,
-        ))
+        begins.retain(|read| beginnings.contains(&read.input.extent()));
+        let start = |size| io::Result::Ok(Start { size, sha256: input::sha256(&file, size, &[], &stop)?.0 });
+        let whole = blocks.end.filter(|_| !head.is_empty()).map(start).transpose()?;
+        let (path, name, incomplete) = (path.to_owned(), name.clone(), blocks.is_cut);
+        let (window, doubtful) = (options.window, None);
+        let input = Input { path, name, stat, sha256, kind, head, broken, incomplete, whole, window, doubtful };
+        Ok((input, begins, blocks.is_sound))
     };
-    let (mut input, mut supersedes) = match read() {
+    let (mut input, begins, is_sound) = match read() {
         Ok(read) => read,
         Err(e) => {
             let message = match e.kind() {
@@ -81,6 +81,16 @@ pub fn check<'s>(
             return Checked::Unreadable(Unreadable { name, message });
         }
     };
+    // A file that begins with what an earlier run read has grown since.
+    let mut supersedes: Vec<Read<'s>> =
+        begins.iter().copied().filter(|read| read.input.rank() < input.rank()).collect();
+    // The same trace was damaged there, not only at its end, and is restored.
+    let restored = |read: &&Read| {
+        let old = read.input;
+        let was_damaged = read.live && old.status == Status::Damaged && old.whole.is_none() && !old.head.is_empty();
+        was_damaged && is_sound && old.head == input.head && old.sha256 != input.sha256 && old.size <= input.stat.size
+    };
+    supersedes.extend(of_path.iter().filter(restored));
     // The file could not be read before, or the log was taken for a trace.
     let mistaken = |read: &&Read| {
         let Read { input: InputEntry { sha256, status, .. }, live, .. } = read;
@@ -96,16 +106,16 @@ pub fn check<'s>(
     let is_settled = !supersedes.iter().any(has_rows);
     let is_known = of_path.iter().any(|read| read.input.is_as(&input.stat))
         || state.copies(&name).any(|copy| copy.is_as(&input.stat));
-    let copy_of = |read: &'s InputEntry, why| Checked::Skip {
+    let copy_of = |read: &'s InputEntry, why, beginning| Checked::Skip {
         name: name.clone(),
         why,
-        read: Some(Piece { of: read, size: input.stat.size }),
-        copy: (!is_known).then(|| input.copy_of(read.key(), false)),
+        read: Some(Piece { of: read, size: if beginning { input.extent().0 } else { input.stat.size } }),
+        copy: (!is_known).then(|| input.copy_of(read.key(), beginning)),
     };
     let mut otherwise = Skip::GrownOtherwise;
     match state.by_key(&input.key()).or_else(rejected) {
         Some(read) if read.live && !reconvert && is_settled => {
-            return copy_of(read.input, Skip::done(&read.content(), content, log));
+            return copy_of(read.input, Skip::done(&read.content(), content, log), false);
         }
         Some(read) if read.live => {
             otherwise = Skip::DoneOtherwise;
@@ -113,7 +123,18 @@ pub fn check<'s>(
         }
         // What it has grown to has its rows.
         Some(read) if read.input.status != Status::Rejected => {
-            return copy_of(read.input, Skip::Beginning);
+            return copy_of(read.input, Skip::Beginning, false);
+        }
+        // Another has the same rows, and but another end that is no block.
+        None => {
+            let is_same = |read: &&Read| {
+                let other = read.input;
+                let as_much = other.extent() == input.extent() && other.rank() >= input.rank();
+                as_much && other.log == log && other.status != Status::Rejected
+            };
+            if let Some(same) = begins.iter().find(is_same) {
+                return copy_of(same.input, Skip::Beginning, true);
+            }
         }
         _ => {}
     }

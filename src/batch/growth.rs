@@ -13,7 +13,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::plan::{Input, Kind};
-use crate::dataset::manifest::InputEntry;
+use crate::dataset::manifest::{InputEntry, Rank};
 use crate::dataset::state::{Read, State};
 use crate::input;
 use crate::trace::container::{FileHeader, GapCause, HeaderError, Step, Walk};
@@ -64,17 +64,40 @@ impl Outline {
         Ok(outline)
     }
 
-    /// Whether the file ends inside a block, as one does that is still being written.
+    /// Walks over all blocks.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn ends_inside_a_block(self) -> io::Result<bool> {
-        let Some((mut walk, mut last)) = self.walk else { return Ok(false) };
-        while let Some(step) = walk.step()? {
-            last = Some(step);
+    pub fn blocks(self) -> io::Result<Blocks> {
+        let mut blocks = Blocks { is_sound: true, ..Blocks::default() };
+        let Some((mut walk, mut next)) = self.walk else { return Ok(blocks) };
+        while let Some(step) = next {
+            match step {
+                Step::Block(frame) => {
+                    (blocks.end, blocks.is_cut) = (None, false);
+                    blocks.is_sound &= frame.marker.is_whole();
+                }
+                Step::Gap(gap) => {
+                    blocks.end.get_or_insert(gap.offset);
+                    blocks.is_cut = gap.cause == GapCause::Truncated;
+                    blocks.is_sound = false;
+                }
+            }
+            next = walk.step()?;
         }
-        Ok(matches!(last, Some(Step::Gap(gap)) if gap.cause == GapCause::Truncated))
+        Ok(blocks)
     }
+}
+
+/// How the blocks of a file lie.
+#[derive(Debug, Default)]
+pub struct Blocks {
+    /// Where the last one ends, if something is behind it.
+    pub end: Option<u64>,
+    /// That is the start of a block: the file is probably still being written.
+    pub is_cut: bool,
+    /// Nothing but blocks is there.
+    pub is_sound: bool,
 }
 
 /// Where the first line of a file ends, if it is no longer than [`HEAD`].
@@ -101,11 +124,18 @@ pub struct Piece<'s> {
     pub size: u64,
 }
 
+impl Piece<'_> {
+    fn rank(&self) -> Rank {
+        if self.size == self.of.size { self.of.rank() } else { (self.size, self.size) }
+    }
+}
+
 /// A file that inputs may be the beginning of.
 struct Longer<'s> {
     /// Where it is at hand. Otherwise see [`State::at_hand`].
     path: Option<&'s Path>,
-    size: u64,
+    /// See [`InputEntry::rank`].
+    rank: Rank,
     head: &'s str,
     /// What an earlier run read that has its rows, unless it is an input.
     read: Option<&'s InputEntry>,
@@ -114,48 +144,56 @@ struct Longer<'s> {
 }
 
 /// How each input is related to the others, and to those that earlier runs read, which are `at_hand` in other files.
-pub fn relations(inputs: &[Input], state: &State, at_hand: &[(&Path, Piece)], stop: Stop) -> Vec<Relation> {
-    // By size, then by place. Hardly any without a head has records.
-    let mut by_head: BTreeMap<&str, Vec<(u64, usize)>> = BTreeMap::new();
+pub fn relations<'s>(
+    inputs: &'s [Input],
+    state: &'s State,
+    at_hand: &'s [(&'s Path, Piece<'s>)],
+    stop: Stop,
+) -> Vec<Relation> {
+    // By rank, then by place. Hardly any without a head has records.
+    let mut by_head: BTreeMap<&str, Vec<(Rank, usize)>> = BTreeMap::new();
     for (place, input) in inputs.iter().enumerate().filter(|(_, input)| !input.head.is_empty()) {
-        by_head.entry(&input.head).or_default().push((input.stat.size, place));
+        by_head.entry(&input.head).or_default().push((input.rank(), place));
     }
     by_head.values_mut().for_each(|alike| alike.sort_unstable());
-    let shorter = |head: &str, size: u64| {
+    let shorter = |head: &str, rank: Rank| {
         let alike = by_head.get(head).map(Vec::as_slice).unwrap_or_default();
-        &alike[..alike.partition_point(|(other, _)| *other < size)]
+        &alike[..alike.partition_point(|(other, _)| *other < rank)]
     };
     // The places of those that a file begins with, if it is at hand.
     let beginnings = |longer: &Longer| -> Option<Vec<usize>> {
         let path = longer.path.or_else(|| longer.read.and_then(|read| state.at_hand(read)))?;
-        let shorter = shorter(longer.head, longer.size);
-        let mut sizes: Vec<u64> = shorter.iter().map(|(size, _)| *size).collect();
+        let shorter = shorter(longer.head, longer.rank);
+        let mut sizes: Vec<u64> = shorter.iter().map(|((size, _), _)| *size).collect();
         sizes.dedup();
         let hashes = hashes(path, &sizes, stop).ok()?;
-        let by_size = shorter.chunk_by(|(a, _), (b, _)| a == b).zip(&hashes);
+        let by_size = shorter.chunk_by(|((a, _), _), ((b, _), _)| a == b).zip(&hashes);
         let places = by_size.flat_map(|(others, hash)| others.iter().map(move |(_, place)| (*place, hash)));
-        Some(places.filter(|(place, hash)| inputs[*place].sha256 == **hash).map(|(place, _)| place).collect())
+        Some(places.filter(|(place, hash)| inputs[*place].extent().1 == **hash).map(|(place, _)| place).collect())
     };
     // There may be many that no input is the beginning of.
-    let is_longer = |head: &str, size: u64| !shorter(head, size).is_empty();
-    let of_inputs = inputs.iter().filter(|input| is_longer(&input.head, input.stat.size)).map(|input| Longer {
+    let is_longer = |head: &str, rank: Rank| !shorter(head, rank).is_empty();
+    let of_inputs = inputs.iter().filter(|input| is_longer(&input.head, input.rank())).map(|input| Longer {
         path: Some(&input.path),
-        size: input.stat.size,
+        rank: input.rank(),
         head: &input.head,
         read: None,
         key: input.key(),
     });
-    let of_read = |path, Piece { of, size }| Longer { path, size, head: &of.head, read: Some(of), key: of.key() };
-    let skipped = at_hand.iter().filter(|(_, piece)| is_longer(&piece.of.head, piece.size));
+    let of_read = |path, piece: Piece<'s>| {
+        let Piece { of, .. } = piece;
+        Longer { path, rank: piece.rank(), head: &of.head, read: Some(of), key: of.key() }
+    };
+    let skipped = at_hand.iter().filter(|(_, piece)| is_longer(&piece.of.head, piece.rank()));
     let skipped: Vec<Longer> = skipped.map(|(path, piece)| of_read(Some(*path), *piece)).collect();
-    let whole = skipped.iter().filter(|longer| longer.read.is_some_and(|read| read.size == longer.size));
+    let whole = skipped.iter().filter(|longer| longer.read.is_some_and(|read| read.rank() == longer.rank));
     let whole: HashSet<String> = whole.map(|longer| longer.key.clone()).collect();
     let reads = by_head.keys().flat_map(|head| state.by_head(head)).map(|read| read.input);
-    let reads = reads.filter(|read| is_longer(&read.head, read.size) && !whole.contains(&read.key()));
+    let reads = reads.filter(|read| is_longer(&read.head, read.rank()) && !whole.contains(&read.key()));
     let reads = reads.map(|of| of_read(None, Piece { of, size: of.size }));
     let mut longer: Vec<Longer> = of_inputs.chain(skipped).chain(reads).collect();
     // The longest has the last word, for that is not the beginning of another one.
-    longer.sort_by_key(|longer| longer.size);
+    longer.sort_by_key(|longer| longer.rank);
     let found: Vec<Option<Vec<usize>>> = longer.par_iter().map(beginnings).collect();
 
     // How an input is related to earlier ones is settled if one of them has its content.
@@ -164,7 +202,7 @@ pub fn relations(inputs: &[Input], state: &State, at_hand: &[(&Path, Piece)], st
     let mut relations = vec![Relation::Apart; inputs.len()];
     for (longer, found) in longer.iter().zip(&found) {
         let Some(read) = longer.read else { continue };
-        let perhaps = shorter(longer.head, longer.size).iter().map(|(_, place)| *place);
+        let perhaps = shorter(longer.head, longer.rank).iter().map(|(_, place)| *place);
         for place in perhaps.filter(|place| found.as_ref().is_none_or(|found| found.contains(place))) {
             if is_doubtful(place) && relations[place] == Relation::Apart {
                 relations[place] = Relation::Doubtful(read.path.clone());

@@ -14,7 +14,7 @@ use super::growth::{self, Relation};
 use super::options::Options;
 use crate::dataset::known::{Early, Had, Known};
 use crate::dataset::layout::Layout;
-use crate::dataset::manifest::{Content, CopyEntry, InputEntry, key, rejected_key};
+use crate::dataset::manifest::{Content, CopyEntry, InputEntry, Rank, Start, key, rejected_key};
 use crate::dataset::state::State;
 use crate::error::Result;
 use crate::flatten::time::Window;
@@ -37,6 +37,8 @@ pub struct Input {
     pub broken: bool,
     /// The file ends inside a block, so it will probably grow.
     pub incomplete: bool,
+    /// See [`InputEntry::whole`].
+    pub whole: Option<Start>,
     /// Events and flows that are wanted: those of the options, and if it has grown those that the dataset has of it.
     pub window: Window,
     /// Name of an input of an earlier run that may have begun with it: then the dataset has its rows already.
@@ -47,6 +49,16 @@ impl Input {
     /// What tells it apart, unless it is rejected.
     pub fn key(&self) -> String {
         key(&self.sha256, self.kind == Kind::ExperimentLog)
+    }
+
+    /// See [`InputEntry::extent`].
+    pub fn extent(&self) -> (u64, &str) {
+        self.whole.as_ref().map_or((self.stat.size, &self.sha256), |whole| (whole.size, &whole.sha256))
+    }
+
+    /// See [`InputEntry::rank`].
+    pub fn rank(&self) -> Rank {
+        (self.extent().0, self.stat.size)
     }
 
     /// It as a copy of the input with the key `of`, or as the beginning of that.

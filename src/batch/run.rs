@@ -244,6 +244,7 @@ fn entries(plan: &Plan, options: &Options, counts: &[InputCounts]) -> Vec<InputE
         head: input.head.clone(),
         doubtful: input.doubtful.is_some(),
         truncated: counts.truncated,
+        whole: input.whole.clone(),
         traces: counts.traces,
         records: counts.records,
         headers: counts.headers,

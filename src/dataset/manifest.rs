@@ -126,6 +126,16 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
+/// What tells which of two files that begin alike has more: bytes that it has rows of, and all.
+pub type Rank = (u64, u64);
+
+/// The start of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    pub size: u64,
+    pub sha256: String,
+}
+
 /// An input that a run read. A name that is not known is a damaged one.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -153,6 +163,9 @@ pub struct InputEntry {
     /// The file ended inside a block.
     #[serde(default, skip_serializing_if = "is_default")]
     pub truncated: bool,
+    /// All that it has rows of, if what is behind that is no whole block: a trace that begins with this has all of its rows.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub whole: Option<Start>,
     pub traces: i64,
     /// Records read.
     pub records: i64,
@@ -189,6 +202,15 @@ impl InputEntry {
     /// Whether a file is as large and as old as it was when it was read.
     pub fn is_as(&self, stat: &Stat) -> bool {
         stat.is(self.size, self.mtime)
+    }
+
+    /// Size and SHA-256 of what it has rows of.
+    pub fn extent(&self) -> (u64, &str) {
+        self.whole.as_ref().map_or((self.size, &self.sha256), |whole| (whole.size, &whole.sha256))
+    }
+
+    pub fn rank(&self) -> Rank {
+        (self.extent().0, self.size)
     }
 }
 
