@@ -377,6 +377,41 @@ fn inputs_do_not_lie_among_the_files_of_the_dataset() {
 }
 
 #[test]
+fn a_dataset_without_its_manifests_is_not_added_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, out) = (folder.path().join("a"), folder.path().join("out"));
+    simple("a", 5).write(&a);
+    expect_status(&convert(&[&a], &out, &[]), 0);
+    fs::remove_dir_all(out.join("_sf_parquet")).unwrap();
+    for more in [&["--dry-run"][..], &[]] {
+        let output = convert(&[&a], &out, more);
+        expect_status(&output, 1);
+        assert!(stderr(&output).contains("copy the dataset whole"), "{}", stderr(&output));
+        assert_eq!(row_count(&out, "records"), 5);
+    }
+}
+
+#[test]
+fn a_journal_touches_nothing_but_part_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, out, victim) = (folder.path().join("a"), folder.path().join("out"), folder.path().join("victim.txt"));
+    simple("a", 5).write(&a);
+    expect_status(&convert(&[&a], &out, &[]), 0);
+    fs::write(&victim, "").unwrap();
+    let manifest = fs::read_dir(out.join("_sf_parquet/manifest")).unwrap().next().unwrap().unwrap().path();
+    let manifest = fs::read_to_string(manifest).unwrap();
+    for path in ["../victim.txt", "records/../../victim.txt", "_sf_parquet/manifest/x.json", "records/x"] {
+        let hostile = manifest.replace("\"removed\":[]", &format!("\"removed\":[\"{path}\"]"));
+        let hostile = hostile.replace("\"run\":\"", "\"run\":\"f");
+        fs::write(out.join("_sf_parquet/journal/f.json"), format!("{{\"manifest\":{hostile}}}")).unwrap();
+        let output = convert(&[&a], &out, &[]);
+        expect_status(&output, 1);
+        assert!(stderr(&output).contains("no path of a part file; remove it"), "{}", stderr(&output));
+        assert!(victim.exists());
+    }
+}
+
+#[test]
 fn names_that_are_no_utf8_are_told_apart() {
     use std::os::unix::ffi::OsStrExt;
     let folder = tempfile::tempdir().unwrap();

@@ -18,7 +18,7 @@ use crate::dataset::manifest::{FORMAT, InputEntry, Manifest, Status};
 use crate::dataset::part::PartFile;
 use crate::dataset::state::State;
 use crate::dataset::writer::{DatasetWriter, Limits};
-use crate::error::{IoContext, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::fault;
 use crate::flatten::flattener::InputCounts;
 use crate::input::Found;
@@ -31,7 +31,7 @@ use crate::text::Escaped;
 /// Converts what is new of the inputs. Runs on the current rayon pool; `early` is a look at the manifests, if it has begun.
 ///
 /// # Errors
-/// Whatever keeps the run from being published. The dataset is then as it was, but for [`crate::error::Error::HalfPublished`]. That an input
+/// Whatever keeps the run from being published. The dataset is then as it was, but for [`Error::HalfPublished`]. That an input
 /// is damaged, with `strict`, is no error here: the summary says that the run was refused.
 pub fn convert(found: &Found, early: Option<Early>, options: &Options, meter: &Meter) -> Result<Summary> {
     let start = Instant::now();
@@ -61,6 +61,13 @@ pub fn convert(found: &Found, early: Option<Early>, options: &Options, meter: &M
         Some(plan) => (plan, State::default()),
         None => {
             let state = State::load(&layout, unfinished)?;
+            if state.manifests.is_empty()
+                && let Some(part) = layout.any_part()?
+            {
+                let message = "nothing tells which inputs it has rows of, since the dataset has no manifest (_sf_parquet/manifest): \
+                               copy the dataset whole, or convert into another folder";
+                return Err(Error::Dataset { path: part, message: message.to_owned() });
+            }
             (plan::plan(found, &state, options, meter)?, state)
         }
     };

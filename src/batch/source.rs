@@ -171,8 +171,7 @@ impl<'p> Source<'p> {
             window: input.window,
         });
         if let Some(longer) = &input.doubtful {
-            let message = perhaps_twice(longer);
-            self.flattener.reject(Severity::Warning, "perhaps_twice", message, None, None, Some(0));
+            self.flattener.doubt(perhaps_twice(longer));
         }
         if let Some(open) = self.following.take() {
             self.open = Some(open);

@@ -142,7 +142,12 @@ impl Journal<'static> {
         let damaged =
             |e| format!("the journal is damaged: {e}; remove it, and 'sf-parquet verify' says what its run has left");
         match serde_json::from_slice(json).map_err(damaged)? {
-            Outline { manifest: Form { format: FORMAT } } => serde_json::from_slice(json).map_err(damaged),
+            Outline { manifest: Form { format: FORMAT } } => {
+                let journal: Journal = serde_json::from_slice(json).map_err(damaged)?;
+                let manifest = journal.manifest.into_owned().checked();
+                let refused = |e: NoManifest| format!("the journal: {e}; remove it");
+                Ok(Journal { manifest: Cow::Owned(manifest.map_err(refused)?) })
+            }
             Outline { manifest: Form { format } } => {
                 let other = NoManifest::Form(format);
                 Err(format!("the journal: {other}; {}", other.remedy()))

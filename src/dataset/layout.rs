@@ -62,6 +62,22 @@ impl Layout {
         below.is_some_and(|path| path.components().next().is_some_and(|first| is_ours(first.as_os_str())))
     }
 
+    /// A part file, if any lies there.
+    ///
+    /// # Errors
+    /// A folder cannot be listed.
+    pub fn any_part(&self) -> Result<Option<PathBuf>> {
+        for table in TableId::ALL {
+            for date in children(&self.root.join(table.name()))? {
+                let parts = if date.is_dir() { children(&date)? } else { Vec::new() };
+                if let Some(part) = parts.into_iter().find(|path| path.extension().is_some_and(|e| e == "parquet")) {
+                    return Ok(Some(part));
+                }
+            }
+        }
+        Ok(None)
+    }
+
     pub fn lock(&self) -> PathBuf {
         self.private().join("lock")
     }
@@ -92,6 +108,12 @@ pub fn is_ours(name: &OsStr) -> bool {
 /// Path of a part file relative to the dataset, always with `/`.
 pub fn part_path(table: TableId, date: Date, run: &str, number: usize) -> String {
     format!("{}/date={date}/part-{run}-{number:05}.parquet", table.name())
+}
+
+/// Whether a path has the form of [`part_path`]: of a table, a date and a file.
+pub fn is_part_path(path: &str) -> bool {
+    let names: Vec<&str> = path.split('/').collect();
+    names.len() == 3 && !names.iter().any(|name| ["", ".", "..", PRIVATE].contains(name))
 }
 
 /// The name that a part file has while it is staged: all of a run lie in one folder, which is on disk with one sync.

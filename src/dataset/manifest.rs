@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::layout::is_part_path;
 use super::part::{Encodings, PartFile};
 use crate::error::{Error, IoContext, Result};
 use crate::flatten::time::Window;
@@ -22,13 +23,17 @@ pub enum NoManifest {
     Damaged(#[from] serde_json::Error),
     #[error("the manifest has the form {0}, this program knows {FORMAT}")]
     Form(u32),
+    #[error("the manifest names '{0}', which is no path of a part file")]
+    Path(String),
 }
 
 impl NoManifest {
     /// What to do then.
     pub fn remedy(&self) -> &'static str {
         match self {
-            NoManifest::Damaged(_) => "'sf-parquet verify' names the command that mends the dataset",
+            NoManifest::Damaged(_) | NoManifest::Path(_) => {
+                "'sf-parquet verify' names the command that mends the dataset"
+            }
             NoManifest::Form(_) => "use the version of sf-parquet that wrote it",
         }
     }
@@ -261,8 +266,17 @@ impl Manifest {
     /// It is none of a form that this program knows.
     pub fn parse(json: &[u8]) -> std::result::Result<Manifest, NoManifest> {
         match serde_json::from_slice(json)? {
-            Form { format: FORMAT } => Ok(serde_json::from_slice(json)?),
+            Form { format: FORMAT } => serde_json::from_slice::<Manifest>(json)?.checked(),
             Form { format } => Err(NoManifest::Form(format)),
+        }
+    }
+
+    /// It, if all that it names lies in a dataset: files are moved and removed by it.
+    pub(super) fn checked(self) -> std::result::Result<Manifest, NoManifest> {
+        let mut paths = self.files.iter().map(|file| &file.path).chain(&self.removed);
+        match paths.find(|path| !is_part_path(path)) {
+            Some(path) => Err(NoManifest::Path(path.clone())),
+            None => Ok(self),
         }
     }
 }

@@ -73,6 +73,7 @@ pub fn verify(root: &Path, meter: &Meter) -> Result<Report> {
     findings.extend(leftovers::find(&layout, &state, &unfinished)?);
     findings.extend(parts::check(&layout, &state, &unfinished, meter)?);
     findings.extend(accounts::check(&layout, &state, &live));
+    findings.extend(parts::lost_tables(&layout, &state, &unfinished));
     let running = Lock::holder(&layout)?;
     if running.is_some() {
         // What a run has not published yet is its own affair.
@@ -120,7 +121,7 @@ fn load(layout: &Layout) -> Result<(State, Vec<Finding>)> {
                 }
             }
             // One of a form that this program does not know is no damage.
-            Err(Error::Manifest { cause: cause @ NoManifest::Damaged(_), .. }) => {
+            Err(Error::Manifest { cause: cause @ (NoManifest::Damaged(_) | NoManifest::Path(_)), .. }) => {
                 bad(cause.to_string(), remedy::remove_for_good(&path));
             }
             Err(e) => return Err(e),

@@ -104,6 +104,8 @@ pub struct Flattener {
     header_bytes: usize,
     /// Losses before the first header.
     lost_before: i64,
+    /// To be said of the input's first trace.
+    doubt: Option<String>,
     counts: InputCounts,
     dateless: Dateless,
     /// What was wrong with inputs, one line each, the first [`MAX_PROBLEMS`].
@@ -130,6 +132,7 @@ impl Flattener {
             entities: None,
             header_bytes: 0,
             lost_before: 0,
+            doubt: None,
             counts: InputCounts::default(),
             dateless,
             problems: Vec::new(),
@@ -158,8 +161,20 @@ impl Flattener {
         self.counts = InputCounts::default();
     }
 
+    /// Takes note, with its first trace, that the dataset perhaps has the input's rows already, and why.
+    pub fn doubt(&mut self, message: String) {
+        self.doubt = Some(message);
+    }
+
+    fn say_doubt(&mut self) {
+        if let Some(message) = self.doubt.take() {
+            self.reject(Severity::Warning, "perhaps_twice", message, None, None, Some(0));
+        }
+    }
+
     /// Ends the input and says what became of it.
     pub fn end_input(&mut self) -> InputCounts {
+        self.say_doubt();
         self.end_trace();
         std::mem::take(&mut self.counts)
     }
@@ -213,6 +228,7 @@ impl Flattener {
             too_long: 0,
             unknown: BTreeMap::new(),
         });
+        self.say_doubt();
         for LeftOut { field, is_known } in left_out.iter().take(MAX_LEFT_OUT) {
             let (severity, code, what) = match is_known {
                 true => (Severity::Warning, "odd_field", "has another type than in SysFlow"),

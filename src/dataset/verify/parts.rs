@@ -1,5 +1,6 @@
 //! The part files that the manifests name: there, unchanged, with the rows and columns that they should have.
 
+use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -68,6 +69,20 @@ fn look(path: &Path, part: &PartFile, meter: &Meter) -> Option<(&'static str, St
         Ok(Some(difference)) => Some(("changed_file", difference)),
         Ok(None) => content(&file, part),
     }
+}
+
+/// Tables that conversions were to write and that have no file at all, so that readers do not find their columns.
+pub fn lost_tables(layout: &Layout, state: &State, unfinished: &Unfinished) -> Vec<Finding> {
+    let there: HashSet<&str> = state.files().map(|(_, part)| part.table.as_str()).collect();
+    let wanted: BTreeSet<&String> = state.manifests.iter().flat_map(|run| &run.content.tables).collect();
+    let lost = wanted.into_iter().filter(|table| !there.contains(table.as_str()) && unfinished.0.is_empty());
+    let lost = lost.map(|table| Finding {
+        code: "lost_table",
+        path: table.clone(),
+        message: "the table has no file, so that readers do not find its columns".to_owned(),
+        remedy: remedy::write_tables(layout, state),
+    });
+    lost.collect()
 }
 
 /// Rows and columns, from the Parquet footer.

@@ -68,9 +68,7 @@ fn reconvert_together(layout: &Layout, state: &State, parts: &[Part]) -> String 
     let mut reads: Vec<Read> = all.filter_map(|key| state.by_key(&key)).collect();
     if reads.is_empty() {
         // Files without rows belong to none of the inputs; converting any of them writes them anew.
-        let live = state.live();
-        let is_there = |read: &&Read| Looker::default().look(Path::new(&read.input.path)).file().is_some();
-        reads.extend(live.iter().find(is_there).or(live.first()).copied());
+        reads.extend(any_input(state));
     }
     // Where options differ, rather more rows than before than fewer.
     let content = reads.iter().map(Read::content).reduce(|a, b| Cow::Owned(a.with(&b)));
@@ -80,6 +78,20 @@ fn reconvert_together(layout: &Layout, state: &State, parts: &[Part]) -> String 
     // A run could neither remove nor replace a folder.
     let folders = parts.iter().map(|(_, part)| layout.root().join(&part.path)).filter(|path| path.is_dir());
     folders.map(|path| format!("rm -r {} && ", quoted(&path))).chain([line]).collect()
+}
+
+fn any_input(state: &State) -> Option<Read<'_>> {
+    let live = state.live();
+    let is_there = |read: &&Read| Looker::default().look(Path::new(&read.input.path)).file().is_some();
+    live.iter().find(is_there).or(live.first()).copied()
+}
+
+/// Converts any input again, with all tables that the dataset has, so that each gets a file.
+pub fn write_tables(layout: &Layout, state: &State) -> String {
+    let Some(read) = any_input(state) else { return any_convert(layout) };
+    let all = state.manifests.iter().map(|run| &run.content);
+    let tables = all.fold(read.content().into_owned(), |all, one| Content { tables: all.with(one).tables, ..all });
+    reconvert_inputs(layout, state, read.run, &tables, &[read.input])
 }
 
 /// Converts inputs again, with the options that decide which rows there are.
