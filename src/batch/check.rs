@@ -114,10 +114,13 @@ pub fn check<'s>(
     };
     let mut otherwise = Skip::GrownOtherwise;
     match state.by_key(&input.key()).or_else(rejected) {
-        Some(read) if read.live && !reconvert && is_settled => {
-            return copy_of(read.input, Skip::done(&read.content(), content, log), false);
-        }
         Some(read) if read.live => {
+            if !reconvert
+                && is_settled
+                && let Some(why) = Skip::done(&read.content(), content, read.input.span, log)
+            {
+                return copy_of(read.input, why, false);
+            }
             otherwise = Skip::DoneOtherwise;
             supersedes.push(read);
         }
@@ -177,7 +180,7 @@ fn known<'s>(
         return None;
     }
     let why = match read.live {
-        true if !beginning => Skip::done(&read.content(), content, log),
+        true if !beginning => Skip::done(&read.content(), content, input.span, log)?,
         // What it has grown to has its rows.
         _ if input.status != Status::Rejected => Skip::Beginning,
         _ => return None,

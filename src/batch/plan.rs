@@ -110,11 +110,16 @@ pub enum Skip {
 }
 
 impl Skip {
-    /// Why an input is not read whose rows the dataset has by the options `had`, where these are `wanted`. Times do not
-    /// matter to a `log`.
-    pub fn done(had: &Content, wanted: &Content, log: bool) -> Skip {
-        let has_all = if log { had.has_tables_of(wanted) } else { had.includes(wanted) };
-        if has_all { Skip::Done } else { Skip::DoneOtherwise }
+    /// Why an input is not read whose rows the dataset has by the options `had`, where these are `wanted`. If it lacks but
+    /// times (see [`InputEntry::span`]), the input is read. Times do not matter to a `log`.
+    pub fn done(had: &Content, wanted: &Content, span: Option<Window>, log: bool) -> Option<Skip> {
+        let has_tables = had.has_tables_of(wanted);
+        match had.includes(wanted, span) {
+            true => Some(Skip::Done),
+            false if has_tables && log => Some(Skip::Done),
+            false if has_tables && wanted.has_tables_of(had) => None,
+            false => Some(Skip::DoneOtherwise),
+        }
     }
 }
 
@@ -175,7 +180,7 @@ pub fn nothing_new<'f>(
         let (name, stat) = (path_text(path), stat.as_ref()?);
         let log = *kind == Kind::ExperimentLog;
         let why = match known.find(&name, stat.size, stat.mtime, log)? {
-            Had::Rows(had) => Skip::done(&had, &content, log),
+            Had::Rows(had, span) => Skip::done(&had, &content, span, log)?,
             Had::More => Skip::Beginning,
         };
         Some((name, why))

@@ -21,6 +21,7 @@ use crate::dataset::writer::{DatasetWriter, Limits};
 use crate::error::{Error, IoContext, Result};
 use crate::fault;
 use crate::flatten::flattener::InputCounts;
+use crate::flatten::time::Window;
 use crate::input::Found;
 use crate::progress::{Meter, Phase};
 use crate::tables::pending::Overflow;
@@ -235,6 +236,14 @@ fn tables_without_files(state: &State, plan: &Plan, mut tables: BTreeSet<TableId
     tables
 }
 
+/// When an input's events and flows start. Nothing is within the times of one that has none.
+fn span(counts: &InputCounts) -> Window {
+    match (counts.first_ts, counts.last_ts) {
+        (Some(first), Some(last)) => Window { since: Some(first), until: last.checked_add(1) },
+        _ => Window { since: Some(0), until: Some(0) },
+    }
+}
+
 fn entries(plan: &Plan, options: &Options, counts: &[InputCounts]) -> Vec<InputEntry> {
     let read = plan.inputs.iter().zip(counts).map(|(input, counts)| InputEntry {
         path: input.name.clone(),
@@ -248,6 +257,7 @@ fn entries(plan: &Plan, options: &Options, counts: &[InputCounts]) -> Vec<InputE
         },
         log: input.kind == Kind::ExperimentLog,
         window: Some(input.window).filter(|window| *window != options.window),
+        span: Some(span(counts)).filter(|_| input.window != Window::default()),
         head: input.head.clone(),
         doubtful: input.doubtful.is_some(),
         truncated: counts.truncated,

@@ -51,6 +51,8 @@ struct Seen<'t> {
     doubtful: bool,
     #[serde(default)]
     window: Option<Window>,
+    #[serde(default)]
+    span: Option<Window>,
 }
 
 /// The files that were read, and what the dataset has of them. It is compact, since most of a run that finds nothing new is
@@ -94,6 +96,8 @@ struct Input {
     log: bool,
     /// Instead of the times in the options.
     window: Option<Box<Window>>,
+    /// When its events and flows start, if not all of them are wanted.
+    span: Option<Box<Window>>,
 }
 
 /// A [`CopyEntry`], without its path.
@@ -108,25 +112,25 @@ struct SeenCopy {
 /// What a dataset has of a file that did not change.
 #[derive(Debug, PartialEq)]
 pub enum Had<'k> {
-    /// Its rows, by these options.
-    Rows(Cow<'k, Content>),
+    /// Its rows, by these options; and when its events and flows start, if not all of them were wanted.
+    Rows(Cow<'k, Content>, Option<Window>),
     /// It is the beginning of what it has rows of.
     More,
 }
 
 impl Inputs {
     fn push(&mut self, seen: Seen) {
-        let Seen { path, size, mtime, sha256, status, log, head, doubtful, window } = seen;
+        let Seen { path, size, mtime, sha256, status, log, head, doubtful, window, span } = seen;
         let key = match status {
             Status::Rejected => hash(&rejected_key(&sha256, &path)),
             _ if log => hash(&key(&sha256, log)),
             _ => hash(&sha256),
         };
         let head = hash(&head);
-        let (has_content, window) = (!sha256.is_empty(), window.map(Box::new));
+        let (has_content, window, span) = (!sha256.is_empty(), window.map(Box::new), span.map(Box::new));
         let place = self.all.len() as u32;
         self.doubtful.extend(Some(place).filter(|_| doubtful));
-        self.all.push(Input { size, mtime, key, head, number: 0, content: 0, has_content, log, window });
+        self.all.push(Input { size, mtime, key, head, number: 0, content: 0, has_content, log, window, span });
         self.by_path.insert(path.into(), place);
     }
 }
@@ -253,7 +257,7 @@ impl Known {
             return None;
         }
         let content = || self.contents[seen.content as usize].of_times(seen.window.as_deref().copied());
-        Some(if beginning { Had::More } else { Had::Rows(content()) })
+        Some(if beginning { Had::More } else { Had::Rows(content(), seen.span.as_deref().copied()) })
     }
 }
 
@@ -287,7 +291,7 @@ mod tests {
 
     fn tables(known: &Known, path: &str, size: u64) -> Vec<String> {
         match known.find(path, size, 7, false) {
-            Some(Had::Rows(content)) => content.tables.clone(),
+            Some(Had::Rows(content, _)) => content.tables.clone(),
             other => panic!("{path}: {other:?}"),
         }
     }

@@ -74,9 +74,10 @@ impl Content {
         self.tables == other.tables || other.tables.iter().all(|table| self.tables.contains(table))
     }
 
-    /// Whether these options give all the rows that the others give.
-    pub fn includes(&self, other: &Content) -> bool {
-        self.has_tables_of(other) && self.window().with(other.window()) == self.window()
+    /// Whether these options give all the rows that the others give of an input whose events and flows start within `span`.
+    pub fn includes(&self, other: &Content, span: Option<Window>) -> bool {
+        let wanted = other.window().and(span.unwrap_or_default());
+        self.has_tables_of(other) && wanted.is_none_or(|wanted| self.window().with(wanted) == self.window())
     }
 }
 
@@ -159,6 +160,9 @@ pub struct InputEntry {
     /// Times of which it has rows, where they are not those of the run: it has grown, and rows of other times stay.
     #[serde(default, skip_serializing_if = "is_default")]
     pub window: Option<Window>,
+    /// When its events and flows start, if not all of them are wanted: it has nothing of other times.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub span: Option<Window>,
     /// What it has in common with all that it may grow to, see [`crate::batch::growth::Outline::head`].
     #[serde(default, skip_serializing_if = "is_default")]
     pub head: String,
@@ -296,7 +300,7 @@ mod tests {
         for less in
             [content(&["pods"], None, None), content(&["records", "pods"], Some(1), None), content(&[], None, Some(2))]
         {
-            assert!(all.includes(&less) && less.includes(&less) && !less.includes(&all));
+            assert!(all.includes(&less, None) && less.includes(&less, None) && !less.includes(&all, None));
             assert_eq!(less.with(&all), all);
         }
         let (early, late) = (content(&["pods"], Some(1), Some(3)), content(&["records"], Some(5), Some(7)));

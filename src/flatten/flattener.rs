@@ -59,6 +59,9 @@ impl InputInfo {
 pub struct InputCounts {
     pub traces: i64,
     pub records: i64,
+    /// When its events and flows start, at the earliest, and start or end at the latest: nanoseconds since 1970.
+    pub first_ts: Option<i64>,
+    pub last_ts: Option<i64>,
     pub headers: i64,
     /// Records of types that SysFlow 5 does not have.
     pub unknown: i64,
@@ -259,6 +262,8 @@ impl Flattener {
         row.rows[TableId::Traces] += 1;
         self.counts.traces += 1;
         self.counts.records += row.records.total();
+        self.counts.first_ts = self.counts.first_ts.into_iter().chain(row.first_ts).min();
+        self.counts.last_ts = self.counts.last_ts.max(row.last_ts);
         self.counts.headers += row.records.headers;
         self.counts.unknown += row.records.unknown;
         self.counts.filtered += row.filtered;

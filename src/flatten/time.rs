@@ -51,6 +51,14 @@ impl Window {
         ts.is_none_or(|ts| self.since.is_none_or(|s| s <= ts) && self.until.is_none_or(|u| ts < u))
     }
 
+    /// The times of both, if there are any.
+    pub fn and(self, other: Window) -> Option<Window> {
+        let since = self.since.into_iter().chain(other.since).max();
+        let until = self.until.into_iter().chain(other.until).min();
+        let is_empty = since.zip(until).is_some_and(|(since, until)| since >= until);
+        (!is_empty).then_some(Window { since, until })
+    }
+
     /// Both, and the times between them.
     pub fn with(self, other: Window) -> Window {
         Window {
