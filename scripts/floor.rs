@@ -23,7 +23,7 @@ pub fn records(path: &Path) -> Result<u64> {
     let file = Arc::new(File::open(path)?);
     let size = file.metadata()?.len();
     let header = FileHeader::read(&file, size)?;
-    let mut blocks = Blocks::new(file, &header, size, BLOCK_LIMIT);
+    let mut blocks = Blocks::new(file, &header, size, BLOCK_LIMIT, Default::default());
     let (mut buffer, mut count) = (Vec::new(), 0);
     while let Some(item) = blocks.next(&header, &mut buffer)? {
         let Item::Block(block) = item else { bail!("the trace is damaged: {item:?}") };

@@ -171,7 +171,7 @@ fn unread(path: &Path, damage: &Damage) -> Error {
 
 /// Requires that the frames of all blocks are whole, and that an input which follows another begins with a header.
 fn check(path: &Path, file: Arc<File>, size: u64, header: &FileHeader, follows: bool, meter: &Meter) -> Result<()> {
-    let mut walk = Walk::new(file.clone(), header.sync, size, header.len);
+    let mut walk = Walk::new(file.clone(), header.sync, size, header.len, meter.stopper());
     let mut before = 0;
     while let Some(step) = walk.step().during("read", path)? {
         meter.check()?;
@@ -189,7 +189,7 @@ fn check(path: &Path, file: Arc<File>, size: u64, header: &FileHeader, follows: 
             }
         }
     }
-    if follows && !begins_with_header(path, file, size, header)? {
+    if follows && !begins_with_header(path, file, size, header, meter)? {
         let message = "it does not begin with a header, so its records would become part of the trace before it; \
                        give it first"
             .to_owned();
@@ -199,8 +199,8 @@ fn check(path: &Path, file: Arc<File>, size: u64, header: &FileHeader, follows: 
 }
 
 /// A file without records begins with nothing that could be taken wrongly.
-fn begins_with_header(path: &Path, file: Arc<File>, size: u64, header: &FileHeader) -> Result<bool> {
-    let mut blocks = Blocks::new(file, header, size, BLOCK_LIMIT);
+fn begins_with_header(path: &Path, file: Arc<File>, size: u64, header: &FileHeader, meter: &Meter) -> Result<bool> {
+    let mut blocks = Blocks::new(file, header, size, BLOCK_LIMIT, meter.stopper());
     let mut buffer = Vec::new();
     loop {
         match blocks.next(header, &mut buffer).during("read", path)? {
@@ -287,7 +287,7 @@ impl<W: Write> Output<'_, W> {
 
     /// Copies blocks as they are.
     fn copy(&mut self, member: &Member, file: &Arc<File>, header: &FileHeader) -> Result<()> {
-        let mut walk = Walk::new(file.clone(), header.sync, member.size, header.len);
+        let mut walk = Walk::new(file.clone(), header.sync, member.size, header.len, self.meter.stopper());
         let mut buffer = vec![0; PIECE];
         while let Some(step) = walk.step().during("read", &member.path)? {
             let frame = match step {
@@ -316,7 +316,7 @@ impl<W: Write> Output<'_, W> {
         header: &FileHeader,
         transcoder: Option<&Transcoder>,
     ) -> Result<()> {
-        let mut blocks = Blocks::new(file, header, member.size, BLOCK_LIMIT);
+        let mut blocks = Blocks::new(file, header, member.size, BLOCK_LIMIT, self.meter.stopper());
         let (mut data, mut transcoded) = (Vec::new(), Vec::new());
         loop {
             let before = blocks.pos();

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use parquet::errors::ParquetError;
+use rustix::io::Errno;
 
 use crate::dataset::manifest::NoManifest;
 use crate::text::{Escaped, path_text};
@@ -69,6 +70,14 @@ impl Error {
         }
     }
 
+    /// For a file. That the run was asked to stop is no error of it.
+    pub fn of_io(action: &'static str, path: &Path, cause: io::Error) -> Error {
+        match cause.downcast::<Error>() {
+            Ok(error) => error,
+            Err(cause) => Error::Io { action, path: path.to_owned(), cause },
+        }
+    }
+
     /// Of this input, where that was not known.
     pub fn of_input(self, name: &str) -> Error {
         match self {
@@ -93,6 +102,8 @@ fn remedy(error: &io::Error) -> &'static str {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free some space and run the command again",
         io::ErrorKind::PermissionDenied => "; check who may read and write it",
         io::ErrorKind::ReadOnlyFilesystem => "; choose a folder on a writable filesystem",
+        io::ErrorKind::FileTooLarge => "; raise the limit to the size of files (ulimit -f)",
+        _ if error.raw_os_error() == Some(Errno::MFILE.raw_os_error()) => "; raise the limit of open files (ulimit -n)",
         io::ErrorKind::CrossesDevices => "; the whole dataset must lie on one filesystem",
         _ => "",
     }
@@ -105,6 +116,6 @@ pub trait IoContext<T> {
 
 impl<T> IoContext<T> for io::Result<T> {
     fn during(self, action: &'static str, path: &Path) -> Result<T> {
-        self.map_err(|cause| Error::Io { action, path: path.to_owned(), cause })
+        self.map_err(|cause| Error::of_io(action, path, cause))
     }
 }

@@ -122,7 +122,7 @@ impl Inspector<'_> {
             let fields = if is_known { &mut self.inspection.odd_fields } else { &mut self.inspection.unknown_fields };
             fields.push(field);
         }
-        let mut blocks = Blocks::new(file, header, size, BLOCK_LIMIT);
+        let mut blocks = Blocks::new(file, header, size, BLOCK_LIMIT, meter.stopper());
         let mut buffer = Vec::new();
         loop {
             meter.check()?;
@@ -130,6 +130,7 @@ impl Inspector<'_> {
             let item = match blocks.next(header, &mut buffer) {
                 Ok(item) => item,
                 Err(e) => {
+                    meter.check()?;
                     self.inspection.error = Some(format!("it cannot be read from byte {before} on: {e}"));
                     break;
                 }

@@ -1,5 +1,6 @@
 //! How far a run is: counters that the library moves and a front end looks at.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use crate::error::{Error, Result};
@@ -25,8 +26,25 @@ pub struct Meter {
     pub total_bytes: AtomicU64,
     pub bytes: AtomicU64,
     pub records: AtomicU64,
-    /// Number of the signal that asks the run to stop, or 0.
-    stop: AtomicI32,
+    stopper: Stopper,
+}
+
+/// Tells what has no meter whether its run was asked to stop.
+#[derive(Debug, Clone, Default)]
+pub struct Stopper {
+    /// Number of the signal that asks for it, or 0.
+    signal: Arc<AtomicI32>,
+}
+
+impl Stopper {
+    /// # Errors
+    /// The run was asked to stop.
+    pub fn check(&self) -> Result<()> {
+        match self.signal.load(Relaxed) {
+            0 => Ok(()),
+            signal => Err(Error::Interrupted(signal)),
+        }
+    }
 }
 
 impl Meter {
@@ -50,15 +68,17 @@ impl Meter {
 
     /// Asks the run to stop, as a signal does.
     pub fn stop(&self, signal: i32) {
-        self.stop.store(signal, Relaxed);
+        self.stopper.signal.store(signal, Relaxed);
     }
 
     /// # Errors
     /// The run was asked to stop.
     pub fn check(&self) -> Result<()> {
-        match self.stop.load(Relaxed) {
-            0 => Ok(()),
-            signal => Err(Error::Interrupted(signal)),
-        }
+        self.stopper.check()
+    }
+
+    /// For work that is handed on.
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
     }
 }

@@ -74,7 +74,7 @@ pub fn repair(path: &Path, keep: Keep, out: impl Write, name: &Path, meter: &Met
     let mut writer = writer.during("write", name)?;
 
     let mut report = Report { input: path_text(path).into_owned(), bytes: size, ..Report::default() };
-    let mut blocks = Blocks::new(file, &header, size, BLOCK_LIMIT);
+    let mut blocks = Blocks::new(file, &header, size, BLOCK_LIMIT, meter.stopper());
     let mut data = Vec::new();
     loop {
         meter.check()?;

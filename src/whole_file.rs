@@ -32,10 +32,8 @@ impl WholeFile {
     /// # Errors
     /// `path` names no file, or its folder cannot be written.
     pub fn create(path: &Path) -> Result<WholeFile> {
-        // Others may append to what a descriptor leads to.
-        if descriptor(path).is_some() || path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir()) {
-            let file = File::options().append(true).open(path).during("open", path)?;
-            return Ok(WholeFile { path: path.to_owned(), temporary: None, file });
+        if let Some(there) = WholeFile::there(path)? {
+            return Ok(there);
         }
         let path = if path.is_symlink() { path.canonicalize().during("follow", path)? } else { path.to_owned() };
         let name = path.file_name().filter(|_| !path.is_dir());
@@ -43,6 +41,19 @@ impl WholeFile {
         let temporary = path.with_file_name(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));
         let file = File::create(&temporary).during("create", &temporary)?;
         Ok(WholeFile { path, temporary: Some(temporary), file })
+    }
+
+    /// What is written to as it is, if it is there. A pipe without a reader is waited for.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn there(path: &Path) -> Result<Option<WholeFile>> {
+        // Others may append to what a descriptor leads to.
+        let is_it =
+            descriptor(path).is_some() || path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir());
+        let open = || File::options().append(true).open(path).during("open", path);
+        let file = is_it.then(open).transpose()?;
+        Ok(file.map(|file| WholeFile { path: path.to_owned(), temporary: None, file }))
     }
 
     /// Whether what is written goes to what is there already, such as a pipe, whose reader waits.

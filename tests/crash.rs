@@ -231,7 +231,9 @@ fn what_cannot_be_written_is_said_and_nothing_is_published() {
         expect_status(&output, 1);
         let message = stderr(&output);
         assert!(
-            message.starts_with("error: cannot write ") && message.ends_with(": File too large (os error 27)\n"),
+            message.starts_with("error: cannot write ")
+                && message
+                    .ends_with(": File too large (os error 27); raise the limit to the size of files (ulimit -f)\n"),
             "{message}"
         );
         assert_eq!(tables(&full), BTreeMap::new());

@@ -7,8 +7,11 @@ use std::path::Path;
 
 use sf_parquet::batch::run;
 use sf_parquet::batch::source::Last;
+use sf_parquet::error::Error;
 use sf_parquet::progress::Meter;
 use sf_parquet::tables::schema::TableId;
+use sf_parquet::trace::container::FileHeader;
+use sf_parquet::trace::reader::{Blocks, Item};
 use support::trace::{SECOND, T0, Trace, simple};
 use support::*;
 
@@ -291,6 +294,23 @@ fn known_fields_of_another_type_and_numbers_that_are_too_long_are_said_to_be_mis
         assert_eq!(all_null(rows.column_by_name(column).unwrap()), is_null, "{table}.{column}");
     }
     assert_eq!(support::rows(&out, "pods", &[])[0].matches("127.0.0.1").count(), 1);
+}
+
+#[test]
+fn a_search_for_the_next_block_can_be_interrupted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.sf");
+    let (bytes, blocks) = simple("node", 20).bytes();
+    fs::write(&path, [&bytes[..blocks[1]], &[0; 100], &bytes[blocks[1]..]].concat()).unwrap();
+    let file = std::sync::Arc::new(fs::File::open(&path).unwrap());
+    let size = file.metadata().unwrap().len();
+    let (header, meter) = (FileHeader::read(&file, size).unwrap(), Meter::default());
+    let mut read = Blocks::new(file, &header, size, 1 << 20, meter.stopper());
+    let mut buffer = Vec::new();
+    assert!(matches!(read.next(&header, &mut buffer), Ok(Some(Item::Block(_)))));
+    meter.stop(15);
+    let error = read.next(&header, &mut buffer).unwrap_err();
+    assert!(matches!(error.downcast::<Error>(), Ok(Error::Interrupted(15))));
 }
 
 #[test]

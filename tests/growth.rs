@@ -630,6 +630,8 @@ proptest! {
         let traces = TRACES.map(of_trace);
         // What was converted, and what of it is nowhere but in its own rows.
         let (mut known, mut apart): (HashSet<Vec<u8>>, Vec<Vec<u8>>) = Default::default();
+        // With files that differ but in what is behind the last block, rows that are there twice may go earlier.
+        let mut exact = true;
         // What it has rows of, unless not even the first block is whole.
         let extent = |content: &[u8]| {
             let ends = traces.iter().flat_map(|(bytes, starts)| {
@@ -686,6 +688,7 @@ proptest! {
                 let there = apart.iter().any(|other| is_within(content, other));
                 // The dataset has the very same rows.
                 let same = apart.iter().any(|other| is_within(content, other) && extent(content) == extent(other));
+                exact &= !same;
                 let doubtful = doubtful.contains(path.to_str().unwrap());
                 if !known.contains(content) && !here && !same && (!there || doubtful) && !new.contains(content) {
                     new.push(content.clone());
@@ -696,15 +699,16 @@ proptest! {
             apart.retain(|old| !converted.iter().any(|content| is_within(old, content)));
             known.extend(new.iter().cloned());
             apart.extend(new);
-            let events = |content: &Vec<u8>| {
-                let whole = |(bytes, starts): &(Vec<u8>, Vec<usize>)| {
-                    let ends = starts.iter().skip(2).copied().chain([bytes.len()]);
-                    ends.filter(|end| content.starts_with(&bytes[..*end])).count()
-                };
-                2 * traces.iter().map(whole).max().unwrap_or_default()
+            let events = |content: &Vec<u8>, (bytes, starts): &(Vec<u8>, Vec<usize>)| {
+                let ends = starts.iter().skip(2).copied().chain([bytes.len()]);
+                2 * ends.filter(|end| content.starts_with(&bytes[..*end])).count()
             };
-            let rows = apart.iter().map(events).sum::<usize>();
-            prop_assert_eq!(row_count(&out, "records"), rows, "step {}, {}", number, stderr(&output));
+            let all = |content| traces.iter().map(|trace| events(content, trace)).max().unwrap_or_default();
+            let most = apart.iter().map(all).sum::<usize>();
+            let once = |trace| known.iter().map(|content| events(content, trace)).max().unwrap_or_default();
+            let least = if exact { most } else { traces.iter().map(once).sum() };
+            let rows = row_count(&out, "records");
+            prop_assert!((least..=most).contains(&rows), "{}: step {}, {}", rows, number, stderr(&output));
             // What was told apart once stays so.
             prop_assert!(matches!(convert(&inputs, &out, &[]).status.code(), Some(0 | 3)));
             prop_assert_eq!(row_count(&out, "records"), rows);

@@ -84,7 +84,7 @@ fn sample(path: &Path, samples: &mut Vec<Sample>) -> Result<Vec<u8>> {
     let file = Arc::new(File::open(path)?);
     let size = file.metadata()?.len();
     let header = FileHeader::read(&file, size)?;
-    let mut blocks = Blocks::new(file, &header, size, BLOCK_LIMIT);
+    let mut blocks = Blocks::new(file, &header, size, BLOCK_LIMIT, Default::default());
     let mut data = Vec::new();
     while let Some(Item::Block(block)) = blocks.next(&header, &mut data)? {
         let Ok(_) = blocks.records(&header, block, &data, |place, record| {

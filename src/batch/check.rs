@@ -52,7 +52,7 @@ pub fn check<'s>(
     let read = || -> io::Result<(Input, Vec<Read<'s>>, bool)> {
         let file = Arc::new(input::open(path)?);
         let stat = Stat::of(&file)?;
-        let outline = Outline::of(&file, stat.size, kind, &stop)?;
+        let outline = Outline::of(&file, stat.size, kind, meter)?;
         let (head, broken) = (outline.head.clone(), outline.broken);
         let alike = of_path.iter().copied().chain(state.by_head(&head));
         let mut begins: Vec<Read<'s>> = alike.filter(|read| read.live && read.input.extent().0 <= stat.size).collect();

@@ -16,6 +16,7 @@ use super::plan::{Input, Kind};
 use crate::dataset::manifest::{InputEntry, Rank};
 use crate::dataset::state::{Read, State};
 use crate::input;
+use crate::progress::Meter;
 use crate::trace::container::{FileHeader, GapCause, HeaderError, Step, Walk};
 
 /// Bytes of the first block, or of a log's first line, that tell files apart.
@@ -38,7 +39,7 @@ pub struct Outline {
 impl Outline {
     /// # Errors
     /// The file cannot be read. Damage is no error.
-    pub fn of(file: &Arc<File>, size: u64, kind: Kind, stop: Stop) -> io::Result<Outline> {
+    pub fn of(file: &Arc<File>, size: u64, kind: Kind, meter: &Meter) -> io::Result<Outline> {
         let mut outline = Outline { head: String::new(), broken: false, walk: None };
         let end = match kind {
             Kind::ExperimentLog => first_line(file, size)?,
@@ -48,7 +49,7 @@ impl Outline {
                     Err(HeaderError::Io(e)) => return Err(e),
                     Err(_) => return Ok(Outline { broken: true, ..outline }),
                 };
-                let mut walk = Walk::new(file.clone(), header.sync, size, header.len);
+                let mut walk = Walk::new(file.clone(), header.sync, size, header.len, meter.stopper());
                 let first = walk.step()?;
                 outline.walk = Some((walk, first));
                 match first {
@@ -58,7 +59,7 @@ impl Outline {
             }
         };
         if let Some(end) = end {
-            let (hash, _) = input::sha256(file, end, &[], stop)?;
+            let (hash, _) = input::sha256(file, end, &[], &|| meter.check().map_err(io::Error::other))?;
             outline.head = hash[..16].to_owned();
         }
         Ok(outline)

@@ -15,7 +15,7 @@ use crate::flatten::entities::Room;
 use crate::flatten::flattener::{Flattener, InputCounts, InputInfo};
 use crate::flatten::time::{Date, Window};
 use crate::input::{self, Stat};
-use crate::progress::Meter;
+use crate::progress::{Meter, Stopper};
 use crate::tables::chunk::Chunk;
 use crate::tables::pending::{Overflow, Pending};
 use crate::trace::container::{FileHeader, HeaderError};
@@ -64,9 +64,14 @@ struct OpenInput {
 }
 
 impl OpenInput {
-    fn new(file: Arc<File>, input: &Input, block_limit: usize) -> std::result::Result<OpenInput, HeaderError> {
+    fn new(
+        file: Arc<File>,
+        input: &Input,
+        block_limit: usize,
+        stopper: Stopper,
+    ) -> std::result::Result<OpenInput, HeaderError> {
         let header = FileHeader::read(&file, input.stat.size)?;
-        let blocks = Blocks::new(file.clone(), &header, input.stat.size, block_limit);
+        let blocks = Blocks::new(file.clone(), &header, input.stat.size, block_limit, stopper);
         let left_out = header.schema.left_out().collect();
         Ok(OpenInput { file, left_out, header, blocks, buffer: Vec::new() })
     }
@@ -182,7 +187,7 @@ impl<'p> Source<'p> {
             self.experiment_log(&file, input)?;
             return self.end_input(&file).map(drop);
         }
-        match OpenInput::new(file.clone(), input, self.block_limit) {
+        match OpenInput::new(file.clone(), input, self.block_limit, self.meter.stopper()) {
             Ok(open) => self.open = Some(open),
             // A disk that fails is no damage of the file: the next run may read it.
             Err(HeaderError::Io(e)) => return Err(unread(&input.path, e)),
@@ -207,7 +212,7 @@ impl<'p> Source<'p> {
         if let Some(input) = self.inputs.get(following)
             && input.kind == Kind::Trace
             && let Ok(file) = input::open(&input.path)
-            && let Ok(following) = OpenInput::new(Arc::new(file), input, self.block_limit)
+            && let Ok(following) = OpenInput::new(Arc::new(file), input, self.block_limit, self.meter.stopper())
         {
             following.blocks.look_ahead();
             self.following = Some(following);
@@ -267,7 +272,7 @@ impl<'p> Source<'p> {
         let meter = self.meter;
         let damage = blocks.records(header, block, buffer, |place: Place, record| -> Result<()> {
             if flattener.starts_trace(&record) {
-                let ahead = || Blocks::from(file.clone(), header, input.stat.size, limit, after, 0);
+                let ahead = || Blocks::from(file.clone(), header, input.stat.size, limit, (after, 0), meter.stopper());
                 let stop = || meter.check().map_err(io::Error::other);
                 let date = trace_date(header, &record, place.rest, ahead, &stop);
                 meter.check()?;
@@ -324,7 +329,7 @@ pub fn perhaps_twice(longer: &str) -> String {
 fn unread(path: &Path, cause: io::Error) -> Error {
     match cause.kind() {
         io::ErrorKind::UnexpectedEof => Error::InputChanged(path.to_owned()),
-        _ => Error::Io { action: "read", path: path.to_owned(), cause },
+        _ => Error::of_io("read", path, cause),
     }
 }
 

@@ -70,6 +70,8 @@ pub fn run(args: ConcatArgs, output: &Output, log: &Log) -> anyhow::Result<Outco
         return Err(Error::Usage(message).into());
     }
     let inputs: Vec<PathBuf> = found.files.into_iter().map(|(path, _)| path).collect();
+    // While it waits for the reader of a pipe, a signal ends the process.
+    let there = if to_stdout { None } else { WholeFile::there(&out)? };
     let meter = Arc::new(Meter::default());
     stop_on_signals(meter.clone())?;
     let summary = progress::shown(&meter, output, log, || -> Result<Summary, Error> {
@@ -77,7 +79,7 @@ pub fn run(args: ConcatArgs, output: &Output, log: &Log) -> anyhow::Result<Outco
         if to_stdout {
             return plan.write(io::stdout().lock(), Path::new("standard output"), &meter);
         }
-        let mut file = WholeFile::create(&out)?;
+        let mut file = there.map_or_else(|| WholeFile::create(&out), Ok)?;
         let summary = plan.write(&mut file, &out, &meter)?;
         file.publish()?;
         Ok(summary)

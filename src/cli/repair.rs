@@ -60,6 +60,8 @@ pub fn run(args: RepairArgs, output: &Output, log: &Log) -> anyhow::Result<Outco
         (_, true) => Keep::After,
         _ => Keep::All,
     };
+    // While it waits for the reader of a pipe, a signal ends the process.
+    let there = out.as_deref().filter(|_| !to_stdout).map(WholeFile::there).transpose()?.flatten();
     let meter = Arc::new(Meter::default());
     stop_on_signals(meter.clone())?;
     let report = progress::shown(&meter, output, log, || -> Result<Report, Error> {
@@ -70,7 +72,7 @@ pub fn run(args: RepairArgs, output: &Output, log: &Log) -> anyhow::Result<Outco
         if is_same_file(&input, &out) {
             return Err(Error::Usage("the result cannot replace the input; give another name".into()));
         }
-        let mut file = WholeFile::create(&out)?;
+        let mut file = there.map_or_else(|| WholeFile::create(&out), Ok)?;
         let report = repair(&input, keep, &mut file, &out, &meter)?;
         file.publish()?;
         Ok(report)

@@ -14,6 +14,7 @@ use super::codec::Codec;
 use super::cursor::{Cursor, DecodeError};
 use super::records::Branches;
 use super::schema::Schema;
+use crate::progress::Stopper;
 
 const MAGIC: &[u8] = b"Obj\x01";
 const SYNC_LEN: u64 = 16;
@@ -222,6 +223,7 @@ pub struct Walk {
     /// Where the last search for a marker began, and what it found: where every marker is damaged, it must not be run to
     /// the end of the file for each block.
     search: Option<(u64, Option<u64>)>,
+    stopper: Stopper,
 }
 
 enum Parsed {
@@ -234,8 +236,8 @@ enum Parsed {
 
 impl Walk {
     /// A walk over the first `size` bytes of `file`, from the block at `pos`.
-    pub fn new(file: Arc<File>, sync: [u8; 16], size: u64, pos: u64) -> Self {
-        Walk { file, sync, size, pos, search: None }
+    pub fn new(file: Arc<File>, sync: [u8; 16], size: u64, pos: u64, stopper: Stopper) -> Self {
+        Walk { file, sync, size, pos, search: None, stopper }
     }
 
     /// Where the next step starts.
@@ -246,7 +248,7 @@ impl Walk {
     /// The next block or gap, `None` at the end of the file.
     ///
     /// # Errors
-    /// The file cannot be read.
+    /// The file cannot be read, or the run was asked to stop.
     pub fn step(&mut self) -> io::Result<Option<Step>> {
         if self.pos >= self.size {
             return Ok(None);
@@ -347,6 +349,8 @@ impl Walk {
         let finder = memmem::Finder::new(&self.sync);
         let mut chunk = vec![0; self.size.saturating_sub(from).min(SEARCH_CHUNK as u64) as usize];
         while from + SYNC_LEN <= self.size {
+            // A hole may take long to search.
+            self.stopper.check().map_err(io::Error::other)?;
             let len = (self.size - from).min(SEARCH_CHUNK as u64) as usize;
             self.file.read_exact_at(&mut chunk[..len], from)?;
             if let Some(at) = finder.find(&chunk[..len]) {

@@ -13,6 +13,7 @@ use super::codec::{InflateError, Inflater};
 use super::container::{FileHeader, Frame, Gap, GapCause, Marker, Step, Walk};
 use super::cursor::{Cursor, DecodeError};
 use super::records::{Event, Record};
+use crate::progress::Stopper;
 use crate::text::Escaped;
 
 /// Bytes that a block may have, compressed and inflated, where the user sets no limit of memory.
@@ -133,13 +134,20 @@ pub struct Blocks {
 
 impl Blocks {
     /// All blocks of the first `size` bytes of `file`; none may be larger than `limit` bytes.
-    pub fn new(file: Arc<File>, header: &FileHeader, size: u64, limit: usize) -> Self {
-        Self::from(file, header, size, limit, header.len, 0)
+    pub fn new(file: Arc<File>, header: &FileHeader, size: u64, limit: usize, stopper: Stopper) -> Self {
+        Self::from(file, header, size, limit, (header.len, 0), stopper)
     }
 
     /// The blocks from the one at byte `pos`, whose first record has the ordinal `record`.
-    pub fn from(file: Arc<File>, header: &FileHeader, size: u64, limit: usize, pos: u64, record: u64) -> Self {
-        let walk = Walk::new(file.clone(), header.sync, size, pos);
+    pub fn from(
+        file: Arc<File>,
+        header: &FileHeader,
+        size: u64,
+        limit: usize,
+        (pos, record): (u64, u64),
+        stopper: Stopper,
+    ) -> Self {
+        let walk = Walk::new(file.clone(), header.sync, size, pos, stopper);
         Blocks {
             ahead: Arc::new(Ahead::new(walk, file.clone(), header.codec, limit)),
             file,
