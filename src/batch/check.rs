@@ -48,31 +48,8 @@ pub fn check<'s>(
     if !reconvert && let Some((read, why)) = known(path, &name, log, state, &of_path, content) {
         return Checked::Skip { name, why, read: Some(read), copy: None };
     }
-    let stop = || meter.check().map_err(io::Error::other);
-    let read = || -> io::Result<(Input, Vec<Read<'s>>, bool)> {
-        let file = Arc::new(input::open(path)?);
-        let stat = Stat::of(&file)?;
-        let outline = Outline::of(&file, stat.size, kind, meter)?;
-        let (head, broken) = (outline.head.clone(), outline.broken);
-        let alike = of_path.iter().copied().chain(state.by_head(&head));
-        let mut begins: Vec<Read<'s>> = alike.filter(|read| read.live && read.input.extent().0 <= stat.size).collect();
-        let mut sizes: Vec<u64> = begins.iter().map(|read| read.input.extent().0).collect();
-        sizes.sort_unstable();
-        sizes.dedup();
-        let (hashed, blocks) = rayon::join(|| input::sha256(&file, stat.size, &sizes, &stop), || outline.blocks());
-        let ((sha256, mut hashes), blocks) = (hashed?, blocks?);
-        hashes.extend((sizes.last() == Some(&stat.size)).then(|| sha256.clone()));
-        let beginnings: HashSet<(u64, &str)> = sizes.into_iter().zip(hashes.iter().map(String::as_str)).collect();
-        begins.retain(|read| beginnings.contains(&read.input.extent()));
-        let start = |size| io::Result::Ok(Start { size, sha256: input::sha256(&file, size, &[], &stop)?.0 });
-        let whole = blocks.end.filter(|_| !head.is_empty()).map(start).transpose()?;
-        let (path, name, incomplete) = (path.to_owned(), name.clone(), blocks.is_cut);
-        let (window, doubtful) = (options.window, None);
-        let input = Input { path, name, stat, sha256, kind, head, broken, incomplete, whole, window, doubtful };
-        Ok((input, begins, blocks.is_sound))
-    };
-    let (mut input, begins, is_sound) = match read() {
-        Ok(read) => read,
+    let Seen { mut input, begins, is_sound } = match read(path, &name, kind, state, &of_path, options, meter) {
+        Ok(seen) => seen,
         Err(e) => {
             let message = match e.kind() {
                 io::ErrorKind::UnexpectedEof => "it became shorter while it was read".to_owned(),
@@ -152,6 +129,47 @@ pub fn check<'s>(
         }
     }
     Checked::Input { input, supersedes: supersedes.into_iter().map(|read| read.input.clone()).collect() }
+}
+
+/// What is seen of an input when it is read.
+struct Seen<'s> {
+    input: Input,
+    /// What earlier runs read that it begins with, as far as that has rows.
+    begins: Vec<Read<'s>>,
+    /// See [`super::growth::Blocks::is_sound`].
+    is_sound: bool,
+}
+
+fn read<'s>(
+    path: &Path,
+    name: &str,
+    kind: Kind,
+    state: &'s State,
+    of_path: &[Read<'s>],
+    options: &Options,
+    meter: &Meter,
+) -> io::Result<Seen<'s>> {
+    let stop = || meter.check().map_err(io::Error::other);
+    let file = Arc::new(input::open(path)?);
+    let stat = Stat::of(&file)?;
+    let outline = Outline::of(&file, stat.size, kind, meter)?;
+    let (head, broken) = (outline.head.clone(), outline.broken);
+    let alike = of_path.iter().copied().chain(state.by_head(&head));
+    let mut begins: Vec<Read<'s>> = alike.filter(|read| read.live && read.input.extent().0 <= stat.size).collect();
+    let mut sizes: Vec<u64> = begins.iter().map(|read| read.input.extent().0).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    let (hashed, blocks) = rayon::join(|| input::sha256(&file, stat.size, &sizes, &stop), || outline.blocks());
+    let ((sha256, mut hashes), blocks) = (hashed?, blocks?);
+    hashes.extend((sizes.last() == Some(&stat.size)).then(|| sha256.clone()));
+    let beginnings: HashSet<(u64, &str)> = sizes.into_iter().zip(hashes.iter().map(String::as_str)).collect();
+    begins.retain(|read| beginnings.contains(&read.input.extent()));
+    let start = |size| io::Result::Ok(Start { size, sha256: input::sha256(&file, size, &[], &stop)?.0 });
+    let whole = blocks.end.filter(|_| !head.is_empty()).map(start).transpose()?;
+    let (path, name, incomplete) = (path.to_owned(), name.to_owned(), blocks.is_cut);
+    let (window, doubtful) = (options.window, None);
+    let input = Input { path, name, stat, sha256, kind, head, broken, incomplete, whole, window, doubtful };
+    Ok(Seen { input, begins, is_sound: blocks.is_sound })
 }
 
 /// What the dataset has of a file that is as large and as old as a run saw it, which spares reading it.

@@ -53,7 +53,7 @@ impl Input {
 
     /// See [`InputEntry::extent`].
     pub fn extent(&self) -> (u64, &str) {
-        self.whole.as_ref().map_or((self.stat.size, &self.sha256), |whole| (whole.size, &whole.sha256))
+        Start::or(&self.whole, self.stat.size, &self.sha256)
     }
 
     /// See [`InputEntry::rank`].

@@ -142,6 +142,13 @@ pub struct Start {
     pub sha256: String,
 }
 
+impl Start {
+    /// Size and SHA-256 of a start, or of the whole file.
+    pub fn or<'a>(start: &'a Option<Start>, size: u64, sha256: &'a str) -> (u64, &'a str) {
+        start.as_ref().map_or((size, sha256), |start| (start.size, &start.sha256))
+    }
+}
+
 /// An input that a run read. A name that is not known is a damaged one.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -215,7 +222,7 @@ impl InputEntry {
 
     /// Size and SHA-256 of what it has rows of.
     pub fn extent(&self) -> (u64, &str) {
-        self.whole.as_ref().map_or((self.size, &self.sha256), |whole| (whole.size, &whole.sha256))
+        Start::or(&self.whole, self.size, &self.sha256)
     }
 
     pub fn rank(&self) -> Rank {
