@@ -37,7 +37,7 @@ pub struct TableInfo {
 /// Columns that people filter by equality: they get bloom filters.
 pub const BLOOM_COLUMNS: [&str; 6] = ["container_id", "pod_name", "proc_exe", "net_sip", "net_dip", "ip"];
 
-/// The tables of the contract. The discriminant is the index in [`all`].
+/// The tables of the contract. The discriminant is the index in [`TableId::ALL`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(usize)]
 pub enum TableId {
