@@ -99,8 +99,9 @@ const BEGINNING: &str = "is the beginning of another input, which has its rows";
 #[test]
 fn what_is_behind_the_last_block_makes_no_other_trace() {
     // The rest of a block that was cut, zeros as after a crash, something that someone has appended.
-    let ends: [fn(&Growing) -> Vec<u8>; 3] = [
+    let ends: [fn(&Growing) -> Vec<u8>; 4] = [
         |growing| growing.bytes[growing.blocks[3]..growing.blocks[3] + 60].to_vec(),
+        |growing| [&growing.bytes[growing.blocks[3]..growing.blocks[3] + 60], &[0; 5_000]].concat(),
         |_| vec![0; 10_000],
         |_| b"\n".to_vec(),
     ];
@@ -136,6 +137,21 @@ fn what_is_behind_the_last_block_makes_no_other_trace() {
         fs::remove_dir_all(&growing.out).unwrap();
         write(&cut, &end(&growing));
         expect(&[&cut, &path("c.sf"), &whole], 40);
+        fs::remove_dir_all(&growing.out).unwrap();
+        write(&path("c.sf"), &vec![b'x'; end(&growing).len()]);
+        expect(&[&cut, &path("c.sf")], 30);
+        // Repaired in its place, and what is asked for is done.
+        fs::remove_dir_all(&growing.out).unwrap();
+        expect(&[&cut], 30);
+        write(&cut, b"");
+        growing.expect(&[&cut], &[], 30, "");
+        assert_eq!(row_count(&growing.out, "rejects"), 0);
+        write(&whole, &[&end(&growing), &b"!"[..]].concat());
+        fs::remove_file(&cut).unwrap();
+        expect(&[&whole], 30);
+        fs::remove_file(parts(&growing.out, "records").remove(0)).unwrap();
+        assert!(matches!(convert(&[&whole], &growing.out, &["--reconvert"]).status.code(), Some(0 | 3)));
+        expect(&[&whole], 30);
     }
 }
 
@@ -377,7 +393,7 @@ fn rows_of_tables_that_are_not_wanted_do_not_go_when_a_trace_has_grown() {
     growing.expect(&[&path], &[], 80, "");
     growing.expect(&[&path], &[&less[..], &["--reconvert"]].concat(), 80, "");
     // More than before is no loss.
-    growing.expect(&[&path], &[], 80, "--reconvert converts it anew");
+    growing.expect(&[&path], &[], 80, "--reconvert converts it with these, and no others");
     assert_eq!(row_count(&growing.out, "processes"), 0);
 }
 
@@ -399,7 +415,7 @@ fn times_that_move_from_run_to_run_take_what_a_trace_has_grown_by_and_keep_what_
     growing.expect(&[&path], &[&since(2)[..], &["--until", "2022-03-17T18:01:10Z"]].concat(), 70, "");
     growing.expect(&[&path], &since(2), 70, "");
     // What is asked for and was not before is read, too, unless rows of other tables would go.
-    growing.expect(&[&path], &["--tables", "records"], 70, "--reconvert converts it anew");
+    growing.expect(&[&path], &["--tables", "records"], 70, "--reconvert converts it with these, and no others");
     growing.expect(&[&path], &[], 80, "");
     growing.expect(&[&path], &[&since(1)[..], &["--reconvert"]].concat(), 50, "");
     growing.expect(&[&path], &[&since(0)[..], &["--reconvert"]].concat(), 70, "");
@@ -578,6 +594,8 @@ enum End {
     Nothing,
     /// Of the next block, if there is one.
     Piece,
+    /// The same, and zeros.
+    Hole,
     Zeros,
     Line,
 }
@@ -590,7 +608,7 @@ fn step() -> impl Strategy<Value = Step> {
         0..FILES,
         0..TRACES.len(),
         0..=BLOCKS,
-        prop_oneof![4 => Just(End::Nothing), 4 => Just(End::Piece), 1 => Just(End::Zeros), 1 => Just(End::Line)],
+        prop_oneof![4 => Just(End::Nothing), 4 => Just(End::Piece), 1 => Just(End::Zeros), 1 => Just(End::Hole), 1 => Just(End::Line)],
     );
     let convert = (prop::sample::subsequence((0..FILES).collect::<Vec<_>>(), 1..=FILES).prop_shuffle(), 0..4);
     prop_oneof![
@@ -650,6 +668,7 @@ proptest! {
                     let end = match end {
                         End::Nothing => &[],
                         End::Piece => &rest[..rest.len().min(9)],
+                        End::Hole => &[&rest[..rest.len().min(9)], &[0; 300]].concat(),
                         End::Zeros => &[0; 20][..],
                         End::Line => b"\n",
                     };

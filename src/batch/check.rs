@@ -86,7 +86,10 @@ pub fn check<'s>(
     let copy_of = |read: &'s InputEntry, why, beginning| Checked::Skip {
         name: name.clone(),
         why,
-        read: Some(Piece { of: read, size: if beginning { input.extent().0 } else { input.stat.size } }),
+        read: Some(Piece {
+            of: read,
+            rank: if beginning { (input.extent().0, input.extent().0) } else { read.rank() },
+        }),
         copy: (!is_known).then(|| input.copy_of(read.key(), beginning)),
     };
     let mut otherwise = Skip::GrownOtherwise;
@@ -105,7 +108,7 @@ pub fn check<'s>(
         Some(read) if read.input.status != Status::Rejected => {
             return copy_of(read.input, Skip::Beginning, false);
         }
-        // Another has the same rows, and but another end that is no block.
+        // One has the same rows, and but another end that is no block.
         None => {
             let is_same = |read: &&Read| {
                 let other = read.input;
@@ -113,7 +116,12 @@ pub fn check<'s>(
                 as_much && other.log == log && other.status != Status::Rejected
             };
             if let Some(same) = begins.iter().find(is_same) {
-                return copy_of(same.input, Skip::Beginning, true);
+                let done = Skip::done(&same.content(), content, same.input.span, log);
+                if !reconvert && same.input.path != name && done == Some(Skip::Done) {
+                    return copy_of(same.input, Skip::Beginning, true);
+                }
+                otherwise = Skip::DoneOtherwise;
+                supersedes.push(*same);
             }
         }
         _ => {}
@@ -127,6 +135,15 @@ pub fn check<'s>(
             }
             input.window = input.window.with(had.window());
         }
+    }
+    // Where nobody can tell whether it is the same.
+    let alike = |read: &&Read| {
+        let old = read.input;
+        let is_replaced = supersedes.iter().any(|read| read.input.key() == old.key());
+        read.live && !is_replaced && old.status == Status::Damaged && !old.head.is_empty() && old.head == input.head
+    };
+    if let Some(read) = of_path.iter().find(|read| alike(read) && read.input.sha256 != input.sha256) {
+        input.doubtful = Some(read.input.path.clone());
     }
     Checked::Input { input, supersedes: supersedes.into_iter().map(|read| read.input.clone()).collect() }
 }
@@ -203,5 +220,5 @@ fn known<'s>(
         _ if input.status != Status::Rejected => Skip::Beginning,
         _ => return None,
     };
-    Some((Piece { of: input, size: stat.size }, why))
+    Some((Piece { of: input, rank: if beginning { (stat.size, stat.size) } else { input.rank() } }, why))
 }

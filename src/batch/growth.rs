@@ -17,7 +17,7 @@ use crate::dataset::manifest::{InputEntry, Rank};
 use crate::dataset::state::{Read, State};
 use crate::input;
 use crate::progress::Meter;
-use crate::trace::container::{FileHeader, GapCause, HeaderError, Step, Walk};
+use crate::trace::container::{FileHeader, Frame, GapCause, HeaderError, Marker, Step, Walk};
 
 /// Bytes of the first block, or of a log's first line, that tell files apart.
 const HEAD: u64 = 64 << 10;
@@ -74,14 +74,18 @@ impl Outline {
         let Some((mut walk, mut next)) = self.walk else { return Ok(blocks) };
         while let Some(step) = next {
             match step {
+                // Zeros behind the header of a block are taken for its data.
+                Step::Block(Frame { offset, marker: Marker::Missing { .. }, .. }) => {
+                    blocks.end.get_or_insert(offset);
+                    blocks.is_cut = false;
+                }
                 Step::Block(frame) => {
+                    blocks.is_sound &= frame.marker.is_whole() && blocks.end.is_none();
                     (blocks.end, blocks.is_cut) = (None, false);
-                    blocks.is_sound &= frame.marker.is_whole();
                 }
                 Step::Gap(gap) => {
                     blocks.end.get_or_insert(gap.offset);
                     blocks.is_cut = gap.cause == GapCause::Truncated;
-                    blocks.is_sound = false;
                 }
             }
             next = walk.step()?;
@@ -97,7 +101,7 @@ pub struct Blocks {
     pub end: Option<u64>,
     /// That is the start of a block: the file is probably still being written.
     pub is_cut: bool,
-    /// Nothing but blocks is there.
+    /// Nothing but whole blocks is there up to that.
     pub is_sound: bool,
 }
 
@@ -118,25 +122,20 @@ pub enum Relation {
     Doubtful(String),
 }
 
-/// As many bytes of what an earlier run read as are at hand in an input that is skipped.
+/// As much of what an earlier run read as is at hand in an input that is skipped.
 #[derive(Debug, Clone, Copy)]
 pub struct Piece<'s> {
     pub of: &'s InputEntry,
-    pub size: u64,
-}
-
-impl Piece<'_> {
-    fn rank(&self) -> Rank {
-        if self.size == self.of.size { self.of.rank() } else { (self.size, self.size) }
-    }
+    /// That of the whole, if all of it is.
+    pub rank: Rank,
 }
 
 /// A file that inputs may be the beginning of.
 struct Longer<'s> {
     /// Where it is at hand. Otherwise see [`State::at_hand`].
     path: Option<&'s Path>,
-    /// See [`InputEntry::rank`].
-    rank: Rank,
+    /// See [`InputEntry::rank`]; and its place, if it is an input: one of several of the same rank has the last word.
+    rank: (Rank, usize),
     head: &'s str,
     /// What an earlier run read that has its rows, unless it is an input.
     read: Option<&'s InputEntry>,
@@ -157,9 +156,9 @@ pub fn relations<'s>(
         by_head.entry(&input.head).or_default().push((input.rank(), place));
     }
     by_head.values_mut().for_each(|alike| alike.sort_unstable());
-    let shorter = |head: &str, rank: Rank| {
+    let shorter = |head: &str, rank: (Rank, usize)| {
         let alike = by_head.get(head).map(Vec::as_slice).unwrap_or_default();
-        &alike[..alike.partition_point(|(other, _)| *other < rank)]
+        &alike[..alike.partition_point(|other| *other < rank)]
     };
     // The places of those that a file begins with, if it is at hand.
     let beginnings = |longer: &Longer| -> Option<Vec<usize>> {
@@ -173,25 +172,26 @@ pub fn relations<'s>(
         Some(places.filter(|(place, hash)| inputs[*place].extent().1 == **hash).map(|(place, _)| place).collect())
     };
     // There may be many that no input is the beginning of.
-    let is_longer = |head: &str, rank: Rank| !shorter(head, rank).is_empty();
-    let of_inputs = inputs.iter().filter(|input| is_longer(&input.head, input.rank())).map(|input| Longer {
+    let is_longer = |head: &str, rank: (Rank, usize)| !shorter(head, rank).is_empty();
+    let of_inputs = inputs.iter().enumerate().map(|(place, input)| (input, (input.rank(), place)));
+    let of_inputs = of_inputs.filter(|(input, rank)| is_longer(&input.head, *rank)).map(|(input, rank)| Longer {
         path: Some(&input.path),
-        rank: input.rank(),
+        rank,
         head: &input.head,
         read: None,
         key: input.key(),
     });
-    let of_read = |path, piece: Piece<'s>| {
-        let Piece { of, .. } = piece;
-        Longer { path, rank: piece.rank(), head: &of.head, read: Some(of), key: of.key() }
+    let of_read = |path, Piece { of, rank }: Piece<'s>| {
+        let rank = (rank, 0);
+        Longer { path, rank, head: &of.head, read: Some(of), key: of.key() }
     };
-    let skipped = at_hand.iter().filter(|(_, piece)| is_longer(&piece.of.head, piece.rank()));
+    let skipped = at_hand.iter().filter(|(_, piece)| is_longer(&piece.of.head, (piece.rank, 0)));
     let skipped: Vec<Longer> = skipped.map(|(path, piece)| of_read(Some(*path), *piece)).collect();
-    let whole = skipped.iter().filter(|longer| longer.read.is_some_and(|read| read.rank() == longer.rank));
+    let whole = skipped.iter().filter(|longer| longer.read.is_some_and(|read| read.rank() == longer.rank.0));
     let whole: HashSet<String> = whole.map(|longer| longer.key.clone()).collect();
     let reads = by_head.keys().flat_map(|head| state.by_head(head)).map(|read| read.input);
-    let reads = reads.filter(|read| is_longer(&read.head, read.rank()) && !whole.contains(&read.key()));
-    let reads = reads.map(|of| of_read(None, Piece { of, size: of.size }));
+    let reads = reads.filter(|read| is_longer(&read.head, (read.rank(), 0)) && !whole.contains(&read.key()));
+    let reads = reads.map(|of| of_read(None, Piece { of, rank: of.rank() }));
     let mut longer: Vec<Longer> = of_inputs.chain(skipped).chain(reads).collect();
     // The longest has the last word, for that is not the beginning of another one.
     longer.sort_by_key(|longer| longer.rank);

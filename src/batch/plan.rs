@@ -14,7 +14,7 @@ use super::growth::{self, Relation};
 use super::options::Options;
 use crate::dataset::known::{Early, Had, Known};
 use crate::dataset::layout::Layout;
-use crate::dataset::manifest::{Content, CopyEntry, InputEntry, Rank, Start, key, rejected_key};
+use crate::dataset::manifest::{Content, CopyEntry, InputEntry, Rank, Start, Status, key, rejected_key};
 use crate::dataset::state::State;
 use crate::error::Result;
 use crate::flatten::time::Window;
@@ -215,6 +215,7 @@ pub fn plan<'f>(found: &'f Found, state: &State, options: &Options, meter: &Mete
 
     let mut plan = Plan::default();
     let (mut seen, mut at_hand) = (HashSet::new(), Vec::new());
+    let mut replaced: Vec<Vec<InputEntry>> = Vec::new();
     for (checked, (path, _)) in checked.into_iter().zip(files) {
         match checked {
             Checked::Skip { name, why, read, copy } => {
@@ -232,13 +233,16 @@ pub fn plan<'f>(found: &'f Found, state: &State, options: &Options, meter: &Mete
                 }
             }
             Checked::Input { input, supersedes } => {
-                plan.superseded.extend(supersedes);
+                // What has the same rows is replaced only if the input is read after all.
+                let (same, shorter) = supersedes.into_iter().partition(|old| has_same_rows(old, &input));
+                plan.superseded.extend::<Vec<InputEntry>>(shorter);
                 // The same empty or broken file twice is twice something to report.
                 if !input.broken && !seen.insert(input.key()) {
                     plan.copies.push(input.copy_of(input.key(), false));
                     plan.skipped.push((input.name.into(), Skip::Duplicate));
                 } else {
                     plan.inputs.push(input);
+                    replaced.push(same);
                 }
             }
         }
@@ -246,9 +250,15 @@ pub fn plan<'f>(found: &'f Found, state: &State, options: &Options, meter: &Mete
     let relations = growth::relations(&plan.inputs, state, &at_hand, &|| meter.check().map_err(io::Error::other));
     meter.check()?;
     let mut longer_of = HashMap::new();
-    for (mut input, relation) in std::mem::take(&mut plan.inputs).into_iter().zip(relations) {
+    let inputs = std::mem::take(&mut plan.inputs).into_iter().zip(replaced);
+    for ((mut input, same), relation) in inputs.zip(relations) {
+        let is_replaced = !same.is_empty();
+        if !matches!(relation, Relation::Beginning(_)) {
+            plan.superseded.extend(same);
+        }
         match relation {
             Relation::Apart => plan.inputs.push(input),
+            Relation::Doubtful(_) if is_replaced => plan.inputs.push(input),
             Relation::Beginning(longer) => {
                 plan.copies.push(input.copy_of(longer.clone(), true));
                 longer_of.insert(input.key(), longer);
@@ -270,6 +280,11 @@ pub fn plan<'f>(found: &'f Found, state: &State, options: &Options, meter: &Mete
     plan.rewrite = parts_of(state, &plan.superseded);
     plan.run = run_name(&plan, state, options);
     Ok(plan)
+}
+
+/// Whether the dataset has of an earlier input what this one has, which differs from it only behind that.
+fn has_same_rows(old: &InputEntry, input: &Input) -> bool {
+    old.status != Status::Rejected && old.sha256 != input.sha256 && old.extent() == input.extent()
 }
 
 /// Part files that hold rows of these inputs. Files without any rows are written anew with them, so that one that was

@@ -66,7 +66,7 @@ pub fn convert(found: &Found, early: Option<Early>, options: &Options, meter: &M
                 && let Some(part) = layout.any_part()?
             {
                 let message = "nothing tells which inputs it has rows of, since the dataset has no manifest (_sf_parquet/manifest): \
-                               copy the dataset whole, or convert into another folder";
+                               copy the dataset whole, or convert into another folder; 'sf-parquet verify' names what to remove";
                 return Err(Error::Dataset { path: part, message: message.to_owned() });
             }
             (plan::plan(found, &state, options, meter)?, state)

@@ -79,9 +79,9 @@ impl Summary {
             let name = Escaped(name);
             match why {
                 Skip::Done => {}
-                Skip::DoneOtherwise => {
-                    self.notes.push(format!("{name} was converted with other --tables; --reconvert converts it anew"))
-                }
+                Skip::DoneOtherwise => self.notes.push(format!(
+                    "{name} was converted with other --tables; --reconvert converts it with these, and no others"
+                )),
                 Skip::Duplicate => self.notes.push(format!("{name} has the content of another input; it was skipped")),
                 Skip::GrownOtherwise => self.notes.push(format!(
                     "{name} has grown, but was converted with more --tables, whose rows would be lost; --reconvert \

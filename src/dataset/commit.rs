@@ -21,6 +21,7 @@ use super::manifest::{FORMAT, Form, Manifest, NoManifest};
 use super::sync::{Syncs, sync_folder};
 use crate::error::{Error, IoContext, Result};
 use crate::fault;
+use crate::input::is_hidden;
 use crate::tables::schema::TableId;
 
 /// Longer than it takes to ask whether a dataset is locked.
@@ -156,13 +157,18 @@ impl Journal<'static> {
     }
 }
 
+/// Whether a file is taken for a journal. Hidden ones are of other programs.
+fn is_journal(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "json") && !path.file_name().is_some_and(is_hidden)
+}
+
 /// The runs that have begun to publish and not ended: interrupted, or at it right now.
 ///
 /// # Errors
 /// A journal cannot be read.
 pub fn journaled(layout: &Layout) -> Result<Vec<Manifest>> {
     let mut runs = Vec::new();
-    for path in children(&layout.journals())?.iter().filter(|p| p.extension().is_some_and(|e| e == "json")) {
+    for path in children(&layout.journals())?.iter().filter(|path| is_journal(path)) {
         match Journal::read(path) {
             // With its manifest a run is published.
             Ok(journal) if layout.manifest(&journal.manifest.run).exists() => {}
@@ -182,7 +188,7 @@ pub fn journaled(layout: &Layout) -> Result<Vec<Manifest>> {
 pub fn recover(layout: &Layout) -> Result<()> {
     for path in children(&layout.journals())? {
         // A journal gets its name only when it is whole; a temporary one never counted.
-        if path.extension().is_none_or(|e| e != "json") {
+        if !is_journal(&path) {
             remove(&path);
             continue;
         }

@@ -112,8 +112,9 @@ pub fn part_path(table: TableId, date: Date, run: &str, number: usize) -> String
 
 /// Whether a path has the form of [`part_path`]: of a table, a date and a file.
 pub fn is_part_path(path: &str) -> bool {
-    let names: Vec<&str> = path.split('/').collect();
-    names.len() == 3 && !names.iter().any(|name| ["", ".", "..", PRIVATE].contains(name))
+    let [table, date, file] = path.split('/').collect::<Vec<_>>()[..] else { return false };
+    let is_table = !["", ".", "..", PRIVATE].contains(&table);
+    is_table && date.starts_with("date=") && file.starts_with("part-") && file.ends_with(".parquet")
 }
 
 /// The name that a part file has while it is staged: all of a run lie in one folder, which is on disk with one sync.

@@ -62,7 +62,7 @@ pub fn verify(root: &Path, meter: &Meter) -> Result<Report> {
     let layout = Layout::new(root);
     let (state, damaged) = load(&layout)?;
     let journaled = commit::journaled(&layout)?;
-    if state.manifests.is_empty() && damaged.is_empty() && journaled.is_empty() {
+    if state.manifests.is_empty() && damaged.is_empty() && journaled.is_empty() && layout.any_part()?.is_none() {
         let message = "it is no dataset: no conversion into it has ended".to_owned();
         return Err(Error::Dataset { path: root.to_owned(), message });
     }
