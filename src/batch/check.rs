@@ -136,15 +136,14 @@ pub fn check<'s>(
             input.window = input.window.with(had.window());
         }
     }
-    // Where nobody can tell whether it is the same.
-    let alike = |read: &&Read| {
+    // It was another under its name, or one that was damaged, and nobody can tell how much of that it has.
+    let damaged = state.by_head(&input.head).filter(|read| read.input.status == Status::Damaged);
+    let alike = |read: &Read| {
         let old = read.input;
-        let is_replaced = supersedes.iter().any(|read| read.input.key() == old.key());
-        read.live && !is_replaced && old.status == Status::Damaged && !old.head.is_empty() && old.head == input.head
+        let is_replaced = supersedes.iter().any(|replaced| replaced.input.key() == old.key());
+        read.live && !is_replaced && old.sha256 != input.sha256 && !old.head.is_empty() && old.head == input.head
     };
-    if let Some(read) = of_path.iter().find(|read| alike(read) && read.input.sha256 != input.sha256) {
-        input.doubtful = Some(read.input.path.clone());
-    }
+    input.doubtful = of_path.iter().copied().chain(damaged).find(alike).map(|read| read.input.path.clone());
     Checked::Input { input, supersedes: supersedes.into_iter().map(|read| read.input.clone()).collect() }
 }
 
