@@ -552,6 +552,9 @@ fn what_can_be_read_again_is_no_reject_any_more() {
     let [c, d] = ["c.sf", "d.sf"].map(|name| folder.path().join(name));
     assert_eq!(counts(&[&a, &b, &c, &d], 3), (20, 3));
     assert_eq!(counts(&[&a, &b, &c, &d], 0), (20, 3));
+    // What was no trace is one.
+    simple("b", 5).write(&b);
+    assert_eq!(counts(&[&a, &b, &c, &d], 0), (25, 2));
     expect_status(&run(["verify".as_ref(), out.as_os_str()]), 0);
 }
 

@@ -68,10 +68,11 @@ pub fn check<'s>(
         was_damaged && is_sound && old.head == input.head && old.sha256 != input.sha256 && old.size <= input.stat.size
     };
     supersedes.extend(of_path.iter().filter(restored));
-    // The file could not be read before, or the log was taken for a trace.
+    // Nothing could be read of what the file was before, or the log was taken for a trace.
     let mistaken = |read: &&Read| {
         let Read { input: InputEntry { sha256, status, .. }, live, .. } = read;
-        *live && (sha256.is_empty() || log && *status == Status::Rejected && *sha256 == input.sha256)
+        let is_other = !input.broken && *sha256 != input.sha256;
+        *live && (sha256.is_empty() || *status == Status::Rejected && (is_other || log && *sha256 == input.sha256))
     };
     supersedes.extend(of_path.iter().filter(mistaken));
     let rejected = || state.by_key(&rejected_key(&input.sha256, &input.name)).filter(|_| !log);
