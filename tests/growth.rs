@@ -447,6 +447,23 @@ fn a_job_that_asks_for_each_day_has_all_days_of_a_trace_and_reads_it_no_more_tha
 }
 
 #[test]
+fn the_beginning_of_what_was_converted_otherwise_says_so() {
+    let growing = Growing::new();
+    let (short, long) = (growing.write("a.sf", 4), growing.write("b.sf", 8));
+    let since = ["--since", "2022-03-17T18:00:30Z"];
+    growing.expect(&[&long], &since, 50, "");
+    let new = growing.folder.path().join("new.sf");
+    simple("new", 10).write(&new);
+    // The second time it is known by its size and time.
+    for inputs in [&[&*short, &new][..], &[&*short]] {
+        growing.expect(inputs, &[], 60, "which was converted with other --tables, --since or --until");
+    }
+    growing.expect(&[&short], &since, 60, BEGINNING);
+    growing.expect(&[&long], &[], 90, "");
+    growing.expect(&[&short], &[], 90, BEGINNING);
+}
+
+#[test]
 fn what_a_short_look_finds_is_what_a_long_one_would() {
     let growing = Growing::new();
     let (path, away) = (growing.write("a.sf", 6), growing.folder.path().join("away"));

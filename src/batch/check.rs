@@ -216,9 +216,10 @@ fn known<'s>(
     }
     let why = match read.live {
         true if !beginning => Skip::done(&read.content(), content, input.span, log)?,
+        true => Skip::beginning(&read.content(), content, input.span),
         // What it has grown to has its rows.
-        _ if input.status != Status::Rejected => Skip::Beginning,
-        _ => return None,
+        false if input.status != Status::Rejected => Skip::Beginning,
+        false => return None,
     };
     Some((Piece { of: input, rank: if beginning { (stat.size, stat.size) } else { input.rank() } }, why))
 }

@@ -105,6 +105,8 @@ pub enum Skip {
     Duplicate,
     /// Another input, of this run or an earlier one, begins with it.
     Beginning,
+    /// The same, but the dataset has rows of that for other tables and times than are asked for now.
+    BeginningOtherwise,
     /// It has grown, and the dataset has rows of it that would go, of tables that are not asked for now.
     GrownOtherwise,
 }
@@ -120,6 +122,11 @@ impl Skip {
             false if has_tables && wanted.has_tables_of(had) => None,
             false => Some(Skip::DoneOtherwise),
         }
+    }
+
+    /// Why an input is not read with which another begins, whose rows the dataset has by the options `had`.
+    pub fn beginning(had: &Content, wanted: &Content, span: Option<Window>) -> Skip {
+        if had.includes(wanted, span) { Skip::Beginning } else { Skip::BeginningOtherwise }
     }
 }
 
@@ -181,7 +188,7 @@ pub fn nothing_new<'f>(
         let log = *kind == Kind::ExperimentLog;
         let why = match known.find(&name, stat.size, stat.mtime, log)? {
             Had::Rows(had, span) => Skip::done(&had, &content, span, log)?,
-            Had::More => Skip::Beginning,
+            Had::More(had, span) => Skip::beginning(&had, &content, span),
         };
         Some((name, why))
     };
@@ -262,7 +269,10 @@ pub fn plan<'f>(found: &'f Found, state: &State, options: &Options, meter: &Mete
             Relation::Beginning(longer) => {
                 plan.copies.push(input.copy_of(longer.clone(), true));
                 longer_of.insert(input.key(), longer);
-                plan.skipped.push((input.name.into(), Skip::Beginning));
+                let read = state.by_key(&longer_of[&input.key()]).filter(|read| read.live);
+                let why =
+                    read.map_or(Skip::Beginning, |read| Skip::beginning(&read.content(), &content, read.input.span));
+                plan.skipped.push((input.name.into(), why));
             }
             Relation::Doubtful(longer) => {
                 input.doubtful = Some(longer);

@@ -74,7 +74,8 @@ impl Summary {
     /// Counts what is skipped, and says so where it may surprise.
     pub fn skip(&mut self, skipped: &[(Cow<str>, Skip)]) {
         self.inputs.skipped = skipped.len();
-        self.inputs.left_out = skipped.iter().any(|(_, why)| *why == Skip::GrownOtherwise);
+        let is_left_out = |why: &Skip| matches!(why, Skip::GrownOtherwise | Skip::BeginningOtherwise);
+        self.inputs.left_out = skipped.iter().any(|(_, why)| is_left_out(why));
         for (name, why) in skipped {
             let name = Escaped(name);
             match why {
@@ -86,6 +87,10 @@ impl Summary {
                 Skip::GrownOtherwise => self.notes.push(format!(
                     "{name} has grown, but was converted with more --tables, whose rows would be lost; --reconvert \
                      converts it as asked for now"
+                )),
+                Skip::BeginningOtherwise => self.notes.push(format!(
+                    "{name} is the beginning of another input, which was converted with other --tables, --since or --until; \
+                     convert that"
                 )),
                 Skip::Beginning => self
                     .notes

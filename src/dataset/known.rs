@@ -114,8 +114,8 @@ struct SeenCopy {
 pub enum Had<'k> {
     /// Its rows, by these options; and when its events and flows start, if not all of them were wanted.
     Rows(Cow<'k, Content>, Option<Window>),
-    /// It is the beginning of what it has rows of.
-    More,
+    /// It is the beginning of what it has rows of, by these.
+    More(Cow<'k, Content>, Option<Window>),
 }
 
 impl Inputs {
@@ -257,7 +257,8 @@ impl Known {
             return None;
         }
         let content = || self.contents[seen.content as usize].of_times(seen.window.as_deref().copied());
-        Some(if beginning { Had::More } else { Had::Rows(content(), seen.span.as_deref().copied()) })
+        let span = seen.span.as_deref().copied();
+        Some(if beginning { Had::More(content(), span) } else { Had::Rows(content(), span) })
     }
 }
 
@@ -360,7 +361,7 @@ mod tests {
         assert_eq!(tables(&known(&[first.clone(), copied(2, "x", false)]).unwrap(), "copy", 5), ["files"]);
         assert_eq!(tables(&known(&[copied(2, "y", false)]).unwrap(), "copy", 5), ["pods"]);
         let begins = known(&[first.clone(), copied(2, "x", true)]).unwrap();
-        assert_eq!(begins.find("copy", 5, 7, false), Some(Had::More));
+        assert!(matches!(begins.find("copy", 5, 7, false), Some(Had::More(..))));
         for (size, mtime, log) in [(6, 7, false), (5, 8, false), (5, 7, true)] {
             assert_eq!(begins.find("copy", size, mtime, log), None);
         }
