@@ -1,5 +1,6 @@
 //! How far a run is: counters that the library moves and a front end looks at.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
@@ -45,6 +46,11 @@ impl Stopper {
             signal => Err(Error::Interrupted(signal)),
         }
     }
+
+    /// See [`Meter::check_io`].
+    pub fn check_io(&self) -> io::Result<()> {
+        self.check().map_err(io::Error::other)
+    }
 }
 
 impl Meter {
@@ -75,6 +81,14 @@ impl Meter {
     /// The run was asked to stop.
     pub fn check(&self) -> Result<()> {
         self.stopper.check()
+    }
+
+    /// The same, in the middle of I/O. [`Error::of_io`] takes it out again.
+    ///
+    /// # Errors
+    /// The run was asked to stop.
+    pub fn check_io(&self) -> io::Result<()> {
+        self.stopper.check_io()
     }
 
     /// For work that is handed on.

@@ -17,6 +17,11 @@ pub fn descriptor(path: &Path) -> Option<u32> {
     }
 }
 
+/// The folder that a file lies in.
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// A file in the making. It has a temporary name beside its own, and goes if it is not published. What is no regular file,
 /// such as a pipe or `/dev/null`, cannot be replaced and is written to as it is, and so is `/dev/stderr`.
 #[derive(Debug)]
@@ -70,8 +75,7 @@ impl WholeFile {
         self.file.sync_all().during("write", temporary)?;
         fs::rename(temporary, &self.path).during("publish", &self.path)?;
         self.temporary = None;
-        let folder = self.path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        sync_folder(folder)
+        sync_folder(folder_of(&self.path))
     }
 }
 

@@ -87,10 +87,7 @@ pub fn check<'s>(
     let copy_of = |read: &'s InputEntry, why, beginning| Checked::Skip {
         name: name.clone(),
         why,
-        read: Some(Piece {
-            of: read,
-            rank: if beginning { (input.extent().0, input.extent().0) } else { read.rank() },
-        }),
+        read: Some(if beginning { Piece::beginning(read, input.extent().0) } else { Piece::whole(read) }),
         copy: (!is_known).then(|| input.copy_of(read.key(), beginning)),
     };
     let mut otherwise = Skip::GrownOtherwise;
@@ -166,7 +163,7 @@ fn read<'s>(
     options: &Options,
     meter: &Meter,
 ) -> io::Result<Seen<'s>> {
-    let stop = || meter.check().map_err(io::Error::other);
+    let stop = || meter.check_io();
     let file = Arc::new(input::open(path)?);
     let stat = Stat::of(&file)?;
     let outline = Outline::of(&file, stat.size, kind, meter)?;
@@ -221,5 +218,6 @@ fn known<'s>(
         false if input.status != Status::Rejected => Skip::Beginning,
         false => return None,
     };
-    Some((Piece { of: input, rank: if beginning { (stat.size, stat.size) } else { input.rank() } }, why))
+    let piece = if beginning { Piece::beginning(input, stat.size) } else { Piece::whole(input) };
+    Some((piece, why))
 }

@@ -59,7 +59,7 @@ impl Outline {
             }
         };
         if let Some(end) = end {
-            let (hash, _) = input::sha256(file, end, &[], &|| meter.check().map_err(io::Error::other))?;
+            let (hash, _) = input::sha256(file, end, &[], &|| meter.check_io())?;
             outline.head = hash[..16].to_owned();
         }
         Ok(outline)
@@ -126,8 +126,19 @@ pub enum Relation {
 #[derive(Debug, Clone, Copy)]
 pub struct Piece<'s> {
     pub of: &'s InputEntry,
-    /// That of the whole, if all of it is.
-    pub rank: Rank,
+    rank: Rank,
+}
+
+impl<'s> Piece<'s> {
+    /// All of it.
+    pub fn whole(of: &'s InputEntry) -> Piece<'s> {
+        Piece { of, rank: of.rank() }
+    }
+
+    /// Its first `size` bytes.
+    pub fn beginning(of: &'s InputEntry, size: u64) -> Piece<'s> {
+        Piece { of, rank: (size, size) }
+    }
 }
 
 /// A file that inputs may be the beginning of.
@@ -191,7 +202,7 @@ pub fn relations<'s>(
     let whole: HashSet<String> = whole.map(|longer| longer.key.clone()).collect();
     let reads = by_head.keys().flat_map(|head| state.by_head(head)).map(|read| read.input);
     let reads = reads.filter(|read| is_longer(&read.head, (read.rank(), 0)) && !whole.contains(&read.key()));
-    let reads = reads.map(|of| of_read(None, Piece { of, rank: of.rank() }));
+    let reads = reads.map(|of| of_read(None, Piece::whole(of)));
     let mut longer: Vec<Longer> = of_inputs.chain(skipped).chain(reads).collect();
     // The longest has the last word, for that is not the beginning of another one.
     longer.sort_by_key(|longer| longer.rank);

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -254,7 +253,7 @@ pub fn plan<'f>(found: &'f Found, state: &State, options: &Options, meter: &Mete
             }
         }
     }
-    let relations = growth::relations(&plan.inputs, state, &at_hand, &|| meter.check().map_err(io::Error::other));
+    let relations = growth::relations(&plan.inputs, state, &at_hand, &|| meter.check_io());
     meter.check()?;
     let mut longer_of = HashMap::new();
     let inputs = std::mem::take(&mut plan.inputs).into_iter().zip(replaced);

@@ -207,10 +207,8 @@ pub fn rewrite(
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(lost("the file is not there")),
         opened => opened.during("open", &path)?,
     };
-    let stop = || meter.check().map_err(io::Error::other);
-    let difference = part.difference(&file.file, file.len, &stop);
-    meter.check()?;
-    if let Some(difference) = difference.during("read", &path)? {
+    let stop = || meter.check_io();
+    if let Some(difference) = part.difference(&file.file, file.len, &stop).during("read", &path)? {
         return Err(lost(&difference));
     }
     let metadata = file.metadata().map_err(error)?;

@@ -273,9 +273,7 @@ impl<'p> Source<'p> {
         let damage = blocks.records(header, block, buffer, |place: Place, record| -> Result<()> {
             if flattener.starts_trace(&record) {
                 let ahead = || Blocks::from(file.clone(), header, input.stat.size, limit, (after, 0), meter.stopper());
-                let stop = || meter.check().map_err(io::Error::other);
-                let date = trace_date(header, &record, place.rest, ahead, &stop);
-                meter.check()?;
+                let date = trace_date(header, &record, place.rest, ahead, meter);
                 let date = date.map_err(|e| unread(&input.path, e))?;
                 match &record {
                     Record::Header(h) => flattener.begin_trace(Some(h), date, left_out),
@@ -339,7 +337,7 @@ fn unchanged(file: &File, input: &Input, meter: &Meter) -> Result<()> {
     if now == input.stat {
         return Ok(());
     }
-    let stop = || meter.check().map_err(io::Error::other);
+    let stop = || meter.check_io();
     match input::sha256(file, input.stat.size, &[], &stop) {
         Ok((hash, _)) if hash == input.sha256 => Ok(()),
         _ => {
@@ -350,13 +348,13 @@ fn unchanged(file: &File, input: &Input, meter: &Meter) -> Result<()> {
 }
 
 /// The trace's date: that of the first event or flow (its end, if it is a flow) before the next header, or else of the
-/// first record with a time. 1970-01-01 if nothing in the trace has a time. `stop` may end the search with an error of its own.
+/// first record with a time. 1970-01-01 if nothing in the trace has a time.
 fn trace_date(
     header: &FileHeader,
     first: &Record,
     rest: &[u8],
     ahead: impl FnOnce() -> Blocks,
-    stop: &dyn Fn() -> io::Result<()>,
+    meter: &Meter,
 ) -> io::Result<Date> {
     let mut fallback = None;
     if let Some(date) = look(first, &mut fallback) {
@@ -379,7 +377,7 @@ fn trace_date(
     let mut blocks = ahead();
     let mut buffer = Vec::new();
     while let Some(item) = blocks.next(header, &mut buffer)? {
-        stop()?;
+        meter.check_io()?;
         let Item::Block(block) = item else { continue };
         let found = blocks.records(header, block, &buffer, |_, record| match record {
             Record::Header(_) => Err(None),

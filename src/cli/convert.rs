@@ -2,7 +2,7 @@
 
 use std::io::{self, BufReader, Write};
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
@@ -26,7 +26,7 @@ use crate::input;
 use crate::progress::Meter;
 use crate::tables::schema::TableId;
 use crate::text::{Escaped, path_text};
-use crate::whole_file::WholeFile;
+use crate::whole_file::{WholeFile, folder_of};
 
 /// Convert traces to a Parquet dataset
 ///
@@ -171,8 +171,7 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
         return Err(Error::Usage(message).into());
     }
     if let Some(path) = &summary_json {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        if Layout::new(&options.out).has_folder(folder) {
+        if Layout::new(&options.out).has_folder(folder_of(path)) {
             let message = "the summary cannot lie in a folder of the dataset's own; give another name";
             return Err(Error::Usage(message.into()).into());
         }

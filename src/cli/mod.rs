@@ -128,7 +128,7 @@ pub fn run(cli: Cli) -> ExitCode {
 
 /// Names the remedy of a system that has no threads.
 fn cannot_start(error: rayon::ThreadPoolBuildError) -> anyhow::Error {
-    anyhow::anyhow!("cannot start threads: {error}; take fewer (--jobs), or raise the limit (ulimit -u)")
+    anyhow::anyhow!("cannot start threads: {error}; raise the limit of processes (ulimit -u)")
 }
 
 /// Starts the threads that share the work. Those that start when they are first needed panic if the system has none.

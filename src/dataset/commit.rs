@@ -16,12 +16,11 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use super::layout::{Layout, children, staged_name};
+use super::layout::{Layout, children, is_json, staged_name};
 use super::manifest::{FORMAT, Form, Manifest, NoManifest};
 use super::sync::{Syncs, sync_folder};
 use crate::error::{Error, IoContext, Result};
 use crate::fault;
-use crate::input::is_hidden;
 use crate::tables::schema::TableId;
 
 /// Longer than it takes to ask whether a dataset is locked.
@@ -157,18 +156,13 @@ impl Journal<'static> {
     }
 }
 
-/// Whether a file is taken for a journal. Hidden ones are of other programs.
-fn is_journal(path: &Path) -> bool {
-    path.extension().is_some_and(|e| e == "json") && !path.file_name().is_some_and(is_hidden)
-}
-
 /// The runs that have begun to publish and not ended: interrupted, or at it right now.
 ///
 /// # Errors
 /// A journal cannot be read.
 pub fn journaled(layout: &Layout) -> Result<Vec<Manifest>> {
     let mut runs = Vec::new();
-    for path in children(&layout.journals())?.iter().filter(|path| is_journal(path)) {
+    for path in children(&layout.journals())?.iter().filter(|path| is_json(path)) {
         match Journal::read(path) {
             // With its manifest a run is published.
             Ok(journal) if layout.manifest(&journal.manifest.run).exists() => {}
@@ -188,7 +182,7 @@ pub fn journaled(layout: &Layout) -> Result<Vec<Manifest>> {
 pub fn recover(layout: &Layout) -> Result<()> {
     for path in children(&layout.journals())? {
         // A journal gets its name only when it is whole; a temporary one never counted.
-        if !is_journal(&path) {
+        if !is_json(&path) {
             remove(&path);
             continue;
         }

@@ -6,6 +6,7 @@ use std::{fs, io};
 
 use crate::error::{IoContext, Result};
 use crate::flatten::time::Date;
+use crate::input::is_hidden;
 use crate::tables::schema::TableId;
 
 /// The folder of a dataset that holds everything that is not a table.
@@ -98,6 +99,11 @@ pub fn children(folder: &Path) -> Result<Vec<PathBuf>> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(e) => Err(e).during("list", folder),
     }
+}
+
+/// Whether a file is taken for a manifest or journal, by its name. Hidden ones are of other programs.
+pub fn is_json(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "json") && !path.file_name().is_some_and(is_hidden)
 }
 
 /// Whether what has this name in the folder of a dataset is part of it.

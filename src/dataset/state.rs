@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::layout::{Layout, children};
+use super::layout::{Layout, children, is_json};
 use super::manifest::{Content, CopyEntry, InputEntry, Manifest, Status};
 use super::part::PartFile;
 use crate::error::Result;
-use crate::input::{Looker, is_hidden};
+use crate::input::Looker;
 
 /// The sum of all manifests.
 #[derive(Debug, Default)]
@@ -75,8 +75,7 @@ impl State {
 
     /// Whether a file is taken for a manifest.
     pub fn is_manifest(layout: &Layout, path: &Path) -> bool {
-        let is_hidden = path.file_name().is_some_and(is_hidden);
-        path.parent() == Some(&layout.manifests()) && path.extension().is_some_and(|e| e == "json") && !is_hidden
+        path.parent() == Some(&layout.manifests()) && is_json(path)
     }
 
     /// The sum of these manifests.

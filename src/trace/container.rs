@@ -350,7 +350,7 @@ impl Walk {
         let mut chunk = vec![0; self.size.saturating_sub(from).min(SEARCH_CHUNK as u64) as usize];
         while from + SYNC_LEN <= self.size {
             // A hole may take long to search.
-            self.stopper.check().map_err(io::Error::other)?;
+            self.stopper.check_io()?;
             let len = (self.size - from).min(SEARCH_CHUNK as u64) as usize;
             self.file.read_exact_at(&mut chunk[..len], from)?;
             if let Some(at) = finder.find(&chunk[..len]) {

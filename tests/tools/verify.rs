@@ -222,14 +222,20 @@ fn rejects_of_what_cannot_be_read_can_be_mended() {
     }
 }
 
+/// Converts a trace, and the start of another in the same part files; the whole of that is returned, and how long its start is.
+fn one_that_grows(kept: &Path, growing: &Path, out: &Path) -> (Vec<u8>, usize) {
+    simple("kept", 40).write(kept);
+    let (bytes, blocks) = simple("growing", 40).bytes();
+    fs::write(growing, &bytes[..blocks[2]]).unwrap();
+    expect_status(&convert(&[growing, kept], out, &[]), 0);
+    (bytes, blocks[2])
+}
+
 #[test]
 fn a_rotten_file_is_not_copied_into_another() {
     let folder = tempfile::tempdir().unwrap();
     let (kept, growing, out) = (folder.path().join("kept"), folder.path().join("growing"), &folder.path().join("out"));
-    simple("kept", 40).write(&kept);
-    let (bytes, blocks) = simple("growing", 40).bytes();
-    fs::write(&growing, &bytes[..blocks[2]]).unwrap();
-    expect_status(&convert(&[&growing, &kept], out, &[]), 0);
+    let (bytes, _) = one_that_grows(&kept, &growing, out);
     let part = parts(out, "records").remove(0);
     let whole = fs::read(&part).unwrap();
     fs::write(&growing, &bytes).unwrap();
@@ -253,10 +259,7 @@ fn a_rotten_file_is_not_copied_into_another() {
 fn a_file_of_another_version_is_not_copied_into_another() {
     let folder = tempfile::tempdir().unwrap();
     let (kept, growing, out) = (folder.path().join("kept"), folder.path().join("growing"), &folder.path().join("out"));
-    simple("kept", 40).write(&kept);
-    let (bytes, blocks) = simple("growing", 40).bytes();
-    fs::write(&growing, &bytes[..blocks[2]]).unwrap();
-    expect_status(&convert(&[&growing, &kept], out, &[]), 0);
+    let (bytes, start) = one_that_grows(&kept, &growing, out);
     // As a version wrote it whose contract had fewer columns.
     let part = parts(out, "records").remove(0);
     let name = part.strip_prefix(out).unwrap().to_str().unwrap();
@@ -278,7 +281,7 @@ fn a_file_of_another_version_is_not_copied_into_another() {
     let output = convert(&[&growing], out, &[]);
     expect_status(&output, 1);
     assert!(stderr(&output).contains("another version wrote it; 'sf-parquet verify' names"), "{}", stderr(&output));
-    fs::write(&growing, &bytes[..blocks[2]]).unwrap();
+    fs::write(&growing, &bytes[..start]).unwrap();
     mend(out);
     assert_eq!(found(out), [""; 0]);
     fs::write(&growing, &bytes).unwrap();
