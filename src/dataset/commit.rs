@@ -10,6 +10,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -378,6 +379,7 @@ fn write_json(path: &Path, value: &impl Serialize, syncs: &Syncs) -> Result<()> 
     // Without indentation, since every run reads all manifests.
     serde_json::to_writer(&mut file, value).map_err(io::Error::from).during("write", path)?;
     file.write_all(b"\n").during("write", path)?;
-    syncs.file(file.into_inner().map_err(io::IntoInnerError::into_error).during("write", path)?, path.to_owned());
+    let file = file.into_inner().map_err(io::IntoInnerError::into_error).during("write", path)?;
+    syncs.file(Arc::new(file), path.to_owned());
     Ok(())
 }

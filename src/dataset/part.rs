@@ -172,6 +172,9 @@ enum Chunk {
     Arrow(Box<ArrowColumnChunk>),
 }
 
+/// Bytes that are synced before the file's end: fewer are no work for the disk then, and would be more now.
+const SYNCED: usize = 2 << 20;
+
 /// A part file that is being written.
 pub struct OpenPart {
     path: PathBuf,
@@ -180,6 +183,8 @@ pub struct OpenPart {
     columns: Vec<Column>,
     group_rows: usize,
     groups: usize,
+    /// Bytes of which a sync has begun.
+    synced: usize,
     part: PartFile,
 }
 
@@ -203,6 +208,7 @@ impl OpenPart {
             columns: Vec::new(),
             group_rows: 0,
             groups: 0,
+            synced: 0,
             part: PartFile { path: relative, table: table.to_owned(), ..PartFile::default() },
         })
     }
@@ -267,6 +273,14 @@ impl OpenPart {
         };
         self.columns = columns.iter().map(column).collect();
         Ok(())
+    }
+
+    /// Begins to sync what is in the file so far if that is much, so that its end waits for less.
+    pub fn sync(&mut self, syncs: &Syncs) {
+        if self.file_bytes() - self.synced >= SYNCED {
+            self.synced = self.file_bytes();
+            syncs.file(self.file.inner().file.get_ref().clone(), self.path.clone());
+        }
     }
 
     /// Rows of the row group that is not yet in the file.
@@ -336,9 +350,8 @@ impl OpenPart {
         let HashingFile { file: written, hash, bytes } = file.inner_mut();
         let (written, hash, bytes) = (written.get_ref().clone(), std::mem::take(hash), *bytes);
         drop(file);
-        let file = Arc::into_inner(written).unwrap_or_else(|| unreachable!("its writer is gone"));
         fault::point("part written");
-        syncs.file(file, path);
+        syncs.file(written, path);
         Ok(PartFile { bytes, sha256: hex(&hash.finalize()), ..part })
     }
 }

@@ -17,7 +17,7 @@ use crate::fault;
 const THREADS: usize = 8;
 
 struct Job {
-    file: File,
+    file: Arc<File>,
     path: PathBuf,
     is_folder: bool,
     /// Until it is told how the job went.
@@ -81,7 +81,7 @@ impl Default for Syncs {
 
 impl Syncs {
     /// Begins to write a file to disk, as soon as few others wait.
-    pub fn file(&self, file: File, path: PathBuf) {
+    pub fn file(&self, file: Arc<File>, path: PathBuf) {
         self.begin(Job { file, path, is_folder: false, done: Some(self.done.clone()) });
     }
 
@@ -90,7 +90,7 @@ impl Syncs {
     /// # Errors
     /// The folder cannot be opened.
     pub fn folder(&self, folder: &Path) -> Result<()> {
-        let file = File::open(folder).during(SYNC_FOLDER, folder)?;
+        let file = Arc::new(File::open(folder).during(SYNC_FOLDER, folder)?);
         self.begin(Job { file, path: folder.to_owned(), is_folder: true, done: Some(self.done.clone()) });
         Ok(())
     }
@@ -143,7 +143,7 @@ mod tests {
         let syncs = Syncs::default();
         for i in 0..5 * THREADS {
             let path = folder.path().join(i.to_string());
-            syncs.file(File::create(&path).unwrap(), path);
+            syncs.file(File::create(&path).unwrap().into(), path);
         }
         syncs.folder(folder.path()).unwrap();
         syncs.finish().unwrap();
@@ -157,17 +157,17 @@ mod tests {
         let syncs = Syncs::default();
         assert!(syncs.folder(&missing).unwrap_err().to_string().contains("missing"));
         let path = folder.path().join("file");
-        syncs.file(File::create(&path).unwrap(), path);
+        syncs.file(File::create(&path).unwrap().into(), path);
         // Nobody can sync a pipe.
         let (pipe, _other) = std::io::pipe().unwrap();
-        syncs.file(File::from(OwnedFd::from(pipe)), "the pipe".into());
+        syncs.file(File::from(OwnedFd::from(pipe)).into(), "the pipe".into());
         assert!(syncs.finish().unwrap_err().to_string().contains("the pipe"));
     }
 
     #[test]
     fn what_nobody_has_synced_is_an_error() {
         let syncs = Syncs::default();
-        let file = tempfile::tempfile().unwrap();
+        let file = tempfile::tempfile().unwrap().into();
         drop(Job { file, path: "lost".into(), is_folder: false, done: Some(syncs.done.clone()) });
         assert!(syncs.finish().unwrap_err().to_string().starts_with("cannot sync lost: the thread"));
     }

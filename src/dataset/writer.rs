@@ -158,6 +158,8 @@ impl DatasetWriter {
         open.memory = 0;
         if open.part.file_bytes() + self.limits.group_bytes > self.limits.file_bytes {
             self.close(place)?;
+        } else {
+            open.part.sync(&self.syncs);
         }
         Ok(())
     }

@@ -153,7 +153,7 @@ impl Flattener {
             let bytes = TEXT * row.message.len();
             pending.rejects.push(date, input, row, bytes, &mut pending.ready);
         })?;
-        pending.flush();
+        pending.end();
         Ok(())
     }
 

@@ -306,6 +306,12 @@ impl Pending {
         dates.into_iter().flatten().min()
     }
 
+    /// Makes everything ready. Nobody is asked to take chunks any more: all are written in parallel.
+    pub fn end(&mut self) {
+        self.ready.overflow = None;
+        self.flush();
+    }
+
     /// Makes everything ready, full or not.
     pub fn flush(&mut self) {
         let ready = &mut self.ready;
