@@ -348,12 +348,12 @@ fn a_folder_that_takes_no_files_is_found_before_anything_is_published() {
 }
 
 #[test]
-fn a_journal_that_cannot_be_removed_has_no_effect() {
+fn staged_files_that_cannot_be_removed_have_no_effect() {
     let case = Case::new([1, 1]);
     let library = library(&case.path(""));
     let (out, first) = (case.path("out"), case.path("in/0.sf"));
     simple("first", 20).write(&first);
-    let below = out.join("_sf_parquet/journal/");
+    let below = out.join("_sf_parquet/staging/");
     let fault = Fault { library: &library, below: &below, calls: "u", errno: EIO, lasting: true, command: None };
     for more in [&[][..], &["--reconvert"]] {
         let mut command = case.convert(&out);

@@ -1,14 +1,13 @@
-//! Arbitrary manifests and journals: what can be read is written and read back the same, and sums can be taken of it.
+//! Arbitrary manifests: what can be read is written and read back the same, and sums can be taken of it.
 
 use std::path::Path;
 
-use sf_parquet::dataset::commit::Journal;
 use sf_parquet::dataset::layout::Layout;
 use sf_parquet::dataset::manifest::Manifest;
 use sf_parquet::dataset::state::State;
 use sf_parquet::dataset::verify::accounts;
 
-/// Manifests or journals, a NUL between each two.
+/// Manifests, a NUL between each two.
 pub fn check(data: &[u8]) {
     let mut manifests = Vec::new();
     for json in data.split(|byte| *byte == 0) {
@@ -16,9 +15,6 @@ pub fn check(data: &[u8]) {
             let written = serde_json::to_vec(&manifest).unwrap();
             assert_eq!(Manifest::parse(&written).ok().as_ref(), Some(&manifest));
             manifests.push(manifest);
-        } else if let Ok(journal) = Journal::parse(json) {
-            let written = serde_json::to_vec_pretty(&journal).unwrap();
-            assert_eq!(Journal::parse(&written), Ok(journal));
         }
     }
     let state = State::of(manifests);

@@ -75,8 +75,7 @@ pub fn seeds(out: &Path) -> Result<()> {
     }
     let manifest = manifest().to_string();
     put("manifest", "manifest", manifest.as_bytes())?;
-    put("manifest", "two", format!("{manifest}\0{manifest}").as_bytes())?;
-    put("manifest", "journal", format!(r#"{{"manifest":{manifest}}}"#).as_bytes())
+    put("manifest", "two", format!("{manifest}\0{manifest}").as_bytes())
 }
 
 /// Adds the first records of each type of a trace, unless there are enough; returns the trace's schema.

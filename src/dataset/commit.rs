@@ -1,10 +1,10 @@
 //! Publishing: everything of a run becomes visible, or nothing.
 //!
-//! A run stages its files on the dataset's own filesystem, then writes a journal of what is to be moved and removed,
-//! and from then on will be completed, by itself or by the next run. Before the journal exists, the next run throws
-//! the staged files away. Every step is repeatable, and everything is synced to disk before the next step counts on it.
+//! A run stages its files on the dataset's own filesystem, then writes its manifest as a journal, which says what is to be moved
+//! and removed, and from then on will be completed, by itself or by the next run. Before the journal exists, the next run throws
+//! the staged files away. At last the journal moves to the manifests. Every step is repeatable, and everything is synced to disk
+//! before the next step counts on it.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, TryLockError};
@@ -15,10 +15,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use serde::{Deserialize, Serialize};
 
 use super::layout::{Layout, children, is_json, staged_name};
-use super::manifest::{FORMAT, Form, Manifest, NoManifest};
+use super::manifest::Manifest;
 use super::sync::{Syncs, sync_folder};
 use crate::error::{Error, IoContext, Result};
 use crate::fault;
@@ -119,42 +118,18 @@ fn are_no_locks(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::NOLCK | Errno::NOSYS | Errno::OPNOTSUPP))
 }
 
-/// What is still to be done once everything is staged.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub struct Journal<'m> {
-    pub manifest: Cow<'m, Manifest>,
-}
-
-impl Journal<'static> {
-    fn read(path: &Path) -> Result<Journal<'static>> {
-        let bytes = fs::read(path).during("read the journal", path)?;
-        Journal::parse(&bytes).map_err(|message| Error::Dataset { path: path.to_owned(), message })
-    }
-
-    /// Reads a journal's JSON.
-    ///
-    /// # Errors
-    /// A sentence that says why it is none.
-    pub fn parse(json: &[u8]) -> std::result::Result<Journal<'static>, String> {
-        #[derive(Deserialize)]
-        struct Outline {
-            manifest: Form,
+/// Reads a journal: the manifest of a run that is being published.
+fn read_journal(path: &Path) -> Result<Manifest> {
+    Manifest::read(path).map_err(|error| match error {
+        Error::Manifest { path, cause } => {
+            let remedy = match cause.is_foreign() {
+                true => cause.remedy(),
+                false => "remove it, and 'sf-parquet verify' says what its run has left",
+            };
+            Error::Dataset { path, message: format!("{cause}; {remedy}") }
         }
-        let damaged =
-            |e| format!("the journal is damaged: {e}; remove it, and 'sf-parquet verify' says what its run has left");
-        match serde_json::from_slice(json).map_err(damaged)? {
-            Outline { manifest: Form { format: FORMAT } } => {
-                let journal: Journal = serde_json::from_slice(json).map_err(damaged)?;
-                let manifest = journal.manifest.into_owned().checked();
-                let refused = |e: NoManifest| format!("the journal: {e}; remove it");
-                Ok(Journal { manifest: Cow::Owned(manifest.map_err(refused)?) })
-            }
-            Outline { manifest: Form { format } } => {
-                let other = NoManifest::Form(format);
-                Err(format!("the journal: {other}; {}", other.remedy()))
-            }
-        }
-    }
+        error => error,
+    })
 }
 
 /// The runs that have begun to publish and not ended: interrupted, or at it right now.
@@ -164,10 +139,10 @@ impl Journal<'static> {
 pub fn journaled(layout: &Layout) -> Result<Vec<Manifest>> {
     let mut runs = Vec::new();
     for path in children(&layout.journals())?.iter().filter(|path| is_json(path)) {
-        match Journal::read(path) {
+        match read_journal(path) {
             // With its manifest a run is published.
-            Ok(journal) if layout.manifest(&journal.manifest.run).exists() => {}
-            Ok(journal) => runs.push(journal.manifest.into_owned()),
+            Ok(run) if layout.manifest(&run.run).exists() => {}
+            Ok(run) => runs.push(run),
             // The run has just ended.
             Err(Error::Io { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {}
             Err(e) => return Err(e),
@@ -187,22 +162,21 @@ pub fn recover(layout: &Layout) -> Result<()> {
             remove(&path);
             continue;
         }
-        let journal = Journal::read(&path)?;
-        // With its manifest a run is published, and others may have replaced files of it since.
-        if layout.manifest(&journal.manifest.run).exists() {
+        let manifest = read_journal(&path)?;
+        // A filesystem may show both after a crash. With its manifest a run is published, and others may have replaced files of
+        // it since.
+        if layout.manifest(&manifest.run).exists() {
             // Its name may not be on disk yet.
             sync_folder(&layout.manifests())?;
             remove(&path);
         } else {
-            complete(layout, &journal.manifest, false).map_err(half_published)?;
+            complete(layout, &manifest).map_err(half_published)?;
         }
     }
     for path in children(&layout.all_staging())? {
         unmake(layout, path.file_name().unwrap_or_default());
         remove(&path);
     }
-    // A manifest that was being written when the machine stopped; its journal has just written it anew.
-    children(&layout.manifests())?.iter().filter(|path| path.extension().is_some_and(|e| e == "tmp")).for_each(remove);
     Ok(())
 }
 
@@ -219,9 +193,7 @@ fn remove(path: &PathBuf) {
 pub fn publish(layout: &Layout, manifest: &Manifest) -> Result<()> {
     let journal = layout.journal(&manifest.run);
     let undo = |error| {
-        for path in [&journal, &layout.manifest(&manifest.run)] {
-            remove(&temporary(path));
-        }
+        remove(&temporary(&journal));
         unmake(layout, OsStr::new(&manifest.run));
         discard(layout, &manifest.run);
         error
@@ -232,7 +204,7 @@ pub fn publish(layout: &Layout, manifest: &Manifest) -> Result<()> {
         _ => half_published(error),
     })?;
     fault::point("journal written");
-    complete(layout, manifest, true).map_err(half_published)
+    complete(layout, manifest).map_err(half_published)
 }
 
 fn half_published(error: Error) -> Error {
@@ -281,18 +253,24 @@ fn unmake(layout: &Layout, run: &OsStr) {
     }
 }
 
-/// Writes the journal, and the manifest without its name, so that there is room for it when the time comes.
+/// Writes the manifest as the journal.
 fn write_journal(layout: &Layout, manifest: &Manifest) -> Result<()> {
     let syncs = Syncs::default();
     for folder in [layout.staging(&manifest.run), layout.all_staging(), layout.private()] {
         syncs.folder(&folder)?;
     }
-    let journal = layout.journal(&manifest.run);
-    write_json(&temporary(&journal), &Journal { manifest: Cow::Borrowed(manifest) }, &syncs)?;
-    write_json(&temporary(&layout.manifest(&manifest.run)), manifest, &syncs)?;
+    let (journal, temporary) = (layout.journal(&manifest.run), temporary(&layout.journal(&manifest.run)));
+    let mut file = BufWriter::new(File::create(&temporary).during("create", &temporary)?);
+    fault::point("temporary created");
+    // Without indentation, since every run reads all manifests.
+    serde_json::to_writer(&mut file, manifest).map_err(io::Error::from).during("write", &temporary)?;
+    file.write_all(b"\n").during("write", &temporary)?;
+    let file = file.into_inner().map_err(io::IntoInnerError::into_error).during("write", &temporary)?;
+    syncs.file(Arc::new(file), temporary.clone());
     syncs.finish()?;
-    fault::point("temporaries written");
-    give_name(&journal)
+    fault::point("temporary written");
+    fs::rename(&temporary, &journal).during("publish", &journal)?;
+    sync_folder(&layout.journals())
 }
 
 /// Throws away what a run has staged, that has no journal. What cannot be removed is left to the next run.
@@ -317,8 +295,8 @@ fn folders(layout: &Layout, manifest: &Manifest) -> BTreeSet<PathBuf> {
     folders
 }
 
-/// Does what a journal says. Each step may have been done before. The manifest may be written already, but for its name.
-fn complete(layout: &Layout, manifest: &Manifest, is_written: bool) -> Result<()> {
+/// Does what a journal says. Each step may have been done before.
+fn complete(layout: &Layout, manifest: &Manifest) -> Result<()> {
     let staging = layout.staging(&manifest.run);
     for file in &manifest.files {
         let (from, to) = (staging.join(staged_name(&file.path)), layout.root().join(&file.path));
@@ -337,20 +315,16 @@ fn complete(layout: &Layout, manifest: &Manifest, is_written: bool) -> Result<()
         remove_if_there(&layout.root().join(path))?;
         fault::point("part removed");
     }
-    let (syncs, own) = (Syncs::default(), layout.manifest(&manifest.run));
+    let syncs = Syncs::default();
     folders(layout, manifest).iter().try_for_each(|folder| syncs.folder(folder))?;
-    if !is_written {
-        write_json(&temporary(&own), manifest, &syncs)?;
-    }
     syncs.finish()?;
-    give_name(&own)?;
-    fault::point("manifest written");
-    // The run is published. A journal that stays has no effect any more.
-    let journal = layout.journal(&manifest.run);
-    if remove_if_there(&journal).and_then(|()| sync_folder(&layout.journals())).is_ok() {
-        fault::point("journal removed");
-        let _ = fs::remove_dir_all(&staging);
-    }
+    let own = layout.manifest(&manifest.run);
+    fs::rename(layout.journal(&manifest.run), &own).during("publish", &own)?;
+    sync_folder(&layout.manifests())?;
+    fault::point("manifest there");
+    // The run is published. A journal that comes back has no effect any more.
+    let _ = sync_folder(&layout.journals());
+    let _ = fs::remove_dir_all(&staging);
     Ok(())
 }
 
@@ -364,22 +338,4 @@ fn remove_if_there(path: &Path) -> Result<()> {
 /// The name that a file has until it is whole and on disk.
 fn temporary(path: &Path) -> PathBuf {
     path.with_extension("tmp")
-}
-
-/// Makes a file appear whose temporary one is on disk.
-fn give_name(path: &Path) -> Result<()> {
-    fs::rename(temporary(path), path).during("publish", path)?;
-    path.parent().map_or(Ok(()), sync_folder)
-}
-
-/// Writes JSON and begins to sync it.
-fn write_json(path: &Path, value: &impl Serialize, syncs: &Syncs) -> Result<()> {
-    let mut file = BufWriter::new(File::create(path).during("create", path)?);
-    fault::point("temporary created");
-    // Without indentation, since every run reads all manifests.
-    serde_json::to_writer(&mut file, value).map_err(io::Error::from).during("write", path)?;
-    file.write_all(b"\n").during("write", path)?;
-    let file = file.into_inner().map_err(io::IntoInnerError::into_error).during("write", path)?;
-    syncs.file(Arc::new(file), path.to_owned());
-    Ok(())
 }

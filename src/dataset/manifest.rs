@@ -23,18 +23,25 @@ pub enum NoManifest {
     Damaged(#[from] serde_json::Error),
     #[error("the manifest has the form {0}, this program knows {FORMAT}")]
     Form(u32),
+    #[error("version {program} wrote the manifest, and this one cannot read it: {cause}")]
+    Program { program: String, cause: serde_json::Error },
     #[error("the manifest names '{0}', which is no path of a part file")]
     Path(String),
 }
 
 impl NoManifest {
+    /// Whether another version of the program can perhaps read it.
+    pub fn is_foreign(&self) -> bool {
+        matches!(self, NoManifest::Form(_) | NoManifest::Program { .. })
+    }
+
     /// What to do then.
     pub fn remedy(&self) -> &'static str {
         match self {
             NoManifest::Damaged(_) | NoManifest::Path(_) => {
                 "'sf-parquet verify' names the command that mends the dataset"
             }
-            NoManifest::Form(_) => "use the version of sf-parquet that wrote it",
+            NoManifest::Form(_) | NoManifest::Program { .. } => "use the version of sf-parquet that wrote it",
         }
     }
 }
@@ -110,8 +117,15 @@ pub struct Manifest {
 
 /// What a manifest of any form says of itself.
 #[derive(Deserialize)]
-pub(super) struct Form {
-    pub format: u32,
+struct Form {
+    format: u32,
+    #[serde(default = "version")]
+    program: String,
+}
+
+/// That of this program.
+fn version() -> String {
+    env!("CARGO_PKG_VERSION").to_owned()
 }
 
 /// What became of an input.
@@ -276,14 +290,20 @@ impl Manifest {
     /// # Errors
     /// It is none of a form that this program knows.
     pub fn parse(json: &[u8]) -> std::result::Result<Manifest, NoManifest> {
-        match serde_json::from_slice(json)? {
-            Form { format: FORMAT } => serde_json::from_slice::<Manifest>(json)?.checked(),
-            Form { format } => Err(NoManifest::Form(format)),
+        let Form { format, program } = serde_json::from_slice(json)?;
+        if format != FORMAT {
+            return Err(NoManifest::Form(format));
+        }
+        match serde_json::from_slice::<Manifest>(json) {
+            Ok(manifest) => manifest.checked(),
+            // Fields and tables that came later are no damage.
+            Err(cause) if program != version() => Err(NoManifest::Program { program, cause }),
+            Err(cause) => Err(NoManifest::Damaged(cause)),
         }
     }
 
     /// It, if all that it names lies in a dataset: files are moved and removed by it.
-    pub(super) fn checked(self) -> std::result::Result<Manifest, NoManifest> {
+    fn checked(self) -> std::result::Result<Manifest, NoManifest> {
         let mut paths = self.files.iter().map(|file| &file.path).chain(&self.removed);
         match paths.find(|path| !is_part_path(path)) {
             Some(path) => Err(NoManifest::Path(path.clone())),

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::commit::{self, Lock};
 use super::layout::Layout;
-use super::manifest::{Manifest, NoManifest};
+use super::manifest::Manifest;
 use super::state::State;
 use crate::error::{Error, Result};
 use crate::progress::Meter;
@@ -120,8 +120,7 @@ fn load(layout: &Layout) -> Result<(State, Vec<Finding>)> {
                     manifests.push(manifest);
                 }
             }
-            // One of a form that this program does not know is no damage.
-            Err(Error::Manifest { cause: cause @ (NoManifest::Damaged(_) | NoManifest::Path(_)), .. }) => {
+            Err(Error::Manifest { cause, .. }) if !cause.is_foreign() => {
                 bad(cause.to_string(), remedy::remove_for_good(&path));
             }
             Err(e) => return Err(e),

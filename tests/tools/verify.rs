@@ -510,11 +510,24 @@ fn damaged_lost_copied_and_renamed_manifests_are_found_and_mended() {
     mend_all();
 
     // One of another form is for another program.
-    let newer = String::from_utf8(whole).unwrap().replace("\"format\":1", "\"format\":2,\"more\":1");
-    fs::write(&manifest, newer).unwrap();
-    let output = program(["verify"]).arg(out).output().unwrap();
-    expect_status(&output, 1);
-    assert!(stderr(&output).contains("has the form 2, this program knows 1"), "{}", stderr(&output));
+    let whole = String::from_utf8(whole).unwrap();
+    let version = format!("\"program\":\"{}\"", env!("CARGO_PKG_VERSION"));
+    let more = whole.replace("\"path\":", "\"more\":1,\"path\":");
+    for (newer, why) in [
+        (whole.replace("\"format\":1", "\"format\":2,\"more\":1"), "has the form 2, this program knows 1"),
+        (more.replace(&version, "\"program\":\"9.0\""), "version 9.0 wrote the manifest, and this one cannot read it"),
+    ] {
+        fs::write(&manifest, newer).unwrap();
+        for command in
+            [program(["verify"]).arg(out), program(["convert", "--out"]).arg(out).arg(folder.path().join("a"))]
+        {
+            let output = command.output().unwrap();
+            expect_status(&output, 1);
+            assert!(stderr(&output).contains(why), "{}", stderr(&output));
+        }
+    }
+    fs::write(&manifest, more).unwrap();
+    assert_eq!(found(out)[0], "bad_manifest");
 }
 
 /// What people and file systems do to a folder.
@@ -534,7 +547,7 @@ fn tampering_is_found() {
     copy(out, &whole);
     let part = |table: &str, n: usize| parts(out, table).remove(n);
     type Case<'c> = (&'c str, &'c [&'c str], &'c dyn Fn());
-    let cases: [Case; 22] = [
+    let cases: [Case; 23] = [
         ("nothing", &[], &|| {}),
         ("a part without its footer", &["changed_file"], &|| {
             let file = File::options().write(true).open(part("records", 0)).unwrap();
@@ -599,7 +612,11 @@ fn tampering_is_found() {
             fs::write(out.join("records").join(std::ffi::OsStr::from_bytes(b"\xff.parquet")), "").unwrap();
         }),
         ("a lost table", &["lost_file"], &|| fs::remove_dir_all(out.join("processes")).unwrap()),
-        ("a file among the manifests", &["leftover"], &|| {
+        ("a file among the journals", &["leftover"], &|| {
+            fs::create_dir_all(out.join("_sf_parquet/journal")).unwrap();
+            fs::write(out.join("_sf_parquet/journal/x.tmp"), "").unwrap();
+        }),
+        ("a file among the manifests", &["strange_file"], &|| {
             fs::write(out.join("_sf_parquet/manifest/x.tmp"), "").unwrap();
         }),
         ("a file beside the manifests", &["strange_file"], &|| fs::write(out.join("_sf_parquet/x"), "").unwrap()),
@@ -663,11 +680,8 @@ fn an_interrupted_publication_is_one_finding() {
     // As if the run had been killed when all parts but one had been moved.
     let manifest = fs::read_dir(out.join("_sf_parquet/manifest")).unwrap().next().unwrap().unwrap().path();
     let run = manifest.file_stem().unwrap().to_str().unwrap();
-    let journal: Value =
-        serde_json::json!({"manifest": serde_json::from_slice::<Value>(&fs::read(&manifest).unwrap()).unwrap()});
-    fs::create_dir_all(out.join("_sf_parquet/journal")).unwrap();
-    fs::write(out.join(format!("_sf_parquet/journal/{run}.json")), journal.to_string()).unwrap();
-    fs::remove_file(&manifest).unwrap();
+    let journal = out.join(format!("_sf_parquet/journal/{run}.json"));
+    fs::rename(&manifest, &journal).unwrap();
     let part = parts(out, "records").remove(0);
     let staging = out.join("_sf_parquet/staging").join(run);
     fs::create_dir_all(&staging).unwrap();
@@ -679,7 +693,7 @@ fn an_interrupted_publication_is_one_finding() {
     assert_eq!(found(out), [""; 0]);
 
     // With its manifest the run is published, and the journal only left over.
-    fs::write(out.join(format!("_sf_parquet/journal/{run}.json")), journal.to_string()).unwrap();
+    fs::copy(&manifest, &journal).unwrap();
     assert_eq!(found(out), ["leftover"]);
     let asked = convert(&[&a], out, &["--dry-run"]);
     assert!(!stderr(&asked).contains("would be completed"), "{}", stderr(&asked));

@@ -64,8 +64,7 @@ fn private_file(layout: &Layout, unfinished: &Unfinished, path: &Path, name: &st
         || is(layout.lock())
         || State::is_manifest(layout, path)
         || unfinished.0.iter().any(|run| is(layout.journal(&run.run)));
-    let of_a_run = [layout.all_staging(), layout.journals()].iter().any(|folder| path.starts_with(folder))
-        || path.parent() == Some(&layout.manifests()) && path.extension().is_some_and(|e| e == "tmp");
+    let of_a_run = [layout.all_staging(), layout.journals()].iter().any(|folder| path.starts_with(folder));
     let folders = [layout.private(), layout.all_staging(), layout.journals(), layout.manifests()];
     let is_link = path.is_symlink() && path.is_dir() && folders.iter().any(|folder| path == folder);
     let finding =
