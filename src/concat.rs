@@ -278,7 +278,6 @@ struct Output<'o, W> {
 
 impl<W: Write> Output<'_, W> {
     fn wrote(&mut self, bytes: u64, records: u64) -> Result<()> {
-        self.blocks += 1;
         self.records += records;
         self.meter.bytes.fetch_add(bytes, Relaxed);
         self.meter.records.fetch_add(records, Relaxed);
@@ -303,6 +302,7 @@ impl<W: Write> Output<'_, W> {
                 self.meter.check()?;
             }
             self.writer.end_block().during("write", self.name)?;
+            self.blocks += 1;
             self.wrote(end - frame.offset, frame.count)?;
         }
         Ok(())
@@ -337,8 +337,10 @@ impl<W: Write> Output<'_, W> {
                 self.lost += all - taken;
                 (count, bytes) = (taken, &transcoded);
             }
-            if count > 0 {
+            // Whatever its header says of how many they are.
+            if !bytes.is_empty() {
                 self.writer.block(count, bytes).during("write", self.name)?;
+                self.blocks += 1;
             }
             self.wrote(blocks.pos() - before, count)?;
         }

@@ -178,6 +178,26 @@ fn every_codec_is_written_and_read_back() {
 }
 
 #[test]
+fn records_stay_whatever_the_header_of_their_block_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    simple("a", 10).write(&path("a"));
+    let mut bytes = fs::read(path("a")).unwrap();
+    let marker = bytes[bytes.len() - 16..].to_vec();
+    let header = bytes.windows(16).position(|bytes| bytes == marker).unwrap() + 16;
+    assert_eq!(bytes[header], 2 * 12);
+    bytes[header] = 0;
+    fs::write(path("lies"), bytes).unwrap();
+    for (codec, kind) in [("null", "copied"), ("deflate", "recompressed")] {
+        let summary = summary(&[&path("lies")], &path(codec), &["--codec", codec]);
+        assert_eq!((&summary[kind], &summary["blocks"]), (&json!(1), &json!(1)));
+        let out = path("out").join(codec);
+        expect_status(&convert(&[&path(codec)], &out, &[]), 3);
+        assert_eq!(row_count(&out, "records"), 10);
+    }
+}
+
+#[test]
 fn bytes_that_are_no_utf8_stay_as_they_are() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
