@@ -53,7 +53,8 @@ pub struct Inspection {
     /// Names, or ids of those that have none, each once.
     pub containers: BTreeSet<String>,
     pub damage: Vec<Damage>,
-    /// How often there was one more for a list or set (`headers`, `pods`, `containers`, `damage`) that had no room left.
+    /// How often there was one more for a list or set (`headers`, `pods`, `containers`, `damage`, `events`) that had no
+    /// room left.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub more: BTreeMap<&'static str, u64>,
     /// The first events and flows, as many as were asked for.
@@ -103,14 +104,16 @@ pub fn inspect(path: &Path, events: usize, meter: &Meter) -> Result<Inspection> 
     Ok(inspection)
 }
 
-/// Bytes of all headers, names and damage that are kept: a trace can have one of them in a few of its bytes.
+/// Bytes of all headers, names, damage and events that are kept: a trace can have one of them in a few of its bytes.
 const MAX_KEPT: usize = 32 << 20;
+/// Bytes of the entities that events may refer to; behind more of them, no event is flattened.
+const MAX_ENTITIES: usize = 64 << 20;
 
 struct Inspector<'i> {
     inspection: &'i mut Inspection,
     /// Bytes that may still be kept.
     room: usize,
-    /// Events to flatten.
+    /// Events that are still to be flattened.
     wanted: usize,
     flat: Flat,
 }
@@ -218,8 +221,21 @@ impl Inspector<'_> {
             trace.records += 1;
         }
         // Entities are only needed as long as events that may refer to them are flattened.
-        if inspection.events.len() < self.wanted {
-            inspection.events.extend(self.flat.record(record_no as i64, record));
+        if self.wanted == 0 {
+            return;
+        }
+        if let Some(event) = self.flat.record(record_no as i64, record) {
+            self.wanted -= 1;
+            if self.has_room("events", event.bytes()) {
+                self.inspection.events.push(event);
+            }
+        }
+        if self.flat.bytes() > MAX_ENTITIES {
+            *self.inspection.more.entry("events").or_default() += self.wanted as u64;
+            self.wanted = 0;
+        }
+        if self.wanted == 0 {
+            self.flat = Flat::default();
         }
     }
 }

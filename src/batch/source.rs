@@ -105,10 +105,12 @@ impl<'p> Source<'p> {
     /// Reads until there is something for the writer; `None` when all inputs are read.
     ///
     /// # Errors
-    /// An input cannot be read any more or has changed, or the run was asked to stop. Damage is no error.
+    /// An input cannot be read any more or has changed, the disk has no room for what waits there, or the run was asked to
+    /// stop. Damage is no error.
     pub fn read(&mut self) -> Result<Option<Vec<pipe::Item>>> {
         loop {
             self.meter.check()?;
+            self.flattener.check()?;
             if let Some(mut open) = self.open.take() {
                 self.look_ahead(&open);
                 if self.block(&mut open)? {

@@ -42,6 +42,12 @@ impl Dateless {
             rows.into_iter().for_each(|(input, row)| each(input, row));
         }
         std::mem::take(&mut self.rows).into_iter().for_each(|(input, row)| each(input, row));
+        self.check()
+    }
+
+    /// # Errors
+    /// The file could not be written or read.
+    pub fn check(&mut self) -> Result<()> {
         self.spill.failure.take().map_or(Ok(()), Err)
     }
 }

@@ -172,7 +172,8 @@ impl Entities {
         if self.spilled || self.bytes() > self.room.exports { self.spill() } else { Ok(()) }
     }
 
-    fn bytes(&self) -> usize {
+    /// Bytes of memory that exports take, roughly.
+    pub fn bytes(&self) -> usize {
         self.processes.bytes() + self.files.bytes() + self.containers.bytes() + self.pods.bytes()
     }
 

@@ -142,6 +142,12 @@ impl Flattener {
         }
     }
 
+    /// # Errors
+    /// Rejects that waited for a date could not be written to disk, so more would take memory.
+    pub fn check(&mut self) -> Result<()> {
+        self.dateless.check()
+    }
+
     /// Makes all rows ready. What has no date gets the earliest of all, or 1970-01-01 if nothing has any.
     ///
     /// # Errors
@@ -356,7 +362,7 @@ impl Flattener {
     fn problem(&mut self, severity: Severity, message: &str, byte_offset: Option<i64>, records_lost: Option<i64>) {
         use crate::text::{Escaped, shortened};
         if self.problems.len() == MAX_PROBLEMS {
-            self.problems.push("more in the table rejects".to_owned());
+            self.problems.push(format!("{}: there are more, see the table rejects", severity.name()));
         }
         if self.problems.len() > MAX_PROBLEMS {
             return;

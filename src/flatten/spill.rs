@@ -35,8 +35,11 @@ impl Spill {
         Spill { path: folder.join("spilled"), ..Spill::default() }
     }
 
-    /// Appends a value and says where it is.
+    /// Appends a value and says where it is. Once something went wrong, there is no room for more.
     pub fn append(&mut self, value: &impl Serialize) -> u64 {
+        if self.failure.is_some() {
+            return 0;
+        }
         let (place, start) = (self.written + self.buffer.len() as u64, self.buffer.len());
         let appended = self.try_append(value, start);
         self.note(appended);
@@ -135,5 +138,15 @@ mod tests {
         let mut spill = Spill::within(Path::new("/there/is/no/such/folder"));
         spill.append(&"x".repeat(BUFFER));
         assert!(spill.failure.unwrap().to_string().starts_with("cannot create /there/is"));
+    }
+
+    #[test]
+    fn a_disk_that_fails_makes_nothing_wait_in_memory() {
+        let mut spill = Spill::within(Path::new("/missing"));
+        for _ in 0..100 {
+            spill.append(&vec![0_u8; BUFFER]);
+        }
+        assert!(spill.buffer.len() < 2 * BUFFER, "{}", spill.buffer.len());
+        assert!(spill.failure.unwrap().to_string().contains("/missing/spilled"));
     }
 }

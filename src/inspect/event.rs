@@ -34,6 +34,15 @@ pub struct FlatEvent {
     pub ret: Option<i32>,
 }
 
+impl FlatEvent {
+    /// Bytes of memory that it takes, roughly.
+    pub fn bytes(&self) -> usize {
+        let texts = [&self.exe, &self.args, &self.container, &self.pod, &self.resource];
+        let texts = texts.into_iter().flatten().chain(&self.ops);
+        size_of::<FlatEvent>() + texts.map(|text| size_of::<String>() + text.len()).sum::<usize>()
+    }
+}
+
 /// Entities of the trace so far.
 #[derive(Default)]
 pub struct Flat(Entities);
@@ -52,6 +61,11 @@ impl Flat {
             Record::Event(kind, event) => return Some(self.event(record_no, kind, event)),
         }
         None
+    }
+
+    /// Bytes of memory that the entities take, roughly.
+    pub fn bytes(&self) -> usize {
+        self.0.bytes()
     }
 
     fn event(&mut self, record_no: i64, kind: EventKind, event: &Event) -> FlatEvent {

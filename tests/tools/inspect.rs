@@ -118,3 +118,21 @@ fn records_shows_so_many_events_escaped() {
     assert!(!stdout(&inspect(&[&path], &[])).contains("EXEC"));
     assert!(stdout(&inspect(&[&path], &["--records", "9"])).contains("KE  K8S_COMPONENT_ADDED"));
 }
+
+#[test]
+fn events_behind_more_entities_than_there_is_room_for_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.sf");
+    let mut trace = Trace::new().header("a").process(1, None, T0, b"/bin/a").exec(1, T0);
+    let exe = vec![b'x'; 1 << 20];
+    for pid in 2..80 {
+        trace = trace.process(pid, None, T0, &exe).block();
+    }
+    trace.exec(1, T0).exec(1, T0).write(&path);
+    let output = program(["inspect", "--json", "--records", "3"]).arg(&path).output().unwrap();
+    expect_status(&output, 0);
+    let inspection: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(inspection["events"].as_array().unwrap().len(), 1);
+    assert_eq!(inspection["more"]["events"], 2);
+    assert_eq!(inspection["records"], 83);
+}
