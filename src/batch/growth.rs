@@ -28,7 +28,7 @@ type Stop<'s> = &'s (dyn Fn() -> io::Result<()> + Sync);
 /// What is seen of an input without reading it whole.
 pub struct Outline {
     /// 16 hex digits that a file has in common with all that it grows to: of the SHA-256 of its header and first block, or of
-    /// a log's first line. Empty if that is not whole.
+    /// a log's first line. Empty if there is none.
     pub head: String,
     /// It is no trace, or its header is damaged.
     pub broken: bool,

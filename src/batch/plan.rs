@@ -132,7 +132,8 @@ impl Skip {
 /// What a run will do.
 #[derive(Debug, Default)]
 pub struct Plan<'f> {
-    /// The run's name: 16 hex digits that depend on inputs, options, and earlier runs that read the same inputs only.
+    /// The run's name: 16 hex digits that depend on inputs, options, the program's version, earlier runs that read the same inputs, and
+    /// the part files that are written anew.
     pub run: String,
     pub inputs: Vec<Input>,
     pub unreadable: Vec<Unreadable>,

@@ -31,7 +31,7 @@ use crate::whole_file::{WholeFile, folder_of};
 /// Convert traces to a Parquet dataset
 ///
 /// Reads SysFlow traces and adds what is new in them to the dataset in DIR: one folder of Parquet files for each table,
-/// partitioned by date. All of it appears at once or nothing does; a killed run leaves nothing behind, the same command
+/// partitioned by date. All of it appears at once or nothing does; of a killed run nothing is seen, the same command
 /// goes on. Inputs that the dataset has already are skipped, a trace that has grown since replaces its earlier rows.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]

@@ -3,6 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use super::{Outcome, show, table_names, wanted};
+use crate::error::Error;
 use crate::tables::ddl;
 use crate::tables::schema::{TableId, TableInfo};
 
@@ -16,9 +17,9 @@ pub struct SchemaArgs {
     /// The form
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// The dataset's folder, as DDL should name it
-    #[arg(long, value_name = "DIR", default_value = "dataset")]
-    location: String,
+    /// The dataset's folder, as DDL should name it [default: dataset]
+    #[arg(long, value_name = "DIR")]
+    location: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -37,12 +38,18 @@ enum Format {
 
 pub fn run(args: SchemaArgs) -> anyhow::Result<Outcome> {
     let SchemaArgs { tables, format, location } = args;
+    if location.is_some() && !matches!(format, Format::Duckdb | Format::Spark) {
+        return Err(
+            Error::Usage("--location is for --format duckdb and spark; nothing else names the dataset".into()).into()
+        );
+    }
+    let location = location.as_deref().unwrap_or("dataset");
     let tables: Vec<TableInfo> = wanted(&tables).into_iter().map(TableId::info).collect();
     let text = match format {
         Format::Text => ddl::text(&tables),
         Format::Json => serde_json::to_string_pretty(&tables)? + "\n",
-        Format::Duckdb => ddl::duckdb(&tables, &location),
-        Format::Spark => ddl::spark(&tables, &location),
+        Format::Duckdb => ddl::duckdb(&tables, location),
+        Format::Spark => ddl::spark(&tables, location),
         Format::Markdown => ddl::markdown(&tables),
     };
     show(text)?;

@@ -171,7 +171,7 @@ pub struct Frame {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Marker {
     Whole,
-    /// Something else, but the next block follows: the header's length holds.
+    /// Something else, but the next block follows; or one before the end that the header promises, which then has less data.
     Damaged,
     /// Something else, and no block behind it. If the block's data is not whole, its header may say anything, and nothing
     /// is known of what lies before `next`, which is behind the next marker or the end of the file.

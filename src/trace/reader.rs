@@ -22,7 +22,7 @@ pub const BLOCK_LIMIT: usize = 256 << 20;
 /// Bytes of a buffer that is used again.
 pub(super) const KEPT_BUFFER: usize = 4 << 20;
 
-/// How bad something is: WARN means that nothing was lost, ERROR that something was.
+/// How bad something is: of a warning nothing was lost, of an error something was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {

@@ -177,6 +177,8 @@ impl ChunkWriter {
             (ColumnType::String | ColumnType::ListString, _) => Form::Dictionary(Dictionary::texts()),
             (ColumnType::ListInt64 | ColumnType::MapStringString, _) => unreachable!("they are not written here"),
         };
+        // Other forms have no dictionary: an empty filter would hide their rows.
+        let has_bloom = matches!(form, Form::Dictionary(_)) && BLOOM_COLUMNS.contains(&column.name);
         // The page index of strings costs more than it saves.
         let text = matches!(column.column_type, ColumnType::String | ColumnType::ListString);
         let index = (!text).then(|| ColumnIndexBuilder::new(descriptor.physical_type()));
@@ -195,7 +197,7 @@ impl ChunkWriter {
             rows: 0,
             nulls: 0,
             range: Range::None,
-            bloom: BLOOM_COLUMNS.contains(&column.name).then_some(Bloom::OfDictionary),
+            bloom: has_bloom.then_some(Bloom::OfDictionary),
         }
     }
 
@@ -456,7 +458,7 @@ impl ChunkWriter {
         }
         let dictionary_len = pages.iter().map(Bytes::len).sum::<usize>();
         let has_dictionary = dictionary.is_some();
-        let bloom_filter = match self.bloom {
+        let bloom_filter = match self.bloom.take() {
             None => None,
             Some(Bloom::OfDictionary) => {
                 let mut filter = Sbbf::new_with_ndv_fpp(dictionary.map_or(1, Dictionary::len) as u64, BLOOM_FPP)?;
@@ -465,9 +467,9 @@ impl ChunkWriter {
                 }
                 Some(filter)
             }
-            Some(Bloom::Filter(ref mut filter)) => {
+            Some(Bloom::Filter(mut filter)) => {
                 filter.fold_to_target_fpp(BLOOM_FPP);
-                Some(filter.clone())
+                Some(filter)
             }
         };
         pages.append(&mut self.pages);
