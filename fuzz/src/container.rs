@@ -15,7 +15,7 @@ use sf_parquet::trace::container::FileHeader;
 use sf_parquet::trace::reader::{Blocks, Item};
 use tempfile::NamedTempFile;
 
-use super::{reading, rows};
+use super::reading;
 
 thread_local! {
     static FILES: RefCell<[NamedTempFile; 2]> = RefCell::new([temporary(), temporary()]);
@@ -101,14 +101,15 @@ fn read(path: &Path) -> Option<Read> {
 fn convert(path: &Path, read: &Option<Read>) {
     let last = reading::flatten(path);
     let counts = &last.counts[0];
-    rows::balance(counts, &last.chunks, false);
+    reading::balance(counts, &last.chunks);
     assert_eq!(counts.rejected, read.is_none());
     let (records, lost) = (counts.records as u64, counts.lost as u64);
     let damaged = counts.damaged;
     assert_eq!(read.as_ref().map_or((0, 0), |r| (r.records, r.lost)), (records, lost));
     // A record may also be too large in some respect, which reading alone does not tell.
-    let told = |what| last.problems.iter().any(|problem| problem.starts_with(what));
-    let errors = told("error: ") || (told("more in the table rejects") && damaged);
+    let told = |is: &dyn Fn(&String) -> bool| last.problems.iter().any(is);
+    let more = told(&|problem| problem.ends_with("there are more, see the table rejects"));
+    let errors = told(&|problem| problem.starts_with("error: ")) || more && damaged;
     assert_eq!(damaged, errors || read.as_ref().is_some_and(|read| read.damaged));
     assert!(!(damaged || counts.rejected) || counts.rows[TableId::Rejects] > 0 || !last.problems.is_empty());
 }

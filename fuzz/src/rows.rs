@@ -1,16 +1,17 @@
 //! Records to rows, and what must hold for these.
 
 use sf_parquet::flatten::entities::Room;
-use sf_parquet::flatten::flattener::{Flattener, InputCounts, InputInfo};
+use sf_parquet::flatten::flattener::{Flattener, InputInfo};
 use sf_parquet::flatten::time::Window;
 use sf_parquet::tables::chunk::Chunk;
 use sf_parquet::tables::column::ColumnData;
 use sf_parquet::tables::pending::Pending;
-use sf_parquet::tables::schema::TableId;
 use sf_parquet::trace::cursor::Cursor;
 use sf_parquet::trace::reader::Place;
 use sf_parquet::trace::records::{Branches, Event, Record};
 use sf_parquet::trace::schema::{LeftOut, Schema};
+
+use super::reading::balance;
 
 /// Decodes and flattens all records up to the first that is none, and builds every column of their rows if wanted.
 pub fn flatten(schema: &Schema, branches: &Branches, data: &[u8], columns: bool) {
@@ -38,18 +39,8 @@ pub fn flatten(schema: &Schema, branches: &Branches, data: &[u8], columns: bool)
     let counts = flattener.end_input();
     flattener.finish().unwrap();
     assert_eq!(counts.records as u64, records);
-    balance(&counts, &flattener.pending.ready.chunks, columns);
-}
-
-/// Every record is a row, a header or unknown; every row that was counted is there.
-pub fn balance(counts: &InputCounts, chunks: &[Chunk], columns: bool) {
-    use TableId::{Containers, Files, Pods, Processes, Records};
-    let rows = |table: TableId| chunks.iter().filter(|c| c.table == table).map(|c| c.rows.len() as i64).sum::<i64>();
-    for table in TableId::ALL {
-        assert_eq!(counts.rows[table], rows(table), "{}", table.name());
-    }
-    let of_records: i64 = [Records, Processes, Files, Containers, Pods].map(rows).into_iter().sum();
-    assert_eq!(counts.records, of_records + counts.headers + counts.unknown);
+    let chunks = &flattener.pending.ready.chunks;
+    balance(&counts, chunks);
     if columns {
         chunks.iter().for_each(build);
     }

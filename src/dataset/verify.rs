@@ -10,7 +10,7 @@ mod parts;
 mod remedy;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -60,7 +60,8 @@ pub struct Report {
 /// There is no dataset, a manifest cannot be read, a conversion changed the dataset meanwhile, or `meter` says to stop.
 pub fn verify(root: &Path, meter: &Meter) -> Result<Report> {
     let layout = Layout::new(root);
-    let (state, damaged) = load(&layout)?;
+    let manifests = State::paths(&layout)?;
+    let (state, damaged) = load(&layout, &manifests)?;
     let journaled = commit::journaled(&layout)?;
     if state.manifests.is_empty() && damaged.is_empty() && journaled.is_empty() && layout.any_part()?.is_none() {
         let message = "it is no dataset: no conversion into it has ended".to_owned();
@@ -82,7 +83,7 @@ pub fn verify(root: &Path, meter: &Meter) -> Result<Report> {
     // Journals first: one that goes leaves a manifest.
     let names = |runs: &[Manifest]| runs.iter().map(|run| run.run.clone()).collect::<Vec<_>>();
     let is_published = names(&commit::journaled(&layout)?) != names(&journaled);
-    if is_published || load(&layout)?.0.runs().ne(state.runs()) {
+    if is_published || State::paths(&layout)? != manifests {
         let message = "a conversion into it published while it was verified; verify it again".to_owned();
         return Err(Error::Dataset { path: root.to_owned(), message });
     }
@@ -102,26 +103,26 @@ pub fn verify(root: &Path, meter: &Meter) -> Result<Report> {
 }
 
 /// The manifests that can be read, and those that are damaged.
-fn load(layout: &Layout) -> Result<(State, Vec<Finding>)> {
+fn load(layout: &Layout, paths: &[PathBuf]) -> Result<(State, Vec<Finding>)> {
     let (mut manifests, mut findings) = (Vec::new(), Vec::new());
-    for path in State::paths(layout)? {
+    for path in paths {
         let mut bad = |message: String, remedy| {
-            findings.push(Finding { code: "bad_manifest", path: leftovers::relative(layout, &path), message, remedy });
+            findings.push(Finding { code: "bad_manifest", path: leftovers::relative(layout, path), message, remedy });
         };
-        match Manifest::read(&path) {
+        match Manifest::read(path) {
             Ok(manifest) => {
                 let its_own = layout.manifest(&manifest.run);
-                if path == its_own {
+                if *path == its_own {
                     manifests.push(manifest);
                 } else if its_own.exists() {
-                    bad(format!("it is a second manifest of the run {}", manifest.run), remedy::remove(&path));
+                    bad(format!("it is a second manifest of the run {}", manifest.run), remedy::remove(path));
                 } else {
-                    bad(format!("it is the manifest of the run {}", manifest.run), remedy::rename(&path, &its_own));
+                    bad(format!("it is the manifest of the run {}", manifest.run), remedy::rename(path, &its_own));
                     manifests.push(manifest);
                 }
             }
             Err(Error::Manifest { cause, .. }) if !cause.is_foreign() => {
-                bad(cause.to_string(), remedy::remove_for_good(&path));
+                bad(cause.to_string(), remedy::remove_for_good(path));
             }
             Err(e) => return Err(e),
         }

@@ -7,8 +7,10 @@ use sf_parquet::batch::pipe::Item;
 use sf_parquet::batch::plan::{Input, Kind};
 use sf_parquet::batch::source::{Last, Source};
 use sf_parquet::dataset::part::Encodings;
+use sf_parquet::flatten::flattener::InputCounts;
 use sf_parquet::input::{self, Stat};
 use sf_parquet::progress::Meter;
+use sf_parquet::tables::chunk::Chunk;
 use sf_parquet::tables::schema::TableId;
 
 /// Less than a user can set, so that a block which inflates to too much is found soon.
@@ -49,4 +51,15 @@ pub fn flatten(path: &Path) -> Last {
     let mut last = source.finish().unwrap();
     chunks.append(&mut last.chunks);
     Last { chunks, ..last }
+}
+
+/// Every record is a row, a header or unknown; every row that was counted is there.
+pub fn balance(counts: &InputCounts, chunks: &[Chunk]) {
+    use TableId::{Containers, Files, Pods, Processes, Records};
+    let rows = |table: TableId| chunks.iter().filter(|c| c.table == table).map(|c| c.rows.len() as i64).sum::<i64>();
+    for table in TableId::ALL {
+        assert_eq!(counts.rows[table], rows(table), "{}", table.name());
+    }
+    let of_records: i64 = [Records, Processes, Files, Containers, Pods].map(rows).into_iter().sum();
+    assert_eq!(counts.records, of_records + counts.headers + counts.unknown);
 }
