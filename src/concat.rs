@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, IoContext, Result};
 use crate::input;
 use crate::progress::{Meter, Phase};
+use crate::reject::Code;
 use crate::text::{Escaped, path_text};
 use crate::trace::codec::Codec;
 use crate::trace::container::{FileHeader, GapCause, Step, Walk};
@@ -164,7 +165,7 @@ fn damaged(path: &Path, offset: u64, message: &str) -> Error {
 /// An input with a block that cannot be read. One that is too large is none for `repair` either.
 fn unread(path: &Path, damage: &Damage) -> Error {
     match damage.code {
-        "block_too_large" => Error::Trace { path: path.to_owned(), message: damage.to_string() },
+        Code::BlockTooLarge => Error::Trace { path: path.to_owned(), message: damage.to_string() },
         _ => damaged(path, damage.offset, &damage.message),
     }
 }

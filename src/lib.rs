@@ -27,6 +27,7 @@ pub mod input;
 pub mod inspect;
 pub mod k8s;
 pub mod progress;
+pub mod reject;
 pub mod repair;
 pub mod tables;
 pub mod text;

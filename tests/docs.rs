@@ -2,6 +2,7 @@
 
 mod support;
 
+use sf_parquet::reject::Code;
 use support::*;
 
 #[test]
@@ -28,6 +29,15 @@ fn schema_has_every_form_for_every_table() {
     expect_status(&run(["schema", "nothing"]), 2);
     // Where there is no DDL, nothing has a location.
     expect_status(&run(["schema", "--location", "x"]), 2);
+}
+
+#[test]
+fn every_code_of_rejects_is_explained() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md")).unwrap();
+    let table = page.split("| code | severity |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let cells = table.lines().skip(2).filter_map(|line| line.split(" | ").next());
+    let explained: Vec<&str> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    assert_eq!(explained, Code::ALL.iter().map(|code| code.name()).collect::<Vec<_>>());
 }
 
 #[test]

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use sf_parquet::flatten::entity::Trace as Header;
 use sf_parquet::k8s::expand::expand;
+use sf_parquet::reject::Code;
 use sf_parquet::trace::records::Event;
 use support::collected::Collected;
 use support::trace::{T0, Trace};
@@ -208,6 +209,6 @@ proptest! {
         let event = Event { message: Some(message.as_str().into()), ..Event::default() };
         let mut rows = Collected::default();
         let k8s = expand(&Arc::new(Header::default()), 0, &event, &mut rows);
-        prop_assert_eq!(k8s.parse_error.is_some(), !rows.warnings.iter().all(|(code, _)| *code != "k8s_no_json"));
+        prop_assert_eq!(k8s.parse_error.is_some(), rows.warnings.iter().any(|(code, _)| *code == Code::K8sNoJson));
     }
 }

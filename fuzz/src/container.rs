@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sf_parquet::progress::Meter;
+use sf_parquet::reject::Code;
 use sf_parquet::repair::{self, Keep};
 use sf_parquet::tables::schema::TableId;
 use sf_parquet::trace::codec::Codec;
@@ -90,7 +91,7 @@ fn read(path: &Path) -> Option<Read> {
         assert!(before < blocks.pos() && blocks.pos() <= size);
         read.lost += damage.as_ref().and_then(|damage| damage.records_lost).unwrap_or(0);
         read.damaged |= damage.is_some();
-        read.too_large |= damage.is_some_and(|damage| damage.code == "block_too_large");
+        read.too_large |= damage.is_some_and(|damage| damage.code == Code::BlockTooLarge);
     }
     assert_eq!(blocks.pos(), size);
     assert_eq!(blocks.next_record(), read.records + read.lost);
@@ -131,7 +132,7 @@ fn check_repair(path: &Path, read: &Read, repaired: &mut NamedTempFile) {
     // More than was read are the records of a block that the end of the file cuts, which were lost before.
     let more = all.records - read.records;
     assert!(all.more_lost || all.records_lost + more == read.lost);
-    assert!(more == 0 || all.damage.last().is_some_and(|damage| damage.code == "truncated"));
+    assert!(more == 0 || all.damage.last().is_some_and(|damage| damage.code == Code::Truncated));
     if read.damaged && !read.slow {
         let (prior, after) = (keep(Keep::Prior), keep(Keep::After));
         assert_eq!(prior.records + after.records, all.records);

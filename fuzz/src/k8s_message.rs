@@ -6,6 +6,7 @@ use serde_json::Value;
 use sf_parquet::k8s::expand;
 use sf_parquet::k8s::json::Odd;
 use sf_parquet::k8s::message::{Message, fix};
+use sf_parquet::reject::Code;
 use sf_parquet::trace::records::Event;
 
 #[path = "../../tests/support/collected.rs"]
@@ -29,7 +30,7 @@ pub fn check(data: &[u8]) {
     assert_eq!(row.item_count.unwrap_or(0), rows.items.len() as i64);
     assert!(rows.items.iter().enumerate().all(|(i, item)| item.item_no == i as i64));
     assert!(rows.ports.iter().all(|port| 0 <= port.item_no && port.item_no < rows.items.len() as i64));
-    let refused = rows.warnings.iter().any(|(code, _)| *code == "k8s_no_json");
+    let refused = rows.warnings.iter().any(|(code, _)| *code == Code::K8sNoJson);
     assert_eq!(refused, row.parse_error.is_some());
     same_value(&message, fixed, &row, &rows);
 }

@@ -16,11 +16,12 @@ use crate::flatten::flattener::{Flattener, InputCounts, InputInfo};
 use crate::flatten::time::{Date, Window};
 use crate::input::{self, Stat};
 use crate::progress::{Meter, Stopper};
+use crate::reject::{Code, Severity};
 use crate::tables::chunk::Chunk;
 use crate::tables::pending::{Overflow, Pending};
 use crate::trace::container::{FileHeader, HeaderError};
 use crate::trace::cursor::Cursor;
-use crate::trace::reader::{Blocks, Item, Place, Severity};
+use crate::trace::reader::{Blocks, Item, Place};
 use crate::trace::records::{Event, Record};
 use crate::trace::schema::LeftOut;
 
@@ -153,7 +154,7 @@ impl<'p> Source<'p> {
                 bytes: 0,
                 window: Window::default(),
             });
-            self.flattener.reject(Severity::Error, "unreadable", input.what(), None, None, None);
+            self.flattener.reject(Severity::Error, Code::Unreadable, input.what(), None, None, None);
             self.flattener.end_input();
         }
     }
@@ -259,7 +260,7 @@ impl<'p> Source<'p> {
         let block = match item {
             None => return Ok(false),
             Some(Item::Damage(mut damage)) => {
-                if damage.code == "block_too_large" && self.block_limit < MAX_BLOCK {
+                if damage.code == Code::BlockTooLarge && self.block_limit < MAX_BLOCK {
                     damage.message += "; more --memory and --reconvert convert it";
                 }
                 self.flattener.damage(damage);

@@ -277,13 +277,13 @@ impl DatasetWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reject::{Code, Severity};
     use crate::tables::pending::Pending;
     use crate::tables::rejects::Row;
-    use crate::trace::reader::Severity;
 
     fn chunk() -> Chunk {
         let mut pending = Pending::new(1 << 20, None);
-        let (input, code, message) = ("input".into(), "code".into(), "message".to_owned());
+        let (input, code, message) = ("input".into(), Code::Unreadable, "message".to_owned());
         let (record_no, byte_offset, records_lost) = (None, None, None);
         let severity = Severity::Notice;
         let row = Row { trace_id: None, input, record_no, byte_offset, severity, code, message, records_lost };

@@ -6,6 +6,7 @@ use super::entities::{Ancestor, Entities, Index};
 use super::entity::{Container, File, Pod, Process, Str};
 use super::event::Target;
 use crate::k8s::expand::Warning;
+use crate::reject::Code;
 use crate::tables::entity_row::EntityRow;
 use crate::tables::pending::TEXT;
 use crate::tables::schema::TableId;
@@ -42,12 +43,12 @@ impl Target<'_> {
         }
         if ports.next().is_some() {
             let message = format!("the pod has more than {MAX_POD_PORTS} ports times cluster addresses");
-            left_out.push(("too_many_ports", message));
+            left_out.push((Code::TooManyPorts, message));
         }
         drop(ports);
         if many {
             let message = format!("the pod has more than {MAX_POD_ADDRESSES} addresses of a kind");
-            left_out.push(("too_many_addresses", message));
+            left_out.push((Code::TooManyAddresses, message));
         }
         rows[TableId::Pods] += 1;
         let entries = [&labels, &selectors].into_iter().flatten().map(Vec::len).sum::<usize>();

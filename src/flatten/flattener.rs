@@ -10,13 +10,14 @@ use super::event::Target;
 use super::time::{Date, Window};
 use crate::error::Result;
 use crate::experiment::Step;
+use crate::reject::{Code, Severity};
 use crate::tables::pending::{Pending, TEXT};
 use crate::tables::row_counts::RowCounts;
 use crate::tables::schema::TableId;
 use crate::tables::traces::RecordCounts;
 use crate::tables::{experiment_events, rejects, traces};
 use crate::trace::cursor::MAX_ENTRIES;
-use crate::trace::reader::{Damage, Loss, Place, Severity};
+use crate::trace::reader::{Damage, Loss, Place};
 use crate::trace::records::{EventKind, Header, Record};
 use crate::trace::schema::LeftOut;
 
@@ -177,7 +178,7 @@ impl Flattener {
 
     fn say_doubt(&mut self) {
         if let Some(message) = self.doubt.take() {
-            self.reject(Severity::Warning, "perhaps_twice", message, None, None, Some(0));
+            self.reject(Severity::Warning, Code::PerhapsTwice, message, None, None, Some(0));
         }
     }
 
@@ -240,15 +241,15 @@ impl Flattener {
         self.say_doubt();
         for LeftOut { field, is_known } in left_out.iter().take(MAX_LEFT_OUT) {
             let (severity, code, what) = match is_known {
-                true => (Severity::Warning, "odd_field", "has another type than in SysFlow"),
-                false => (Severity::Notice, "unknown_field", "is not known"),
+                true => (Severity::Warning, Code::OddField, "has another type than in SysFlow"),
+                false => (Severity::Notice, Code::UnknownField, "is not known"),
             };
             self.reject(severity, code, format!("the field {field} {what} and was left out"), None, None, Some(0));
         }
         let more = left_out.len().saturating_sub(MAX_LEFT_OUT);
         if more > 0 {
             let message = format!("{more} more fields are not known and were left out");
-            self.reject(Severity::Notice, "unknown_field", message, None, None, Some(0));
+            self.reject(Severity::Notice, Code::UnknownField, message, None, None, Some(0));
         }
     }
 
@@ -257,11 +258,11 @@ impl Flattener {
         let too_long = trace.too_long;
         for (name, count) in std::mem::take(&mut trace.unknown) {
             let message = format!("{count} records of the type {name} are not known and were left out");
-            self.reject(Severity::Notice, "unknown_record", message, None, None, Some(count));
+            self.reject(Severity::Notice, Code::UnknownRecord, message, None, None, Some(count));
         }
         if too_long > 0 {
             let message = format!("{too_long} numbers have more bits than those of SysFlow and are NULL");
-            self.reject(Severity::Warning, "number_too_long", message, None, None, Some(0));
+            self.reject(Severity::Warning, Code::NumberTooLong, message, None, None, Some(0));
         }
         let Some(CurrentTrace { mut row, date, entities, .. }) = self.trace.take() else { return };
         self.entities = Some(entities.cleared());
@@ -281,7 +282,7 @@ impl Flattener {
     }
 
     /// Takes note that nothing of the input can be read.
-    pub fn reject_input(&mut self, code: &'static str, message: String) {
+    pub fn reject_input(&mut self, code: Code, message: String) {
         self.counts.rejected = true;
         self.reject(Severity::Error, code, message, None, None, None);
     }
@@ -308,7 +309,7 @@ impl Flattener {
         let lost = damage.records_lost.map(|n| n as i64);
         self.counts.damaged = true;
         self.counts.lost += lost.unwrap_or(0);
-        let truncated = damage.code == "truncated";
+        let truncated = damage.code == Code::Truncated;
         self.counts.truncated |= truncated;
         match &mut self.trace {
             Some(trace) => {
@@ -325,7 +326,7 @@ impl Flattener {
     pub fn reject(
         &mut self,
         severity: Severity,
-        code: &'static str,
+        code: Code,
         message: String,
         record_no: Option<i64>,
         byte_offset: Option<i64>,
@@ -334,7 +335,7 @@ impl Flattener {
         // Something is lost, be it but a part of a row.
         self.counts.damaged |= severity == Severity::Error;
         let bytes = TEXT * message.len();
-        if severity > Severity::Notice || code == "truncated" {
+        if severity > Severity::Notice || code == Code::Truncated {
             self.problem(severity, &message, byte_offset, records_lost);
         }
         let row = rejects::Row {
@@ -343,7 +344,7 @@ impl Flattener {
             record_no,
             byte_offset,
             severity,
-            code: code.into(),
+            code,
             message,
             records_lost,
         };
@@ -441,7 +442,7 @@ impl Flattener {
                 "the lists of the record have more than {MAX_ENTRIES} entries; {} were left out",
                 place.left_out
             );
-            self.reject(Severity::Error, "too_many_entries", message, Some(record_no), None, Some(0));
+            self.reject(Severity::Error, Code::TooManyEntries, message, Some(record_no), None, Some(0));
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use super::json::Odd;
 use super::message::{Message, fix, hash};
 use super::service_ports::ServicePort;
 use crate::flatten::entity::{Str, Trace};
+use crate::reject::Code;
 use crate::text::shortened;
 use crate::trace::records::Event;
 
@@ -53,7 +54,7 @@ pub struct PortRow {
 }
 
 /// Something to know about an event: a code and a sentence.
-pub type Warning = (&'static str, String);
+pub type Warning = (Code, String);
 
 /// Where the rows of an event go.
 pub trait Rows {
@@ -90,7 +91,7 @@ pub fn expand(trace: &Arc<Trace>, record_no: i64, event: &Event, rows: &mut dyn 
         parse_error,
     });
     if let Some(error) = &event.parse_error {
-        rows.warn(("k8s_no_json", format!("the Kubernetes message is no JSON object: {error}")));
+        rows.warn((Code::K8sNoJson, format!("the Kubernetes message is no JSON object: {error}")));
     }
     let (mut item_no, mut strays) = (0, 0);
     if let Some(items) = parsed.items {
@@ -101,7 +102,7 @@ pub fn expand(trace: &Arc<Trace>, record_no: i64, event: &Event, rows: &mut dyn 
     }
     if strays > MAX_STRAYS {
         rows.warn((
-            "k8s_cluster_ip",
+            Code::K8sClusterIp,
             format!("{} more items have a clusterIP and are no Service", strays - MAX_STRAYS),
         ));
     }
@@ -111,7 +112,7 @@ pub fn expand(trace: &Arc<Trace>, record_no: i64, event: &Event, rows: &mut dyn 
         odd.names.dedup();
         odd.names.truncate(10);
         let names = odd.names.join(", ");
-        rows.warn(("k8s_odd_field", format!("{count} fields have an unexpected type and are NULL: {names}")));
+        rows.warn((Code::K8sOddField, format!("{count} fields have an unexpected type and are NULL: {names}")));
     }
     event
 }
@@ -138,7 +139,7 @@ fn expand_item(
     let stray = item.has_cluster_ip() && !is_service;
     if stray && named {
         let name = shortened(item.name.as_deref().unwrap_or_default());
-        rows.warn(("k8s_cluster_ip", format!("the item {item_no} ({name}) has a clusterIP and is no Service")));
+        rows.warn((Code::K8sClusterIp, format!("the item {item_no} ({name}) has a clusterIP and is no Service")));
     }
     if is_service && let Some(ports) = object.and_then(|o| o.list("ports", odd)) {
         let mut port_no = 0;

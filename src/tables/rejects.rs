@@ -1,13 +1,12 @@
 //! `rejects`: everything that could not be taken over whole.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::column::Get::{I64, Seq, Str};
 use super::column::{Column, column};
-use crate::trace::reader::Severity;
+use crate::reject::{Code, Severity};
 
 pub const DOC: &str = "something that could not be taken over whole, or that a reader should know";
 
@@ -19,7 +18,7 @@ pub struct Row {
     pub record_no: Option<i64>,
     pub byte_offset: Option<i64>,
     pub severity: Severity,
-    pub code: Cow<'static, str>,
+    pub code: Code,
     pub message: String,
     pub records_lost: Option<i64>,
 }
@@ -30,7 +29,7 @@ pub const COLUMNS: &[Column<Row>] = &[
     column("record_no", "", Seq(|r| r.record_no), "ordinal of the first record concerned"),
     column("byte_offset", "", Seq(|r| r.byte_offset), "offset in the file of the block or gap concerned"),
     column("severity", "", Str(|r| Some(r.severity.name().into())), "notice, warning (nothing lost) or error"),
-    column("code", "", Str(|r| Some((&*r.code).into())), "what happened, for programs"),
+    column("code", "", Str(|r| Some(r.code.name().into())), "what happened, for programs"),
     column("message", "", Str(|r| Some((&*r.message).into())), "what happened, for people"),
     column("records_lost", "", I64(|r| r.records_lost), "records that are missing; NULL if nobody can know"),
 ];

@@ -15,6 +15,7 @@ use super::cursor::{Cursor, DecodeError};
 use super::records::Branches;
 use super::schema::Schema;
 use crate::progress::Stopper;
+use crate::reject::Code;
 
 const MAGIC: &[u8] = b"Obj\x01";
 const SYNC_LEN: u64 = 16;
@@ -62,15 +63,15 @@ pub enum HeaderError {
 
 impl HeaderError {
     /// The code of this error in `rejects`.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> Code {
         match self {
-            HeaderError::Empty => "empty_file",
-            HeaderError::NotAvro => "not_avro",
-            HeaderError::Cut => "header_cut",
-            HeaderError::Damaged(_) | HeaderError::TooLarge => "header_damaged",
-            HeaderError::NoSchema | HeaderError::Schema(_) => "bad_schema",
-            HeaderError::Codec(_) => "unknown_codec",
-            HeaderError::Io(_) => "unreadable",
+            HeaderError::Empty => Code::EmptyFile,
+            HeaderError::NotAvro => Code::NotAvro,
+            HeaderError::Cut => Code::HeaderCut,
+            HeaderError::Damaged(_) | HeaderError::TooLarge => Code::HeaderDamaged,
+            HeaderError::NoSchema | HeaderError::Schema(_) => Code::BadSchema,
+            HeaderError::Codec(_) => Code::UnknownCodec,
+            HeaderError::Io(_) => Code::Unreadable,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::ahead::{Ahead, Found};
 use super::codec::{InflateError, Inflater};
@@ -14,6 +14,7 @@ use super::container::{FileHeader, Frame, Gap, GapCause, Marker, Step, Walk};
 use super::cursor::{Cursor, DecodeError};
 use super::records::{Event, Record};
 use crate::progress::Stopper;
+use crate::reject::{Code, Severity};
 use crate::text::Escaped;
 
 /// Bytes that a block may have, compressed and inflated, where the user sets no limit of memory.
@@ -22,31 +23,11 @@ pub const BLOCK_LIMIT: usize = 256 << 20;
 /// Bytes of a buffer that is used again.
 pub(super) const KEPT_BUFFER: usize = 4 << 20;
 
-/// How bad something is: of a warning nothing was lost, of an error something was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    Notice,
-    Warning,
-    Error,
-}
-
-impl Severity {
-    pub fn name(self) -> &'static str {
-        match self {
-            Severity::Notice => "notice",
-            Severity::Warning => "warning",
-            Severity::Error => "error",
-        }
-    }
-}
-
 /// Something of a file that could not be taken over whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Damage {
     pub severity: Severity,
-    /// The code in `rejects`.
-    pub code: &'static str,
+    pub code: Code,
     /// Byte offset in the file: of the block, or of the gap.
     pub offset: u64,
     /// Ordinal of the first record concerned.
@@ -220,10 +201,10 @@ impl Blocks {
         self.next_record += count.unwrap_or(0);
         let (code, message) = match inflated {
             Ok(()) if whole => return Ok(Some(Item::Block(block))),
-            Err(Unread::TooLarge(message)) => ("block_too_large", message),
-            Err(Unread::Damaged(e)) if block.has_marker => ("bad_compression", format!("the block: {e}")),
+            Err(Unread::TooLarge(message)) => (Code::BlockTooLarge, message),
+            Err(Unread::Damaged(e)) if block.has_marker => (Code::BadCompression, format!("the block: {e}")),
             _ => (
-                "bad_sync",
+                Code::BadSync,
                 match frame.marker {
                     Marker::Missing { next } => {
                         let bytes = next - frame.offset;
@@ -288,7 +269,7 @@ impl Blocks {
         buffer: &mut Vec<u8>,
     ) -> io::Result<(u64, usize)> {
         let len = self.pos() - damage.offset;
-        if damage.code != "truncated" || len > self.limit as u64 {
+        if damage.code != Code::Truncated || len > self.limit as u64 {
             return Ok((0, 0));
         }
         self.compressed.resize(len as usize, 0);
@@ -360,8 +341,8 @@ impl Block {
                     let lost = block.count.saturating_sub(records).min(data.len() as u64);
                     let message = format!("at byte {} of the inflated block: {e}", cur.pos());
                     let (severity, code) = match lost {
-                        0 => (Severity::Warning, "trailing_bytes"),
-                        _ => (Severity::Error, "bad_record"),
+                        0 => (Severity::Warning, Code::TrailingBytes),
+                        _ => (Severity::Error, Code::BadRecord),
                     };
                     *next_record = block.first_record + records + lost;
                     return Ok(damage(severity, code, records, message, Some(lost)));
@@ -378,11 +359,11 @@ impl Block {
                 true => (Severity::Error, None),
                 false => (Severity::Warning, Some(0)),
             };
-            return Ok(damage(severity, "count_mismatch", records.min(block.count), message, lost));
+            return Ok(damage(severity, Code::CountMismatch, records.min(block.count), message, lost));
         }
         if !block.has_marker {
             let message = "the block's sync marker is damaged, its data is whole".into();
-            return Ok(damage(Severity::Warning, "bad_sync", 0, message, Some(0)));
+            return Ok(damage(Severity::Warning, Code::BadSync, 0, message, Some(0)));
         }
         Ok(None)
     }
@@ -415,11 +396,11 @@ fn gap_damage(gap: Gap, record_no: u64) -> Damage {
     let (severity, code, message) = match gap.cause {
         GapCause::Truncated => (
             Severity::Notice,
-            "truncated",
+            Code::Truncated,
             format!("the file ends inside a block, {bytes} bytes of it are there: cut, or still being written"),
         ),
         GapCause::BadBlockHeader => {
-            (Severity::Error, "bad_block_header", format!("{bytes} bytes up to the next sync marker are no block"))
+            (Severity::Error, Code::BadBlockHeader, format!("{bytes} bytes up to the next sync marker are no block"))
         }
     };
     let records_lost = gap.records_lost.and_then(|count| believable(count, bytes));

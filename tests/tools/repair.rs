@@ -118,6 +118,7 @@ fn prior_after_and_report() {
 #[test]
 fn random_damage_leaves_a_whole_trace() {
     use sf_parquet::progress::Meter;
+    use sf_parquet::reject::Code;
     use sf_parquet::trace::reader::Damage;
     let folder = tempfile::tempdir().unwrap();
     let (damaged, out) = (folder.path().join("damaged"), folder.path().join("out"));
@@ -152,7 +153,7 @@ fn random_damage_leaves_a_whole_trace() {
         let inspection = sf_parquet::inspect::inspect(&damaged, 10, &meter).unwrap();
         // Of a block that the end of the file cuts, repair keeps the start.
         let more = report.records - inspection.records;
-        let (mut expected, cut) = (inspection.damage, |d: &&mut Damage| d.code == "truncated");
+        let (mut expected, cut) = (inspection.damage, |d: &&mut Damage| d.code == Code::Truncated);
         if let Some(lost) = expected.last_mut().filter(cut).and_then(|d| d.records_lost.as_mut()) {
             *lost -= more;
         }
