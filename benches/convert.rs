@@ -23,6 +23,7 @@ use sf_parquet::dataset::state::State;
 use sf_parquet::dataset::writer::{DatasetWriter, Limits};
 use sf_parquet::flatten::time::Window;
 use sf_parquet::input::Found;
+use sf_parquet::memory::Memory;
 use sf_parquet::progress::Meter;
 use sf_parquet::tables::chunk::Chunk;
 use sf_parquet::tables::schema::TableId;
@@ -36,7 +37,7 @@ fn options(out: PathBuf) -> Options {
         out,
         tables: TableId::ALL.into(),
         window: Window { since: None, until: None },
-        memory: 1 << 30,
+        memory: Memory::USUAL,
         strict: true,
         reconvert: false,
         dry_run: false,

@@ -26,6 +26,7 @@ pub mod flatten;
 pub mod input;
 pub mod inspect;
 pub mod k8s;
+pub mod memory;
 pub mod progress;
 pub mod reject;
 pub mod repair;

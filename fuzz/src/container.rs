@@ -66,7 +66,7 @@ fn read(path: &Path) -> Option<Read> {
     assert!(header.len <= size);
     let slow = matches!(header.codec, Codec::Bzip2 | Codec::Xz);
     let mut read = Read { slow, ..Read::default() };
-    let mut blocks = Blocks::new(file, &header, size, reading::MEMORY / 4, Default::default());
+    let mut blocks = Blocks::new(file, &header, size, reading::MEMORY.0 / 4, Default::default());
     let mut buffer = Vec::new();
     loop {
         let before = blocks.pos();

@@ -336,7 +336,7 @@ fn run_name(plan: &Plan, state: &State, options: &Options) -> String {
         compression,
         encodings,
     } = options;
-    part(&format!("{:?} {memory} {compression:?} {encodings:?}", options.content()));
+    part(&format!("{:?} {} {compression:?} {encodings:?}", options.content(), memory.0));
     let before = |key: &str| state.by_key(key).map_or("", |read| &read.run.run);
     for input in &plan.inputs {
         part(&input.name);

@@ -173,7 +173,7 @@ fn stage(
         content: options.content(),
         compression: options.compression.to_string(),
         encodings: options.encodings,
-        memory: options.memory as u64,
+        memory: options.memory.0 as u64,
         inputs: entries(plan, options, &counts),
         copies: plan.copies.clone(),
         files,
@@ -192,7 +192,7 @@ fn convert_inputs(
     writer: DatasetWriter,
     needed: BTreeSet<TableId>,
 ) -> Result<(Vec<InputCounts>, Vec<String>, DatasetWriter)> {
-    let pipe = Arc::new(Pipe::new(writer, options.batch_bytes()));
+    let pipe = Arc::new(Pipe::new(writer, options.memory.batch()));
     let full = pipe.clone();
     let overflow: Overflow = Box::new(move |chunks| {
         full.push(chunks.into_iter().map(Item::Rows));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::options::{MAX_BLOCK, Options};
+use super::options::Options;
 use super::pipe;
 use super::plan::{Input, Kind, Unreadable};
 use crate::error::{Error, IoContext, Result};
@@ -15,6 +15,7 @@ use crate::flatten::entities::Room;
 use crate::flatten::flattener::{Flattener, InputCounts, InputInfo};
 use crate::flatten::time::{Date, Window};
 use crate::input::{self, Stat};
+use crate::memory::Memory;
 use crate::progress::{Meter, Stopper};
 use crate::reject::{Code, Severity};
 use crate::tables::chunk::Chunk;
@@ -87,8 +88,8 @@ impl<'p> Source<'p> {
         overflow: Option<Overflow>,
         meter: &'p Meter,
     ) -> Source<'p> {
-        let room = Room { folder: staging, exports: options.export_bytes(), index: options.index_bytes() };
-        let pending = Pending::new(options.batch_bytes(), overflow);
+        let room = Room { folder: staging, exports: options.memory.exports(), index: options.memory.index() };
+        let pending = Pending::new(options.memory.batch(), overflow);
         Source {
             inputs,
             next: 0,
@@ -96,7 +97,7 @@ impl<'p> Source<'p> {
             following: None,
             opened: 0,
             flattener: Flattener::new(pending, room),
-            block_limit: options.block_limit(),
+            block_limit: options.memory.block(),
             meter,
             counts: Vec::with_capacity(inputs.len()),
             apart: true,
@@ -260,7 +261,7 @@ impl<'p> Source<'p> {
         let block = match item {
             None => return Ok(false),
             Some(Item::Damage(mut damage)) => {
-                if damage.code == Code::BlockTooLarge && self.block_limit < MAX_BLOCK {
+                if damage.code == Code::BlockTooLarge && self.block_limit < Memory::MAX_BLOCK {
                     damage.message += "; more --memory and --reconvert convert it";
                 }
                 self.flattener.damage(damage);

@@ -23,6 +23,7 @@ use crate::error::{Error, IoContext};
 use crate::flatten::time;
 use crate::flatten::time::Window;
 use crate::input;
+use crate::memory::Memory;
 use crate::progress::Meter;
 use crate::tables::schema::TableId;
 use crate::text::{Escaped, path_text};
@@ -107,9 +108,6 @@ enum Encodings {
 
 const MOST_JOBS: u16 = 256;
 
-/// Less would not hold what any run takes: rows of two batches, a hundred columns that are encoded, and their buffers.
-const LEAST_MEMORY: u64 = 256 << 20;
-
 pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outcome> {
     let ConvertArgs {
         input: arguments,
@@ -129,7 +127,8 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
         experiment_log,
         summary_json,
     } = args;
-    if memory < LEAST_MEMORY {
+    let memory = Memory(usize::try_from(memory).unwrap_or(usize::MAX));
+    if memory < Memory::LEAST {
         return Err(Error::Usage("--memory must be 256MiB at least".into()).into());
     }
     if let (Some(since), Some(until)) = (since, until)
@@ -144,7 +143,7 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
         out,
         tables: wanted(&tables),
         window: Window { since, until },
-        memory: usize::try_from(memory).unwrap_or(usize::MAX),
+        memory,
         strict,
         reconvert,
         dry_run,

@@ -35,7 +35,7 @@ mod tests {
         let convert = command.find_subcommand("convert").unwrap();
         let memory = convert.get_arguments().find(|a| a.get_id() == "memory").unwrap();
         let usual: Vec<_> = memory.get_default_values().iter().map(|v| parse(v.to_str().unwrap())).collect();
-        assert_eq!(usual, [Ok(crate::batch::options::MEMORY)]);
+        assert_eq!(usual, [Ok(crate::memory::Memory::USUAL.0 as u64)]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::sync::Syncs;
 use crate::error::Result;
 use crate::fault;
 use crate::flatten::time::Date;
+use crate::memory::Memory;
 use crate::tables::chunk::Chunk;
 use crate::tables::schema::TableId;
 
@@ -31,9 +32,6 @@ pub struct Limits {
     pub open_files: usize,
 }
 
-/// Bytes of memory that an open file takes besides its pages: writers of a hundred columns, and their buffers.
-const OPEN_FILE: usize = 2 << 20;
-
 /// How many files the process may have open (`ulimit -n`): 1,024 usually, and where the system does not say.
 fn open_files_allowed() -> usize {
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
@@ -42,14 +40,14 @@ fn open_files_allowed() -> usize {
 }
 
 impl Limits {
-    /// Limits that keep the writer within `memory` bytes.
-    pub fn within(memory: usize) -> Limits {
+    /// Limits that keep the writer within its shares of memory.
+    pub fn within(memory: Memory) -> Limits {
         Limits {
             group_rows: 500_000,
-            group_bytes: (64 << 20).min(memory / 24),
-            open_bytes: memory / 24,
+            group_bytes: memory.group(),
+            open_bytes: memory.groups(),
             file_bytes: 256 << 20,
-            open_files: 500.min(memory / OPEN_FILE).min(open_files_allowed() / 2).max(8),
+            open_files: memory.open_files().min(open_files_allowed() / 2).max(8),
         }
     }
 }
@@ -300,8 +298,8 @@ mod tests {
         // The next group might make the file too large, or not.
         for (file_bytes, files) in [(0, 3), (1 << 20, 1)] {
             for limits in [
-                Limits { group_rows: 1, group_bytes: 1, file_bytes, ..Limits::within(1 << 30) },
-                Limits { open_bytes: 0, group_bytes: 1 << 10, file_bytes, ..Limits::within(1 << 30) },
+                Limits { group_rows: 1, group_bytes: 1, file_bytes, ..Limits::within(Memory::USUAL) },
+                Limits { open_bytes: 0, group_bytes: 1 << 10, file_bytes, ..Limits::within(Memory::USUAL) },
             ] {
                 let (compression, encodings) = (Compression::UNCOMPRESSED, Encodings::Default);
                 let mut writer = DatasetWriter::new(staging(), "run", &tables, compression, encodings, limits).unwrap();
@@ -314,7 +312,7 @@ mod tests {
     #[test]
     fn all_files_of_kept_rows_say_so_also_those_that_were_full() {
         let folder = tempfile::tempdir().unwrap();
-        let limits = Limits { group_rows: 1, file_bytes: 0, ..Limits::within(1 << 30) };
+        let limits = Limits { group_rows: 1, file_bytes: 0, ..Limits::within(Memory::USUAL) };
         let tables = BTreeSet::from([TableId::Rejects]);
         let (staging, compression) = (folder.path().to_owned(), Compression::UNCOMPRESSED);
         let mut writer = DatasetWriter::new(staging, "run", &tables, compression, Encodings::Default, limits).unwrap();

@@ -178,7 +178,7 @@ impl Flattener {
 
     fn say_doubt(&mut self) {
         if let Some(message) = self.doubt.take() {
-            self.reject(Severity::Warning, Code::PerhapsTwice, message, None, None, Some(0));
+            self.remark(Severity::Warning, Code::PerhapsTwice, message);
         }
     }
 
@@ -244,12 +244,12 @@ impl Flattener {
                 true => (Severity::Warning, Code::OddField, "has another type than in SysFlow"),
                 false => (Severity::Notice, Code::UnknownField, "is not known"),
             };
-            self.reject(severity, code, format!("the field {field} {what} and was left out"), None, None, Some(0));
+            self.remark(severity, code, format!("the field {field} {what} and was left out"));
         }
         let more = left_out.len().saturating_sub(MAX_LEFT_OUT);
         if more > 0 {
             let message = format!("{more} more fields are not known and were left out");
-            self.reject(Severity::Notice, Code::UnknownField, message, None, None, Some(0));
+            self.remark(Severity::Notice, Code::UnknownField, message);
         }
     }
 
@@ -262,7 +262,7 @@ impl Flattener {
         }
         if too_long > 0 {
             let message = format!("{too_long} numbers have more bits than those of SysFlow and are NULL");
-            self.reject(Severity::Warning, Code::NumberTooLong, message, None, None, Some(0));
+            self.remark(Severity::Warning, Code::NumberTooLong, message);
         }
         let Some(CurrentTrace { mut row, date, entities, .. }) = self.trace.take() else { return };
         self.entities = Some(entities.cleared());
@@ -320,6 +320,11 @@ impl Flattener {
         }
         let (record, offset) = (Some(damage.record_no as i64), Some(damage.offset as i64));
         self.reject(damage.severity, damage.code, damage.message, record, offset, lost);
+    }
+
+    /// Adds a row to `rejects` that is of no record in particular, and of which nothing was lost.
+    fn remark(&mut self, severity: Severity, code: Code, message: String) {
+        self.reject(severity, code, message, None, None, Some(0));
     }
 
     /// Adds a row to `rejects`, of the current trace if there is one.

@@ -9,12 +9,13 @@ use sf_parquet::batch::source::{Last, Source};
 use sf_parquet::dataset::part::Encodings;
 use sf_parquet::flatten::flattener::InputCounts;
 use sf_parquet::input::{self, Stat};
+use sf_parquet::memory::Memory;
 use sf_parquet::progress::Meter;
 use sf_parquet::tables::chunk::Chunk;
 use sf_parquet::tables::schema::TableId;
 
 /// Less than a user can set, so that a block which inflates to too much is found soon.
-pub const MEMORY: usize = 64 << 20;
+pub const MEMORY: Memory = Memory(64 << 20);
 
 /// Everything converted, nothing compressed.
 pub fn options(out: &Path) -> Options {

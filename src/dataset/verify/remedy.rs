@@ -6,7 +6,6 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use super::parts::Part;
-use crate::batch::options::MEMORY;
 use crate::dataset::compression;
 use crate::dataset::layout::{Layout, staged_name};
 use crate::dataset::manifest::{Content, InputEntry, Manifest};
@@ -14,6 +13,7 @@ use crate::dataset::part::Encodings;
 use crate::dataset::state::{Read, State};
 use crate::flatten::time::iso;
 use crate::input::Looker;
+use crate::memory::Memory;
 use crate::tables::schema::TableId;
 use crate::text::path_text;
 
@@ -189,7 +189,7 @@ fn command(
         let _ = write!(start, " --compression {compression}");
     }
     let memory = state.manifests.iter().map(|run| run.memory).max();
-    if let Some(memory) = memory.filter(|memory| *memory > MEMORY) {
+    if let Some(memory) = memory.filter(|memory| *memory > Memory::USUAL.0 as u64) {
         let _ = write!(start, " --memory {memory}");
     }
     if content.tables.len() < TableId::COUNT {
