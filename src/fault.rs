@@ -8,9 +8,9 @@
 #[inline(always)]
 pub fn point(_name: &str) {}
 
-/// A place where the process may end.
+/// A place where the process may end, and says so.
 #[cfg(feature = "faults")]
-pub fn point(_name: &str) {
+pub fn point(name: &str) {
     use std::sync::LazyLock;
     use std::sync::atomic::{AtomicI64, Ordering};
     static LEFT: LazyLock<AtomicI64> = LazyLock::new(|| {
@@ -18,6 +18,7 @@ pub fn point(_name: &str) {
         AtomicI64::new(n.unwrap_or(i64::MAX))
     });
     if LEFT.fetch_sub(1, Ordering::SeqCst) == 1 {
+        eprintln!("killed: {name}");
         // SIGKILL cannot be caught, so nothing is cleaned up.
         let _ = signal_hook::low_level::raise(signal_hook::consts::SIGKILL);
     }

@@ -2,22 +2,22 @@
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
+use super::destination::Destination;
 use super::log::Log;
 use super::signals::stop_on_signals;
-use super::{Outcome, Output, is_stdout, progress, show, show_json, start_threads};
+use super::{Outcome, Output, progress, show, show_json, start_threads};
 use crate::concat::{self, Options, Summary};
 use crate::error::Error;
 use crate::input;
 use crate::progress::Meter;
 use crate::text::{Escaped, grouped, path_text};
 use crate::trace::codec::Codec;
-use crate::whole_file::WholeFile;
 
 /// Join traces to one
 ///
@@ -59,10 +59,6 @@ fn codecs() -> impl TypedValueParser<Value = Codec> {
 pub fn run(args: ConcatArgs, output: &Output, log: &Log) -> anyhow::Result<Outcome> {
     start_threads()?;
     let ConcatArgs { input, out, codec, allow_loss, json } = args;
-    let to_stdout = is_stdout(&out);
-    if to_stdout && json {
-        return Err(Error::Usage("--json and the trace cannot both go to standard output".into()).into());
-    }
     let found = input::find(&input, Vec::new(), &mut io::stdin().lock())?;
     log.passed_over(&found);
     if found.paths().any(|input| input::is_same_file(input, &out)) {
@@ -70,19 +66,13 @@ pub fn run(args: ConcatArgs, output: &Output, log: &Log) -> anyhow::Result<Outco
         return Err(Error::Usage(message).into());
     }
     let inputs: Vec<PathBuf> = found.files.into_iter().map(|(path, _)| path).collect();
-    // While it waits for the reader of a pipe, a signal ends the process.
-    let there = if to_stdout { None } else { WholeFile::there(&out)? };
+    let destination = Destination::of(out, json)?;
+    let to_stdout = destination.is_stdout();
     let meter = Arc::new(Meter::default());
     stop_on_signals(meter.clone())?;
     let summary = progress::shown(&meter, output, log, || -> Result<Summary, Error> {
         let plan = concat::plan(&inputs, Options { codec, allow_loss }, &meter)?;
-        if to_stdout {
-            return plan.write(io::stdout().lock(), Path::new("standard output"), &meter);
-        }
-        let mut file = there.map_or_else(|| WholeFile::create(&out), Ok)?;
-        let summary = plan.write(&mut file, &out, &meter)?;
-        file.publish()?;
-        Ok(summary)
+        destination.write(|out, name| plan.write(out, name, &meter))
     })?;
     for loss in &summary.losses {
         log.problem(&format!("error: {} was left out", Escaped(loss)));

@@ -3,6 +3,7 @@
 pub mod completions;
 pub mod concat;
 pub mod convert;
+mod destination;
 pub mod inspect;
 pub mod log;
 pub mod man;

@@ -7,15 +7,15 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::destination::Destination;
 use super::log::Log;
 use super::signals::stop_on_signals;
-use super::{Outcome, Output, is_stdout, progress, show, show_json};
+use super::{Outcome, Output, progress, show, show_json};
 use crate::error::Error;
 use crate::input::is_same_file;
 use crate::progress::Meter;
 use crate::repair::{Keep, Report, repair};
 use crate::text::{Escaped, grouped};
-use crate::whole_file::WholeFile;
 
 /// Keep what is whole of a damaged trace
 ///
@@ -51,31 +51,21 @@ Exit status: 0 the trace is whole; 3 it is damaged, what is whole of it was kept
 
 pub fn run(args: RepairArgs, output: &Output, log: &Log) -> anyhow::Result<Outcome> {
     let RepairArgs { input, out, report: _, prior, after, json } = args;
-    let to_stdout = out.as_deref().is_some_and(is_stdout);
-    if to_stdout && json {
-        return Err(Error::Usage("--json and the trace cannot both go to standard output".into()).into());
+    if out.as_ref().is_some_and(|out| is_same_file(&input, out)) {
+        return Err(Error::Usage("the result cannot replace the input; give another name".into()).into());
     }
     let keep = match (prior, after) {
         (true, _) => Keep::Prior,
         (_, true) => Keep::After,
         _ => Keep::All,
     };
-    // While it waits for the reader of a pipe, a signal ends the process.
-    let there = out.as_deref().filter(|_| !to_stdout).map(WholeFile::there).transpose()?.flatten();
+    let destination = out.map(|out| Destination::of(out, json)).transpose()?;
+    let to_stdout = destination.as_ref().is_some_and(Destination::is_stdout);
     let meter = Arc::new(Meter::default());
     stop_on_signals(meter.clone())?;
-    let report = progress::shown(&meter, output, log, || -> Result<Report, Error> {
-        let Some(out) = out else { return repair(&input, keep, io::sink(), Path::new("nothing"), &meter) };
-        if to_stdout {
-            return repair(&input, keep, io::stdout().lock(), Path::new("standard output"), &meter);
-        }
-        if is_same_file(&input, &out) {
-            return Err(Error::Usage("the result cannot replace the input; give another name".into()));
-        }
-        let mut file = there.map_or_else(|| WholeFile::create(&out), Ok)?;
-        let report = repair(&input, keep, &mut file, &out, &meter)?;
-        file.publish()?;
-        Ok(report)
+    let report = progress::shown(&meter, output, log, || match destination {
+        None => repair(&input, keep, io::sink(), Path::new("nothing"), &meter),
+        Some(destination) => destination.write(|out, name| repair(&input, keep, out, name, &meter)),
     })?;
     for damage in &report.damage {
         log.problem(&format!("{}: {}: {damage}", damage.severity.name(), Escaped(&report.input)));

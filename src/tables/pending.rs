@@ -189,6 +189,25 @@ impl<B: Recycle + 'static> Dates<B> {
         let full = rows.len() >= BATCH_ROWS;
         ready.push(Chunk { table: self.table, date, inputs, rows: self.spares.lend(rows, full, bytes), bytes });
     }
+}
+
+/// The waiting rows of a table, whatever these are.
+trait Table {
+    fn table(&self) -> TableId;
+    /// Of all rows so far, whether they wait or not.
+    fn earliest(&self) -> Option<Date>;
+    /// Makes all of them ready.
+    fn flush(&mut self, ready: &mut Ready);
+}
+
+impl<B: Recycle + 'static> Table for Dates<B> {
+    fn table(&self) -> TableId {
+        self.table
+    }
+
+    fn earliest(&self) -> Option<Date> {
+        self.earliest
+    }
 
     fn flush(&mut self, ready: &mut Ready) {
         self.put_back();
@@ -292,18 +311,29 @@ impl Pending {
         self.ready.batch_bytes
     }
 
-    /// The earliest date of any row so far, but for rejects.
-    pub fn earliest_date(&self) -> Option<Date> {
-        let dates = [
-            self.records.dates.earliest,
-            self.processes.dates.earliest,
-            self.files.dates.earliest,
-            self.containers.dates.earliest,
-            self.pods.dates.earliest,
-            self.experiment_events.dates.earliest,
-            self.traces.dates.earliest,
+    /// All tables, and what takes their rows.
+    fn tables(&mut self) -> ([&mut dyn Table; TableId::ALL.len()], &mut Ready) {
+        let tables: [&mut dyn Table; TableId::ALL.len()] = [
+            &mut self.records.dates,
+            &mut self.processes.dates,
+            &mut self.files.dates,
+            &mut self.containers.dates,
+            &mut self.pods.dates,
+            &mut self.pod_service_ports.dates,
+            &mut self.k8s_events.dates,
+            &mut self.k8s_items.dates,
+            &mut self.k8s_service_ports.dates,
+            &mut self.experiment_events.dates,
+            &mut self.traces.dates,
+            &mut self.rejects.dates,
         ];
-        dates.into_iter().flatten().min()
+        (tables, &mut self.ready)
+    }
+
+    /// The earliest date of any row so far, but for rejects, which may have none of their own.
+    pub fn earliest_date(&mut self) -> Option<Date> {
+        let (tables, _) = self.tables();
+        tables.into_iter().filter(|rows| rows.table() != TableId::Rejects).filter_map(|rows| rows.earliest()).min()
     }
 
     /// Makes everything ready. Nobody is asked to take chunks any more: all are written in parallel.
@@ -314,18 +344,7 @@ impl Pending {
 
     /// Makes everything ready, full or not.
     pub fn flush(&mut self) {
-        let ready = &mut self.ready;
-        self.records.dates.flush(ready);
-        self.processes.dates.flush(ready);
-        self.files.dates.flush(ready);
-        self.containers.dates.flush(ready);
-        self.pods.dates.flush(ready);
-        self.pod_service_ports.dates.flush(ready);
-        self.k8s_events.dates.flush(ready);
-        self.k8s_items.dates.flush(ready);
-        self.k8s_service_ports.dates.flush(ready);
-        self.experiment_events.dates.flush(ready);
-        self.traces.dates.flush(ready);
-        self.rejects.dates.flush(ready);
+        let (tables, ready) = self.tables();
+        tables.into_iter().for_each(|rows| rows.flush(ready));
     }
 }
