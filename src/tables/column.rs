@@ -64,6 +64,16 @@ pub const fn column<R: ?Sized>(
     Column { name, attribute, get, doc }
 }
 
+/// The column `trace_id`, which every table but `rejects` has alike.
+pub const fn trace_id<R: ?Sized>(get: for<'r> fn(&'r R) -> Option<Cow<'r, str>>) -> Column<R> {
+    column("trace_id", "", Get::Str(get), "the trace: input hash and header ordinal")
+}
+
+/// The column `record_no` of what is a record.
+pub const fn record_no<R: ?Sized>(get: fn(&R) -> Option<i64>) -> Column<R> {
+    column("record_no", "", Get::Seq(get), "ordinal of the record in its file")
+}
+
 /// The values of one column in a batch.
 #[derive(Debug, Clone)]
 pub struct ColumnData<'r> {

@@ -1,7 +1,7 @@
 //! `containers`: every export of a container.
 
 use super::column::Get::{Bool, Seq, Str};
-use super::column::{Column, column};
+use super::column::{Column, column, record_no, trace_id};
 use super::entity_row::{EntityRow, given, text};
 use crate::flatten::entity::Container;
 
@@ -10,8 +10,8 @@ pub const DOC: &str = "an exported Container";
 pub type Row = EntityRow<Container>;
 
 pub const COLUMNS: &[Column<Row>] = &[
-    column("trace_id", "", Str(Row::trace_id), "the trace: input hash and header ordinal"),
-    column("record_no", "", Seq(|r| Some(r.entity.record_no)), "ordinal of the record in its file"),
+    trace_id(Row::trace_id),
+    record_no(|r| Some(r.entity.record_no)),
     column("id", "container.id", Str(|r| given(r.entity.id())), "container id"),
     column("name", "container.name", Str(|r| given(r.entity.name())), "container name"),
     column("image", "container.image", Str(|r| given(r.entity.image())), "image name"),

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::column::Get::{Seq, Str, Time};
-use super::column::{Column, column};
+use super::column::{Column, column, record_no, trace_id};
 use super::entity_row::{EntityRow, given};
 use crate::flatten::entity::File;
 use crate::text::hex;
@@ -13,8 +13,8 @@ pub const DOC: &str = "an exported File";
 pub type Row = EntityRow<File>;
 
 pub const COLUMNS: &[Column<Row>] = &[
-    column("trace_id", "", Str(Row::trace_id), "the trace: input hash and header ordinal"),
-    column("record_no", "", Seq(|r| Some(r.entity.record_no)), "ordinal of the record in its file"),
+    trace_id(Row::trace_id),
+    record_no(|r| Some(r.entity.record_no)),
     column("state", "state", Str(|r| given(r.entity.state())), "CREATED, MODIFIED or REUP (exported again)"),
     column("ts", "ts", Time(|r| r.entity.ts), "time of the export, floored to microseconds"),
     column("ts_uts", "ts", Seq(|r| r.entity.ts), "the same in nanoseconds"),

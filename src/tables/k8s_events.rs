@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::column::Get::{Bool, I64, Seq, Str, Time};
-use super::column::{Column, column};
+use super::column::{Column, column, record_no, trace_id};
 use super::entity_row::text;
 use crate::k8s::expand::KubernetesEvent;
 
@@ -12,8 +12,8 @@ pub const DOC: &str = "a KE record";
 pub type Row = Arc<KubernetesEvent>;
 
 pub const COLUMNS: &[Column<Row>] = &[
-    column("trace_id", "", Str(|r| Some((&*r.trace.id).into())), "the trace: input hash and header ordinal"),
-    column("record_no", "", Seq(|r| Some(r.record_no)), "ordinal of the record in its file"),
+    trace_id(|r| Some((&*r.trace.id).into())),
+    record_no(|r| Some(r.record_no)),
     column("ts", "ts", Time(|r| r.ts), "time, floored to microseconds"),
     column("ts_uts", "ts_uts", Seq(|r| r.ts), "the same in nanoseconds"),
     column("action", "k8s.action", Str(|r| text(&r.action)), "K8S_COMPONENT_ADDED, …"),

@@ -1,7 +1,7 @@
 //! `k8s_items`: every item of every KE record.
 
 use super::column::Get::{I64, Map, Seq, Str, StrList, Time};
-use super::column::{Column, column};
+use super::column::{Column, column, trace_id};
 use super::entity_row::{list, text};
 use crate::k8s::expand::ItemRow;
 
@@ -10,7 +10,7 @@ pub const DOC: &str = "an item of a KE record";
 pub type Row = ItemRow;
 
 pub const COLUMNS: &[Column<Row>] = &[
-    column("trace_id", "", Str(|r| Some((&*r.event.trace.id).into())), "the trace: input hash and header ordinal"),
+    trace_id(|r| Some((&*r.event.trace.id).into())),
     column("record_no", "", Seq(|r| Some(r.event.record_no)), "record_no of the KE record"),
     column("item_no", "", I64(|r| Some(r.item_no)), "ordinal of the item in the message"),
     column("ts", "ts", Time(|r| r.event.ts), "time of the event, floored to microseconds"),

@@ -1,7 +1,7 @@
 //! `k8s_service_ports`: every port of every service in a KE record.
 
 use super::column::Get::{I32, I64, Seq, Str, Time};
-use super::column::{Column, column};
+use super::column::{Column, column, trace_id};
 use super::entity_row::text;
 use crate::k8s::expand::PortRow;
 
@@ -10,7 +10,7 @@ pub const DOC: &str = "a port of a service item of a KE record, of headless serv
 pub type Row = PortRow;
 
 pub const COLUMNS: &[Column<Row>] = &[
-    column("trace_id", "", Str(|r| Some((&*r.event.trace.id).into())), "the trace: input hash and header ordinal"),
+    trace_id(|r| Some((&*r.event.trace.id).into())),
     column("record_no", "", Seq(|r| Some(r.event.record_no)), "record_no of the KE record"),
     column("item_no", "", I64(|r| Some(r.item_no)), "ordinal of the item in the message"),
     column("port_no", "", I64(|r| Some(r.port_no)), "ordinal of the port in the item"),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::column::Get::{I32, Seq, Str};
-use super::column::{Column, column};
+use super::column::{Column, column, trace_id};
 use super::entity_row::{given, text};
 use crate::flatten::entity::{self, Pod, Trace};
 use crate::flatten::net;
@@ -41,7 +41,7 @@ struct Identity {
 }
 
 pub const COLUMNS: &[Column<Row>] = &[
-    column("trace_id", "", Str(|r| Some((&*r.trace.id).into())), "the trace: input hash and header ordinal"),
+    trace_id(|r| Some((&*r.trace.id).into())),
     column("record_no", "", Seq(|r| Some(r.pod.record_no)), "record_no of the pod's row in pods"),
     column("pod_id", "pod.id", Str(|r| given(r.pod.id())), "pod id"),
     column("pod_name", "pod.name", Str(|r| given(r.pod.name())), "pod name"),

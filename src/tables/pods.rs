@@ -1,7 +1,7 @@
 //! `pods`: every export of a pod.
 
 use super::column::Get::{I64, Map, Seq, Str, StrList, Time};
-use super::column::{Column, column};
+use super::column::{Column, column, record_no, trace_id};
 use super::entity_row::{EntityRow, given, list};
 use crate::flatten::entity::{Pod, Str as Text};
 
@@ -15,8 +15,8 @@ pub struct Row {
 }
 
 pub const COLUMNS: &[Column<Row>] = &[
-    column("trace_id", "", Str(|r| r.base.trace_id()), "the trace: input hash and header ordinal"),
-    column("record_no", "", Seq(|r| Some(r.base.entity.record_no)), "ordinal of the record in its file"),
+    trace_id(|r| r.base.trace_id()),
+    record_no(|r| Some(r.base.entity.record_no)),
     column("ts", "ts", Time(|r| r.base.entity.ts), "time of the export, floored to microseconds"),
     column("ts_uts", "ts", Seq(|r| r.base.entity.ts), "the same in nanoseconds"),
     column("id", "pod.id", Str(|r| given(r.base.entity.id())), "pod id"),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::column::Get::{Bool, I32, I64, I64List, Seq, Str, StrList, Time};
-use super::column::{Column, column};
+use super::column::{Column, column, record_no, trace_id};
 use super::entity_row::{EntityRow, given, list, text};
 use crate::flatten::entities::Lineage;
 use crate::flatten::entity::{self, Process};
@@ -20,8 +20,8 @@ pub struct Row {
 }
 
 pub const COLUMNS: &[Column<Row>] = &[
-    column("trace_id", "", Str(|r| r.base.trace_id()), "the trace: input hash and header ordinal"),
-    column("record_no", "", Seq(|r| Some(r.base.entity.record_no)), "ordinal of the record in its file"),
+    trace_id(|r| r.base.trace_id()),
+    record_no(|r| Some(r.base.entity.record_no)),
     column("state", "state", Str(|r| given(r.base.entity.state())), "CREATED, MODIFIED or REUP (exported again)"),
     column("ts", "ts", Time(|r| r.base.entity.ts), "time of the export, floored to microseconds"),
     column("ts_uts", "ts", Seq(|r| r.base.entity.ts), "the same in nanoseconds"),

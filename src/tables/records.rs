@@ -13,7 +13,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use super::column::Get::{Bool, I32, I64, Seq, Str, StrList, Time};
-use super::column::{Column, ColumnData, Keys, Numbers, Values, column};
+use super::column::{Column, ColumnData, Keys, Numbers, Values, column, record_no, trace_id};
 use super::entity_row::{given, list, text};
 use super::schema::ColumnInfo;
 use crate::flatten::entities::{self, Latest};
@@ -199,8 +199,8 @@ fn operations(flags: &i32, names: &mut Vec<&str>) -> bool {
 }
 
 const COLUMNS: &[Source] = &[
-    S::Trace(column("trace_id", "", Str(|t| Some((&*t.id).into())), "the trace: input hash and header ordinal")),
-    S::RecordNo(column("record_no", "", Seq(some), "ordinal of the record in its file")),
+    S::Trace(trace_id(|t| Some((&*t.id).into()))),
+    S::RecordNo(record_no(some)),
     S::Kind(column("type", "type", Str(|k| Some(k.code().into())), "PE, FE, NE, PF, FF, NF or KE")),
     S::State(column(
         "state",

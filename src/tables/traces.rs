@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::column::Get::{Bool, I64, Seq, Str, Time};
-use super::column::{Column, column};
+use super::column::{Column, column, trace_id};
 use super::entity_row::text;
 use super::row_counts::RowCounts;
 use super::schema::TableId;
@@ -78,7 +78,7 @@ macro_rules! rows {
 }
 
 pub const COLUMNS: &[Column<Row>] = &[
-    column("trace_id", "", Str(|r| Some((&*r.trace.id).into())), "the trace: input hash and header ordinal"),
+    trace_id(|r| Some((&*r.trace.id).into())),
     column("input", "", Str(|r| Some((&*r.input).into())), "the input as given"),
     column("input_sha256", "", Str(|r| Some((&*r.input_sha256).into())), "SHA-256 of the input, 64 hex digits"),
     column("input_bytes", "", I64(|r| Some(r.input_bytes)), "size of the input"),
