@@ -221,8 +221,8 @@ fn an_older_copy_is_known_by_the_file_that_was_converted() {
     growing.expect(&[&copy, &moved], &[], 80, BEGINNING);
     // Nobody can tell any more.
     fs::remove_file(&moved).unwrap();
-    growing.expect(&[&copy], &[], 80 + 40, "the dataset has its rows twice");
-    growing.expect(&[&copy], &["--reconvert"], 80 + 40, "the dataset has its rows twice");
+    growing.expect(&[&copy], &[], 80 + 40, TWICE);
+    growing.expect(&[&copy], &["--reconvert"], 80 + 40, TWICE);
     // A copy of the longer one is all it takes.
     fs::rename(growing.write("again.sf", 8), &whole).unwrap();
     growing.expect(&[&whole], &[], 80, "");
@@ -247,7 +247,7 @@ fn what_was_in_doubt_is_so_until_the_longer_one_is_an_input() {
     growing.expect(&[&whole], &[], 80, "");
     fs::rename(&whole, &away).unwrap();
     let copy = growing.write("copy.sf", 4);
-    let twice = "the dataset has its rows twice";
+    let twice = TWICE;
     growing.expect(&[&copy], &[], 80 + 40, twice);
     growing.expect(&[&copy], &["--reconvert"], 80 + 40, twice);
     fs::rename(&away, &whole).unwrap();
@@ -595,6 +595,123 @@ fn a_file_that_was_empty_has_no_reject_any_more_once_it_has_content() {
     assert_eq!((row_count(&out, "rejects"), row_count(&out, "records")), (0, 1));
 }
 
+/// What is said where the dataset may have rows twice.
+const TWICE: &str = "the dataset has its rows twice";
+
+/// Destroys the header of a block.
+fn damage(growing: &Growing, path: &Path, block: usize) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[growing.blocks[block]] = 0xff;
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_damaged_trace_that_may_be_one_that_is_there_says_so() {
+    for together in [false, true] {
+        let growing = Growing::new();
+        let (whole, copy) = (growing.write("a.sf", 8), growing.write("b.sf", 8));
+        damage(&growing, &copy, 3);
+        let inputs: &[&Path] = if together { &[&whole, &copy] } else { &[&whole] };
+        let first = convert(inputs, &growing.out, &[]);
+        let said = if together { first } else { convert(&[&copy], &growing.out, &[]) };
+        expect_status(&said, 3);
+        assert!(stderr(&said).contains(TWICE), "{}", stderr(&said));
+    }
+    // Its head is another.
+    let growing = Growing::new();
+    let path = growing.write("a.sf", 8);
+    damage(&growing, &path, 0);
+    expect_status(&convert(&[&path], &growing.out, &[]), 3);
+    let had = row_count(&growing.out, "records");
+    growing.write("a.sf", 8);
+    growing.expect(&[&path], &[], had + 80, TWICE);
+}
+
+#[test]
+fn zeros_up_to_the_end_of_the_last_block_make_no_other_trace() {
+    let growing = Growing::new();
+    let (whole, copy) = (growing.write("a.sf", 8), growing.write("b.sf", 8));
+    let mut bytes = fs::read(&copy).unwrap();
+    bytes[growing.blocks[7] + 4..].fill(0);
+    fs::write(&copy, bytes).unwrap();
+    growing.expect(&[&whole, &copy], &[], 80, BEGINNING);
+    // Nor is it what others are the beginning of.
+    let short = growing.write("c.sf", 6);
+    growing.expect(&[&short, &copy], &[], 80, BEGINNING);
+}
+
+#[test]
+fn a_doubt_stays_where_only_the_end_changes() {
+    let growing = Growing::new();
+    let (whole, short) = (growing.write("a.sf", 8), growing.write("b.sf", 4));
+    growing.expect(&[&whole], &[], 80, "");
+    fs::remove_file(&whole).unwrap();
+    growing.expect(&[&short], &[], 120, TWICE);
+    fs::write(&short, [&fs::read(&short).unwrap(), &b"\n"[..]].concat()).unwrap();
+    let output = convert(&[&short], &growing.out, &[]);
+    expect_status(&output, 3);
+    assert!(stderr(&output).contains(TWICE), "{}", stderr(&output));
+    assert_eq!(row_count(&growing.out, "records"), 120);
+}
+
+#[test]
+fn what_a_skipped_input_replaced_is_replaced_by_the_one_that_is_read() {
+    let since = ["--since", "2022-03-17T18:00:50Z"];
+    for (blocks, said) in [(8, "has the content of another input"), (6, BEGINNING)] {
+        let growing = Growing::new();
+        let path = growing.write("b.sf", blocks);
+        damage(&growing, &path, 3);
+        expect_status(&convert(&[&path], &growing.out, &[]), 3);
+        // Restored, with all of it elsewhere: the times that the dataset has of it stay.
+        growing.write("b.sf", blocks);
+        let other = growing.write("a.sf", 8);
+        growing.expect(&[&other, &path], &since, 80, said);
+    }
+}
+
+#[test]
+fn what_was_behind_the_last_block_hides_no_rows_when_it_is_gone() {
+    let since = ["--since", "2022-03-17T18:00:50Z"];
+    let growing = Growing::new();
+    let path = growing.write("a.sf", 8);
+    growing.expect(&[&path], &since, 30, "");
+    fs::write(&path, [&fs::read(&path).unwrap(), &b"\n"[..]].concat()).unwrap();
+    expect_status(&convert(&[&path], &growing.out, &since), 3);
+    growing.write("a.sf", 8);
+    growing.expect(&[&path], &[], 80, "");
+
+    // What it has grown to lacks times: the note says so.
+    let growing = Growing::new();
+    let path = growing.write("a.sf", 6);
+    growing.expect(&[&path], &since, 10, "");
+    growing.write("a.sf", 8);
+    growing.expect(&[&path], &since, 30, "");
+    growing.write("a.sf", 6);
+    growing.expect(&[&path], &[], 30, "which was converted with other --tables, --since or --until");
+}
+
+#[test]
+fn a_log_that_has_grown_is_no_trace_and_needs_no_whole_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, moved, out) = (folder.path().join("x.log"), folder.path().join("y.log"), folder.path().join("out"));
+    let line = "2022-03-17 18:48:00,736 main INFO     ----- step\n";
+    let convert_log =
+        |log: &Path| convert(&[], &out, &["--files-from", "/dev/null", "--experiment-log", log.to_str().unwrap()]);
+    let rows = || row_count(&out, "experiment_events");
+    fs::write(&log, line.trim_end()).unwrap();
+    expect_status(&convert_log(&log), 0);
+    assert_eq!(rows(), 1);
+    fs::remove_file(&log).unwrap();
+    fs::write(&moved, line.repeat(3)).unwrap();
+    expect_status(&convert_log(&moved), 0);
+    assert_eq!(rows(), 3);
+    fs::write(&moved, line.repeat(5)).unwrap();
+    expect_status(&convert(&[&moved], &out, &[]), 3);
+    assert_eq!(rows(), 3);
+    expect_status(&convert_log(&moved), 0);
+    assert_eq!(rows(), 5);
+}
+
 /// Where a short look finds nothing new, a long one would skip the same for the same reasons.
 fn expect_same_looks(inputs: &[&Path], out: &Path) {
     let (layout, options, meter) = (Layout::new(out), reading::options(out), Meter::default());
@@ -738,7 +855,7 @@ proptest! {
             expect_same_looks(&inputs, &out);
             let output = convert(&inputs, &out, if reconvert { &["--reconvert"] } else { &[] });
             prop_assert!(matches!(output.status.code(), Some(0 | 3)), "{}", stderr(&output));
-            let doubt = |line: &str| Some(line.strip_prefix("warning: ")?.split_once(": it starts like ")?.0.to_owned());
+            let doubt = |line: &str| Some(line.strip_prefix("warning: ")?.split_once(": it may be a copy of ")?.0.to_owned());
             let doubtful: HashSet<String> = stderr(&output).lines().filter_map(doubt).collect();
             let contents: Vec<Vec<u8>> = paths.iter().map(|path| fs::read(path).unwrap()).collect();
             let mut new = Vec::new();

@@ -102,27 +102,28 @@ pub fn check<'s>(
             otherwise = Skip::DoneOtherwise;
             supersedes.push(read);
         }
-        // What it has grown to has its rows.
-        Some(read) if read.input.status != Status::Rejected => {
-            return copy_of(read.input, Skip::Beginning, false);
-        }
-        // One has the same rows, and but another end that is no block.
-        None => {
+        earlier => {
             let is_same = |read: &&Read| {
                 let other = read.input;
                 let as_much = other.extent() == input.extent() && other.rank() >= input.rank();
-                as_much && other.log == log && other.status != Status::Rejected
+                as_much && other.status != Status::Rejected
             };
-            if let Some(same) = begins.iter().find(is_same) {
-                let done = Skip::done(&same.content(), content, same.input.span, log);
-                if !reconvert && same.input.path != name && done == Some(Skip::Done) {
-                    return copy_of(same.input, Skip::Beginning, true);
+            let earlier = earlier.filter(|read| read.input.status != Status::Rejected);
+            match (begins.iter().find(is_same), earlier) {
+                // One has the same rows, and but another end that is no block.
+                (Some(same), _) => {
+                    let done = Skip::done(&same.content(), content, same.input.span, log);
+                    if !reconvert && same.input.path != name && done == Some(Skip::Done) {
+                        return copy_of(same.input, Skip::Beginning, true);
+                    }
+                    otherwise = Skip::DoneOtherwise;
+                    supersedes.push(*same);
                 }
-                otherwise = Skip::DoneOtherwise;
-                supersedes.push(*same);
+                // What it has grown to has its rows.
+                (None, Some(read)) => return copy_of(read.input, Skip::outgrown(read, state, content), false),
+                (None, None) => {}
             }
         }
-        _ => {}
     }
     if !reconvert {
         // What the dataset has of it stays.
@@ -134,14 +135,21 @@ pub fn check<'s>(
             input.window = input.window.with(had.window());
         }
     }
-    // It was another under its name, or one that was damaged, and nobody can tell how much of that it has.
-    let damaged = state.by_head(&input.head).filter(|read| read.input.status == Status::Damaged);
-    let alike = |read: &Read| {
-        let old = read.input;
-        let is_replaced = supersedes.iter().any(|replaced| replaced.input.key() == old.key());
-        read.live && !is_replaced && old.sha256 != input.sha256 && !old.head.is_empty() && old.head == input.head
+    let stays = |read: &Read| {
+        let is_replaced = supersedes.iter().any(|replaced| replaced.input.key() == read.input.key());
+        read.live && !is_replaced && read.input.sha256 != input.sha256 && read.input.log == log
     };
-    input.doubtful = of_path.iter().copied().chain(damaged).find(alike).map(|read| read.input.path.clone());
+    let is_alike = |read: &Read| !input.head.is_empty() && read.input.head == input.head;
+    // It was another under its name, or one that was damaged, and nobody can tell how much of that it has.
+    let damaged = |read: &Read| {
+        let old = read.input;
+        old.status == Status::Damaged && old.whole.is_none() && !old.truncated && !input.broken
+    };
+    let was = of_path.iter().copied().filter(|read| is_alike(read) || damaged(read));
+    let others = || state.by_head(&input.head).filter(is_alike);
+    let of_others = others().filter(|read| read.input.status == Status::Damaged);
+    let name_of = |read: Read| read.input.path.clone();
+    (input.doubtful, input.alike) = (was.chain(of_others).find(stays).map(name_of), others().find(stays).map(name_of));
     Checked::Input { input, supersedes: supersedes.into_iter().map(|read| read.input.clone()).collect() }
 }
 
@@ -168,7 +176,8 @@ fn read<'s>(
     let stat = Stat::of(&file)?;
     let outline = Outline::of(&file, stat.size, kind, meter)?;
     let (head, broken) = (outline.head.clone(), outline.broken);
-    let alike = of_path.iter().copied().chain(state.by_head(&head));
+    let log = kind == Kind::ExperimentLog;
+    let alike = of_path.iter().copied().chain(state.by_head(&head)).filter(|read| read.input.log == log);
     let mut begins: Vec<Read<'s>> = alike.filter(|read| read.live && read.input.extent().0 <= stat.size).collect();
     let mut sizes: Vec<u64> = begins.iter().map(|read| read.input.extent().0).collect();
     sizes.sort_unstable();
@@ -181,8 +190,8 @@ fn read<'s>(
     let start = |size| io::Result::Ok(Start { size, sha256: input::sha256(&file, size, &[], &stop)?.0 });
     let whole = blocks.end.filter(|_| !head.is_empty()).map(start).transpose()?;
     let (path, name, incomplete) = (path.to_owned(), name.to_owned(), blocks.is_cut);
-    let (window, doubtful) = (options.window, None);
-    let input = Input { path, name, stat, sha256, kind, head, broken, incomplete, whole, window, doubtful };
+    let (window, doubtful, alike) = (options.window, None, None);
+    let input = Input { path, name, stat, sha256, kind, head, broken, incomplete, whole, window, doubtful, alike };
     Ok(Seen { input, begins, is_sound: blocks.is_sound })
 }
 
@@ -211,12 +220,13 @@ fn known<'s>(
     if !beginning && read.live && !input.head.is_empty() && state.by_head(&input.head).any(shorter) {
         return None;
     }
+    let has_same_rows = |other: Read| other.live && other.input.extent() == input.extent();
     let why = match read.live {
         true if !beginning => Skip::done(&read.content(), content, input.span, log)?,
         true => Skip::beginning(&read.content(), content, input.span),
+        false if input.status == Status::Rejected || state.by_head(&input.head).any(has_same_rows) => return None,
         // What it has grown to has its rows.
-        false if input.status != Status::Rejected => Skip::Beginning,
-        false => return None,
+        false => Skip::outgrown(read, state, content),
     };
     let piece = if beginning { Piece::beginning(input, stat.size) } else { Piece::whole(input) };
     Some((piece, why))

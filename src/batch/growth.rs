@@ -79,6 +79,11 @@ impl Outline {
                     blocks.end.get_or_insert(offset);
                     blocks.is_cut = false;
                 }
+                // The same up to where its marker would end.
+                Step::Block(Frame { offset, marker: Marker::Damaged, .. }) if blocks.is_sound && walk.is_at_end() => {
+                    blocks.end.get_or_insert(offset);
+                    (blocks.is_cut, blocks.is_sound) = (false, false);
+                }
                 Step::Block(frame) => {
                     blocks.is_sound &= frame.marker.is_whole() && blocks.end.is_none();
                     (blocks.end, blocks.is_cut) = (None, false);
@@ -127,17 +132,18 @@ pub enum Relation {
 pub struct Piece<'s> {
     pub of: &'s InputEntry,
     rank: Rank,
+    is_whole: bool,
 }
 
 impl<'s> Piece<'s> {
     /// All of it.
     pub fn whole(of: &'s InputEntry) -> Piece<'s> {
-        Piece { of, rank: of.rank() }
+        Piece { of, rank: of.rank(), is_whole: true }
     }
 
     /// Its first `size` bytes.
     pub fn beginning(of: &'s InputEntry, size: u64) -> Piece<'s> {
-        Piece { of, rank: (size, size) }
+        Piece { of, rank: (size, size), is_whole: false }
     }
 }
 
@@ -192,14 +198,14 @@ pub fn relations<'s>(
         read: None,
         key: input.key(),
     });
-    let of_read = |path, Piece { of, rank }: Piece<'s>| {
+    let of_read = |path, Piece { of, rank, is_whole: _ }: Piece<'s>| {
         let rank = (rank, 0);
         Longer { path, rank, head: &of.head, read: Some(of), key: of.key() }
     };
     let skipped = at_hand.iter().filter(|(_, piece)| is_longer(&piece.of.head, (piece.rank, 0)));
     let skipped: Vec<Longer> = skipped.map(|(path, piece)| of_read(Some(*path), *piece)).collect();
-    let whole = skipped.iter().filter(|longer| longer.read.is_some_and(|read| read.rank() == longer.rank.0));
-    let whole: HashSet<String> = whole.map(|longer| longer.key.clone()).collect();
+    let whole = at_hand.iter().filter(|(_, piece)| piece.is_whole);
+    let whole: HashSet<String> = whole.map(|(_, piece)| piece.of.key()).collect();
     let reads = by_head.keys().flat_map(|head| state.by_head(head)).map(|read| read.input);
     let reads = reads.filter(|read| is_longer(&read.head, (read.rank(), 0)) && !whole.contains(&read.key()));
     let reads = reads.map(|of| of_read(None, Piece::whole(of)));

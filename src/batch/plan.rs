@@ -14,7 +14,7 @@ use super::options::Options;
 use crate::dataset::known::{Early, Had, Known};
 use crate::dataset::layout::Layout;
 use crate::dataset::manifest::{Content, CopyEntry, InputEntry, Rank, Start, Status, key, rejected_key};
-use crate::dataset::state::State;
+use crate::dataset::state::{Read, State};
 use crate::error::Result;
 use crate::flatten::time::Window;
 use crate::input::{Found, Looker, Stat};
@@ -42,6 +42,8 @@ pub struct Input {
     pub window: Window,
     /// Name of an input of an earlier run that may have begun with it: then the dataset has its rows already.
     pub doubtful: Option<String>,
+    /// Name of an input that starts alike and keeps its rows: if this one is damaged, it may be a copy of that.
+    pub alike: Option<String>,
 }
 
 impl Input {
@@ -121,6 +123,17 @@ impl Skip {
             false if has_tables && wanted.has_tables_of(had) => None,
             false => Some(Skip::DoneOtherwise),
         }
+    }
+
+    /// Why an input is not read with which another begins that an earlier run `read`, or one that has grown from that since.
+    pub fn outgrown(read: Read, state: &State, wanted: &Content) -> Skip {
+        let why = |read: Read| Skip::beginning(&read.content(), wanted, read.input.span);
+        if read.live {
+            return why(read);
+        }
+        let later = state.by_head(&read.input.head).filter(|later| later.live && later.input.log == read.input.log);
+        let mut later = later.filter(|later| later.input.rank() > read.input.rank()).map(why);
+        later.find(|why| *why != Skip::Beginning).unwrap_or(Skip::Beginning)
     }
 
     /// Why an input is not read with which another begins, whose rows the dataset has by the options `had`.
@@ -223,6 +236,7 @@ pub fn plan<'f>(found: &'f Found, state: &State, options: &Options, meter: &Mete
     let mut plan = Plan::default();
     let (mut seen, mut at_hand) = (HashSet::new(), Vec::new());
     let mut replaced: Vec<Vec<InputEntry>> = Vec::new();
+    let place_of = |inputs: &[Input], key: &str| inputs.iter().position(|input| !input.broken && input.key() == key);
     for (checked, (path, _)) in checked.into_iter().zip(files) {
         match checked {
             Checked::Skip { name, why, read, copy } => {
@@ -240,45 +254,62 @@ pub fn plan<'f>(found: &'f Found, state: &State, options: &Options, meter: &Mete
                 }
             }
             Checked::Input { input, supersedes } => {
-                // What has the same rows is replaced only if the input is read after all.
-                let (same, shorter) = supersedes.into_iter().partition(|old| has_same_rows(old, &input));
-                plan.superseded.extend::<Vec<InputEntry>>(shorter);
                 // The same empty or broken file twice is twice something to report.
                 if !input.broken && !seen.insert(input.key()) {
                     plan.copies.push(input.copy_of(input.key(), false));
+                    if let Some(first) = place_of(&plan.inputs, &input.key()) {
+                        take_over(&mut plan.inputs[first], &mut replaced[first], input.window, supersedes);
+                    }
                     plan.skipped.push((input.name.into(), Skip::Duplicate));
                 } else {
                     plan.inputs.push(input);
-                    replaced.push(same);
+                    replaced.push(supersedes);
                 }
             }
         }
     }
     let relations = growth::relations(&plan.inputs, state, &at_hand, &|| meter.check_io());
     meter.check()?;
+    // What an input replaces goes only if it is read after all, or a longer one of this run instead of it.
+    for (place, relation) in relations.iter().enumerate() {
+        if let Relation::Beginning(longer) = relation
+            && let Some(longer) = place_of(&plan.inputs, longer)
+        {
+            let (window, replaces) = (plan.inputs[place].window, std::mem::take(&mut replaced[place]));
+            take_over(&mut plan.inputs[longer], &mut replaced[longer], window, replaces);
+        }
+    }
+    let mut by_head: HashMap<String, Vec<(String, String)>> = HashMap::new();
+    let is_read = |(_, relation): &(_, &Relation)| !matches!(relation, Relation::Beginning(_));
+    for (input, _) in plan.inputs.iter().zip(&relations).filter(is_read).filter(|(input, _)| !input.head.is_empty()) {
+        by_head.entry(input.head.clone()).or_default().push((input.key(), input.name.clone()));
+    }
+    for input in plan.inputs.iter_mut().filter(|input| input.alike.is_none()) {
+        let alike = by_head.get(&input.head).into_iter().flatten();
+        input.alike = alike.filter(|(key, _)| *key != input.key()).map(|(_, name)| name.clone()).next();
+    }
+    let of_run: HashSet<String> = plan.inputs.iter().map(Input::key).collect();
     let mut longer_of = HashMap::new();
     let inputs = std::mem::take(&mut plan.inputs).into_iter().zip(replaced);
-    for ((mut input, same), relation) in inputs.zip(relations) {
-        let is_replaced = !same.is_empty();
-        if !matches!(relation, Relation::Beginning(_)) {
-            plan.superseded.extend(same);
-        }
+    for ((mut input, replaces), relation) in inputs.zip(relations) {
+        // Of another with the same rows it was known how they are related to others.
+        let is_settled = replaces.iter().any(|old| has_same_rows(old, &input))
+            && replaces.iter().all(|old| !old.doubtful || !has_same_rows(old, &input));
         match relation {
-            Relation::Apart => plan.inputs.push(input),
-            Relation::Doubtful(_) if is_replaced => plan.inputs.push(input),
             Relation::Beginning(longer) => {
                 plan.copies.push(input.copy_of(longer.clone(), true));
+                let read = state.by_key(&longer).filter(|_| !of_run.contains(&longer));
+                let why = read.map_or(Skip::Beginning, |read| Skip::outgrown(read, state, &content));
+                plan.superseded.extend(replaces.into_iter().filter(|old| old.status == Status::Rejected));
                 longer_of.insert(input.key(), longer);
-                let read = state.by_key(&longer_of[&input.key()]).filter(|read| read.live);
-                let why =
-                    read.map_or(Skip::Beginning, |read| Skip::beginning(&read.content(), &content, read.input.span));
                 plan.skipped.push((input.name.into(), why));
+                continue;
             }
-            Relation::Doubtful(longer) => {
-                input.doubtful = Some(longer);
-                plan.inputs.push(input);
-            }
+            Relation::Doubtful(longer) if !is_settled => input.doubtful = Some(longer),
+            Relation::Doubtful(_) | Relation::Apart => {}
         }
+        plan.superseded.extend(replaces);
+        plan.inputs.push(input);
     }
     for copy in &mut plan.copies {
         if let Some(longer) = longer_of.get(&copy.of) {
@@ -290,6 +321,13 @@ pub fn plan<'f>(found: &'f Found, state: &State, options: &Options, meter: &Mete
     plan.rewrite = parts_of(state, &plan.superseded);
     plan.run = run_name(&plan, state, options);
     Ok(plan)
+}
+
+/// Has an input replace what another would, which is not read: it has all rows of that, for the times that it would have had them.
+fn take_over(input: &mut Input, replaces: &mut Vec<InputEntry>, window: Window, others: Vec<InputEntry>) {
+    input.window = input.window.with(window);
+    input.doubtful.take_if(|doubtful| others.iter().any(|old| old.path == *doubtful));
+    replaces.extend(others);
 }
 
 /// Whether the dataset has of an earlier input what this one has, which differs from it only behind that.

@@ -22,7 +22,7 @@ use crate::tables::chunk::Chunk;
 use crate::tables::pending::{Overflow, Pending};
 use crate::trace::container::{FileHeader, HeaderError};
 use crate::trace::cursor::Cursor;
-use crate::trace::reader::{Blocks, Item, Place};
+use crate::trace::reader::{Blocks, Damage, Item, Place};
 use crate::trace::records::{Event, Record};
 use crate::trace::schema::LeftOut;
 
@@ -55,6 +55,8 @@ pub struct Source<'p> {
     counts: Vec<InputCounts>,
     /// Whether no file is open that rows of earlier inputs lie in.
     apart: bool,
+    /// See [`Input::alike`], until that is said.
+    alike: Option<&'p str>,
 }
 
 struct OpenInput {
@@ -101,6 +103,7 @@ impl<'p> Source<'p> {
             meter,
             counts: Vec::with_capacity(inputs.len()),
             apart: true,
+            alike: None,
         }
     }
 
@@ -170,7 +173,7 @@ impl<'p> Source<'p> {
         Ok(Last { chunks: pending.ready.take(), earliest: pending.earliest_date(), counts, problems })
     }
 
-    fn begin_input(&mut self, input: &Input) -> Result<()> {
+    fn begin_input(&mut self, input: &'p Input) -> Result<()> {
         self.apart = false;
         self.flattener.begin_input(InputInfo {
             index: self.next as u32,
@@ -179,8 +182,9 @@ impl<'p> Source<'p> {
             bytes: input.stat.size,
             window: input.window,
         });
-        if let Some(longer) = &input.doubtful {
-            self.flattener.doubt(perhaps_twice(longer));
+        self.alike = input.alike.as_deref().filter(|_| input.doubtful.is_none());
+        if let Some(other) = &input.doubtful {
+            self.flattener.doubt(perhaps_twice(other));
         }
         if let Some(open) = self.following.take() {
             self.open = Some(open);
@@ -264,7 +268,7 @@ impl<'p> Source<'p> {
                 if damage.code == Code::BlockTooLarge && self.block_limit < Memory::MAX_BLOCK {
                     damage.message += "; more --memory and --reconvert convert it";
                 }
-                self.flattener.damage(damage);
+                self.damage(damage);
                 return Ok(true);
             }
             Some(Item::Block(block)) => block,
@@ -291,9 +295,21 @@ impl<'p> Source<'p> {
             flattener.record(place, record)
         })?;
         if let Some(damage) = damage {
-            self.flattener.damage(damage);
+            self.damage(damage);
         }
         Ok(true)
+    }
+
+    /// Takes note of damage. What is behind the last whole block says nothing of those before it.
+    fn damage(&mut self, damage: Damage) {
+        let input = &self.inputs[self.next];
+        if damage.severity == Severity::Error
+            && damage.offset < input.extent().0
+            && let Some(other) = self.alike.take()
+        {
+            self.flattener.doubt(perhaps_twice(other));
+        }
+        self.flattener.damage(damage);
     }
 }
 
@@ -320,11 +336,9 @@ fn lines(mut file: &File, input: &Input, mut each: impl FnMut(i64, &str, usize) 
     Ok(())
 }
 
-/// What is to be said of an input that `longer` may have begun with.
-pub fn perhaps_twice(longer: &str) -> String {
-    format!(
-        "it starts like {longer}, which was converted before: if it is an older copy of that, the dataset has its rows twice"
-    )
+/// What is to be said of an input that may have rows which the dataset has of the `other`.
+pub fn perhaps_twice(other: &str) -> String {
+    format!("it may be a copy of {other}, older or damaged: if it is, the dataset has its rows twice")
 }
 
 /// An input that cannot be read any more. One that has become shorter than it was has changed.

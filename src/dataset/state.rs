@@ -25,7 +25,7 @@ pub struct State {
     by_path: HashMap<String, Vec<Place>>,
     /// By path: indexes of a manifest and of a copy in it.
     copies: HashMap<String, Vec<Place>>,
-    /// Those without a head are there if they have records, or ended inside their first block.
+    /// Those without a head are there if they have rows, or ended inside their first block.
     by_head: HashMap<String, Vec<Place>>,
     removed: BTreeSet<String>,
 }
@@ -94,8 +94,8 @@ impl State {
                     state.live[m][i] = false;
                 }
                 state.by_path.entry(input.path.clone()).or_default().push(place);
-                if input.status != Status::Rejected && (!input.head.is_empty() || input.records > 0 || input.truncated)
-                {
+                let may_grow = !input.head.is_empty() || input.log || input.records > 0 || input.truncated;
+                if input.status != Status::Rejected && may_grow {
                     state.by_head.entry(input.head.clone()).or_default().push(place);
                 }
             }

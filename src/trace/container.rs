@@ -246,6 +246,11 @@ impl Walk {
         self.pos
     }
 
+    /// Whether there is none.
+    pub fn is_at_end(&self) -> bool {
+        self.pos == self.size
+    }
+
     /// The next block or gap, `None` at the end of the file.
     ///
     /// # Errors
