@@ -234,9 +234,9 @@ pub fn plan<'f>(found: &'f Found, state: &State, options: &Options, meter: &Mete
         .collect::<Result<_>>()?;
 
     let mut plan = Plan::default();
-    let (mut seen, mut at_hand) = (HashSet::new(), Vec::new());
-    let mut replaced: Vec<Vec<InputEntry>> = Vec::new();
-    let place_of = |inputs: &[Input], key: &str| inputs.iter().position(|input| !input.broken && input.key() == key);
+    // Where each content is among the inputs, and what each of them replaces.
+    let (mut places, mut replaced): (HashMap<String, usize>, Vec<Vec<InputEntry>>) = Default::default();
+    let mut at_hand = Vec::new();
     for (checked, (path, _)) in checked.into_iter().zip(files) {
         match checked {
             Checked::Skip { name, why, read, copy } => {
@@ -254,14 +254,14 @@ pub fn plan<'f>(found: &'f Found, state: &State, options: &Options, meter: &Mete
                 }
             }
             Checked::Input { input, supersedes } => {
+                let key = input.key();
                 // The same empty or broken file twice is twice something to report.
-                if !input.broken && !seen.insert(input.key()) {
-                    plan.copies.push(input.copy_of(input.key(), false));
-                    if let Some(first) = place_of(&plan.inputs, &input.key()) {
-                        take_over(&mut plan.inputs[first], &mut replaced[first], input.window, supersedes);
-                    }
+                if let Some(&first) = places.get(&key).filter(|_| !input.broken) {
+                    plan.copies.push(input.copy_of(key, false));
+                    take_over(&mut plan.inputs[first], &mut replaced[first], input.window, supersedes);
                     plan.skipped.push((input.name.into(), Skip::Duplicate));
                 } else {
+                    places.insert(key, plan.inputs.len());
                     plan.inputs.push(input);
                     replaced.push(supersedes);
                 }
@@ -273,22 +273,13 @@ pub fn plan<'f>(found: &'f Found, state: &State, options: &Options, meter: &Mete
     // What an input replaces goes only if it is read after all, or a longer one of this run instead of it.
     for (place, relation) in relations.iter().enumerate() {
         if let Relation::Beginning(longer) = relation
-            && let Some(longer) = place_of(&plan.inputs, longer)
+            && let Some(&longer) = places.get(longer)
         {
             let (window, replaces) = (plan.inputs[place].window, std::mem::take(&mut replaced[place]));
             take_over(&mut plan.inputs[longer], &mut replaced[longer], window, replaces);
         }
     }
-    let mut by_head: HashMap<String, Vec<(String, String)>> = HashMap::new();
-    let is_read = |(_, relation): &(_, &Relation)| !matches!(relation, Relation::Beginning(_));
-    for (input, _) in plan.inputs.iter().zip(&relations).filter(is_read).filter(|(input, _)| !input.head.is_empty()) {
-        by_head.entry(input.head.clone()).or_default().push((input.key(), input.name.clone()));
-    }
-    for input in plan.inputs.iter_mut().filter(|input| input.alike.is_none()) {
-        let alike = by_head.get(&input.head).into_iter().flatten();
-        input.alike = alike.filter(|(key, _)| *key != input.key()).map(|(_, name)| name.clone()).next();
-    }
-    let of_run: HashSet<String> = plan.inputs.iter().map(Input::key).collect();
+    name_alike(&mut plan.inputs, &relations);
     let mut longer_of = HashMap::new();
     let inputs = std::mem::take(&mut plan.inputs).into_iter().zip(replaced);
     for ((mut input, replaces), relation) in inputs.zip(relations) {
@@ -298,7 +289,7 @@ pub fn plan<'f>(found: &'f Found, state: &State, options: &Options, meter: &Mete
         match relation {
             Relation::Beginning(longer) => {
                 plan.copies.push(input.copy_of(longer.clone(), true));
-                let read = state.by_key(&longer).filter(|_| !of_run.contains(&longer));
+                let read = state.by_key(&longer).filter(|_| !places.contains_key(&longer));
                 let why = read.map_or(Skip::Beginning, |read| Skip::outgrown(read, state, &content));
                 plan.superseded.extend(replaces.into_iter().filter(|old| old.status == Status::Rejected));
                 longer_of.insert(input.key(), longer);
@@ -321,6 +312,23 @@ pub fn plan<'f>(found: &'f Found, state: &State, options: &Options, meter: &Mete
     plan.rewrite = parts_of(state, &plan.superseded);
     plan.run = run_name(&plan, state, options);
     Ok(plan)
+}
+
+/// Tells those that are read of one another, if they start alike, see [`Input::alike`].
+fn name_alike(inputs: &mut [Input], relations: &[Relation]) {
+    let mut by_head: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (place, (input, relation)) in inputs.iter().zip(relations).enumerate() {
+        if !input.head.is_empty() && !matches!(relation, Relation::Beginning(_)) {
+            by_head.entry(&input.head).or_default().push(place);
+        }
+    }
+    let groups = by_head.into_values().filter(|alike| alike.len() > 1);
+    let pairs: Vec<(usize, usize)> =
+        groups.flat_map(|alike| (0..alike.len()).map(move |i| (alike[i], alike[(i + 1) % alike.len()]))).collect();
+    for (place, other) in pairs {
+        let name = inputs[other].name.clone();
+        inputs[place].alike.get_or_insert(name);
+    }
 }
 
 /// Has an input replace what another would, which is not read: it has all rows of that, for the times that it would have had them.
