@@ -617,14 +617,33 @@ fn a_damaged_trace_that_may_be_one_that_is_there_says_so() {
         expect_status(&said, 3);
         assert!(stderr(&said).contains(TWICE), "{}", stderr(&said));
     }
-    // Its head is another.
+    // Another trace that starts alike is not what was damaged under its name.
     let growing = Growing::new();
     let path = growing.write("a.sf", 8);
-    damage(&growing, &path, 0);
+    damage(&growing, &path, 4);
     expect_status(&convert(&[&path], &growing.out, &[]), 3);
     let had = row_count(&growing.out, "records");
-    growing.write("a.sf", 8);
-    growing.expect(&[&path], &[], had + 80, TWICE);
+    let (end, bytes) = (growing.blocks[1], fs::read(growing.write("a.sf", 8)).unwrap());
+    let second = &bytes[end..growing.blocks[2]];
+    fs::write(&path, [&bytes[..end], &second.repeat(8)].concat()).unwrap();
+    growing.expect(&[&path], &[], had + 10 + 80, TWICE);
+}
+
+#[test]
+fn a_trace_whose_start_was_damaged_and_is_restored_is_one() {
+    for block in 0..8 {
+        let growing = Growing::new();
+        let path = growing.write("a.sf", 8);
+        damage(&growing, &path, block);
+        // It may still be growing, too.
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() - 9]).unwrap();
+        expect_status(&convert(&[&path], &growing.out, &[]), 3);
+        assert!(row_count(&growing.out, "records") < 80);
+        growing.write("a.sf", 8);
+        growing.expect(&[&path], &[], 80, "");
+        assert_eq!(row_count(&growing.out, "rejects"), 0);
+    }
 }
 
 #[test]

@@ -48,7 +48,7 @@ pub fn check<'s>(
     if !reconvert && let Some((read, why)) = known(path, &name, log, state, &of_path, content) {
         return Checked::Skip { name, why, read: Some(read), copy: None };
     }
-    let Seen { mut input, begins, is_sound } = match read(path, &name, kind, state, &of_path, options, meter) {
+    let Seen { mut input, begins, was, is_sound } = match read(path, &name, kind, state, &of_path, options, meter) {
         Ok(seen) => seen,
         Err(e) => {
             let message = match e.kind() {
@@ -62,12 +62,8 @@ pub fn check<'s>(
     let mut supersedes: Vec<Read<'s>> =
         begins.iter().copied().filter(|read| read.input.rank() < input.rank()).collect();
     // The same trace was damaged there, not only at its end, and is restored.
-    let restored = |read: &&Read| {
-        let old = read.input;
-        let was_damaged = read.live && old.status == Status::Damaged && old.whole.is_none() && !old.head.is_empty();
-        was_damaged && is_sound && old.head == input.head && old.sha256 != input.sha256 && old.size <= input.stat.size
-    };
-    supersedes.extend(of_path.iter().filter(restored));
+    let restored = |old: &&Read| is_sound && old.input.sha256 != input.sha256 && old.input.size <= input.stat.size;
+    supersedes.extend(was.iter().filter(restored));
     // Nothing could be read of what the file was before, or the log was taken for a trace.
     let mistaken = |read: &&Read| {
         let Read { input: InputEntry { sha256, status, .. }, live, .. } = read;
@@ -141,15 +137,13 @@ pub fn check<'s>(
     };
     let is_alike = |read: &Read| !input.head.is_empty() && read.input.head == input.head;
     // It was another under its name, or one that was damaged, and nobody can tell how much of that it has.
-    let damaged = |read: &Read| {
-        let old = read.input;
-        old.status == Status::Damaged && old.whole.is_none() && !old.truncated && !input.broken
-    };
+    let damaged = |read: &Read| read.input.sound.is_some() && !input.broken;
     let was = of_path.iter().copied().filter(|read| is_alike(read) || damaged(read));
     let others = || state.by_head(&input.head).filter(is_alike);
     let of_others = others().filter(|read| read.input.status == Status::Damaged);
     let name_of = |read: Read| read.input.path.clone();
-    (input.doubtful, input.alike) = (was.chain(of_others).find(stays).map(name_of), others().find(stays).map(name_of));
+    input.doubtful = was.chain(of_others).find(stays).map(name_of);
+    input.alike = others().chain(of_path.iter().copied()).find(stays).map(name_of);
     Checked::Input { input, supersedes: supersedes.into_iter().map(|read| read.input.clone()).collect() }
 }
 
@@ -158,6 +152,8 @@ struct Seen<'s> {
     input: Input,
     /// What earlier runs read that it begins with, as far as that has rows.
     begins: Vec<Read<'s>>,
+    /// What they read under its name that was damaged inside, and that it begins with up to there.
+    was: Vec<Read<'s>>,
     /// See [`super::growth::Blocks::is_sound`].
     is_sound: bool,
 }
@@ -179,7 +175,11 @@ fn read<'s>(
     let log = kind == Kind::ExperimentLog;
     let alike = of_path.iter().copied().chain(state.by_head(&head)).filter(|read| read.input.log == log);
     let mut begins: Vec<Read<'s>> = alike.filter(|read| read.live && read.input.extent().0 <= stat.size).collect();
-    let mut sizes: Vec<u64> = begins.iter().map(|read| read.input.extent().0).collect();
+    let sound = |read: &Read<'s>| read.input.sound.as_ref().map(|sound| (sound.size, &*sound.sha256));
+    let mut was: Vec<Read<'s>> = of_path.iter().copied().filter(|read| read.live && read.input.log == log).collect();
+    was.retain(|read| sound(read).is_some_and(|(size, _)| size <= stat.size));
+    let sizes = begins.iter().map(|read| read.input.extent()).chain(was.iter().filter_map(sound));
+    let mut sizes: Vec<u64> = sizes.map(|(size, _)| size).collect();
     sizes.sort_unstable();
     sizes.dedup();
     let (hashed, blocks) = rayon::join(|| input::sha256(&file, stat.size, &sizes, &stop), || outline.blocks());
@@ -187,12 +187,13 @@ fn read<'s>(
     hashes.extend((sizes.last() == Some(&stat.size)).then(|| sha256.clone()));
     let beginnings: HashSet<(u64, &str)> = sizes.into_iter().zip(hashes.iter().map(String::as_str)).collect();
     begins.retain(|read| beginnings.contains(&read.input.extent()));
+    was.retain(|read| sound(read).is_some_and(|sound| beginnings.contains(&sound)));
     let start = |size| io::Result::Ok(Start { size, sha256: input::sha256(&file, size, &[], &stop)?.0 });
     let whole = blocks.end.filter(|_| !head.is_empty()).map(start).transpose()?;
     let (path, name, incomplete) = (path.to_owned(), name.to_owned(), blocks.is_cut);
     let (window, doubtful, alike) = (options.window, None, None);
     let input = Input { path, name, stat, sha256, kind, head, broken, incomplete, whole, window, doubtful, alike };
-    Ok(Seen { input, begins, is_sound: blocks.is_sound })
+    Ok(Seen { input, begins, was, is_sound: blocks.is_sound })
 }
 
 /// What the dataset has of a file that is as large and as old as a run saw it, which spares reading it.

@@ -7,14 +7,14 @@ use std::time::Instant;
 
 use super::options::Options;
 use super::pipe::{Item, Pipe};
-use super::plan::{self, Kind, Plan, Unreadable};
+use super::plan::{self, Input, Kind, Plan, Unreadable};
 use super::rewrite::{Gone, rewrite};
 use super::source::{Source, perhaps_twice};
 use super::summary::Summary;
 use crate::dataset::commit::{self, Lock};
 use crate::dataset::known::Early;
 use crate::dataset::layout::Layout;
-use crate::dataset::manifest::{FORMAT, InputEntry, Manifest, Status};
+use crate::dataset::manifest::{FORMAT, InputEntry, Manifest, Start, Status};
 use crate::dataset::part::PartFile;
 use crate::dataset::state::State;
 use crate::dataset::writer::{DatasetWriter, Limits};
@@ -22,7 +22,7 @@ use crate::error::{Error, IoContext, Result};
 use crate::fault;
 use crate::flatten::flattener::InputCounts;
 use crate::flatten::time::Window;
-use crate::input::Found;
+use crate::input::{self, Found};
 use crate::progress::{Meter, Phase};
 use crate::tables::pending::Overflow;
 use crate::tables::row_counts::RowCounts;
@@ -174,7 +174,7 @@ fn stage(
         compression: options.compression.to_string(),
         encodings: options.encodings,
         memory: options.memory.0 as u64,
-        inputs: entries(plan, options, &counts),
+        inputs: entries(plan, options, &counts, meter),
         copies: plan.copies.clone(),
         files,
         removed: plan.rewrite.clone(),
@@ -244,7 +244,14 @@ fn span(counts: &InputCounts) -> Window {
     }
 }
 
-fn entries(plan: &Plan, options: &Options, counts: &[InputCounts]) -> Vec<InputEntry> {
+/// What is before the first damage inside of an input, if that is still there.
+fn sound(input: &Input, counts: &InputCounts, meter: &Meter) -> Option<Start> {
+    let size = counts.damaged_at?;
+    let (sha256, _) = input::sha256(&input::open(&input.path).ok()?, size, &[], &|| meter.check_io()).ok()?;
+    Some(Start { size, sha256 })
+}
+
+fn entries(plan: &Plan, options: &Options, counts: &[InputCounts], meter: &Meter) -> Vec<InputEntry> {
     let read = plan.inputs.iter().zip(counts).map(|(input, counts)| InputEntry {
         path: input.name.clone(),
         size: input.stat.size,
@@ -262,6 +269,7 @@ fn entries(plan: &Plan, options: &Options, counts: &[InputCounts]) -> Vec<InputE
         doubtful: input.doubtful.is_some(),
         truncated: counts.truncated,
         whole: input.whole.clone(),
+        sound: sound(input, counts, meter),
         traces: counts.traces,
         records: counts.records,
         headers: counts.headers,

@@ -268,7 +268,8 @@ impl<'p> Source<'p> {
                 if damage.code == Code::BlockTooLarge && self.block_limit < Memory::MAX_BLOCK {
                     damage.message += "; more --memory and --reconvert convert it";
                 }
-                self.damage(damage);
+                let is_inside = damage.offset < input.extent().0;
+                self.damage(damage, is_inside);
                 return Ok(true);
             }
             Some(Item::Block(block)) => block,
@@ -295,21 +296,18 @@ impl<'p> Source<'p> {
             flattener.record(place, record)
         })?;
         if let Some(damage) = damage {
-            self.damage(damage);
+            // There are rows of the block.
+            self.damage(damage, true);
         }
         Ok(true)
     }
 
     /// Takes note of damage. What is behind the last whole block says nothing of those before it.
-    fn damage(&mut self, damage: Damage) {
-        let input = &self.inputs[self.next];
-        if damage.severity == Severity::Error
-            && damage.offset < input.extent().0
-            && let Some(other) = self.alike.take()
-        {
+    fn damage(&mut self, damage: Damage, is_inside: bool) {
+        if is_inside && let Some(other) = self.alike.take() {
             self.flattener.doubt(perhaps_twice(other));
         }
-        self.flattener.damage(damage);
+        self.flattener.damage(damage, is_inside);
     }
 }
 

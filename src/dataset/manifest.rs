@@ -196,6 +196,9 @@ pub struct InputEntry {
     /// All that it has rows of, if what is behind that is no whole block: a trace that begins with this has all of its rows.
     #[serde(default, skip_serializing_if = "is_default")]
     pub whole: Option<Start>,
+    /// What is before the first damage that is not at its end: a trace under its name that begins with this is what it was.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sound: Option<Start>,
     pub traces: i64,
     /// Records read.
     pub records: i64,

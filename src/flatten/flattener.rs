@@ -74,6 +74,8 @@ pub struct InputCounts {
     pub repaired: i64,
     /// Whether anything of the file was damaged or missing, also where nobody knows how many records that cost.
     pub damaged: bool,
+    /// Where the first damage is that has rows behind it.
+    pub damaged_at: Option<u64>,
     /// Whether nothing of it could be read.
     pub rejected: bool,
     pub truncated: bool,
@@ -304,10 +306,13 @@ impl Flattener {
         self.pending.experiment_events.push(date, self.input.index, row, bytes, &mut self.pending.ready);
     }
 
-    /// Takes note of damage to the file.
-    pub fn damage(&mut self, damage: Damage) {
+    /// Takes note of damage to the file, which is inside of it or at its end.
+    pub fn damage(&mut self, damage: Damage, is_inside: bool) {
         let lost = damage.records_lost.map(|n| n as i64);
         self.counts.damaged = true;
+        if is_inside {
+            self.counts.damaged_at.get_or_insert(damage.offset);
+        }
         self.counts.lost += lost.unwrap_or(0);
         let truncated = damage.code == Code::Truncated;
         self.counts.truncated |= truncated;
