@@ -131,20 +131,26 @@ pub fn check<'s>(
             input.window = input.window.with(had.window());
         }
     }
+    (input.doubtful, input.alike) = copies(&input, state, &of_path, &supersedes);
+    Checked::Input { input, supersedes: supersedes.into_iter().map(|read| read.input.clone()).collect() }
+}
+
+/// What an input is perhaps a copy of: [`Input::doubtful`] and [`Input::alike`].
+fn copies(input: &Input, state: &State, of_path: &[Read], replaced: &[Read]) -> (Option<String>, Option<String>) {
+    let log = input.kind == Kind::ExperimentLog;
     let stays = |read: &Read| {
-        let is_replaced = supersedes.iter().any(|replaced| replaced.input.key() == read.input.key());
+        let is_replaced = replaced.iter().any(|replaced| replaced.input.key() == read.input.key());
         read.live && !is_replaced && read.input.sha256 != input.sha256 && read.input.log == log
     };
     let is_alike = |read: &Read| !input.head.is_empty() && read.input.head == input.head;
     // It was another under its name, or one that was damaged, and nobody can tell how much of that it has.
-    let damaged = |read: &Read| read.input.sound.is_some() && !input.broken;
-    let was = of_path.iter().copied().filter(|read| is_alike(read) || damaged(read));
+    let was_damaged = |read: &Read| read.input.sound.is_some() && !input.broken;
+    let was = of_path.iter().copied().filter(|read| is_alike(read) || was_damaged(read));
     let others = || state.by_head(&input.head).filter(is_alike);
-    let of_others = others().filter(|read| read.input.status == Status::Damaged);
+    let damaged = others().filter(|read| read.input.status == Status::Damaged);
     let name_of = |read: Read| read.input.path.clone();
-    input.doubtful = was.chain(of_others).find(stays).map(name_of);
-    input.alike = others().chain(of_path.iter().copied()).find(stays).map(name_of);
-    Checked::Input { input, supersedes: supersedes.into_iter().map(|read| read.input.clone()).collect() }
+    let doubtful = was.chain(damaged).find(stays).map(name_of);
+    (doubtful, others().chain(of_path.iter().copied()).find(stays).map(name_of))
 }
 
 /// What is seen of an input when it is read.
