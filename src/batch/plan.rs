@@ -270,7 +270,24 @@ pub fn plan<'f>(found: &'f Found, state: &State, options: &Options, meter: &Mete
     }
     let relations = growth::relations(&plan.inputs, state, &at_hand, &|| meter.check_io());
     meter.check()?;
-    // What an input replaces goes only if it is read after all, or a longer one of this run instead of it.
+    settle(&mut plan, relations, &places, replaced, state, &content);
+    plan.superseded.sort_by_key(InputEntry::key);
+    plan.superseded.dedup_by_key(|input| input.key());
+    plan.rewrite = parts_of(state, &plan.superseded);
+    plan.run = run_name(&plan, state, options);
+    Ok(plan)
+}
+
+/// Leaves out inputs that are the beginning of others. What an input replaces goes only if it is read after all, or a longer one of
+/// this run instead of it; `places` are those of contents among the inputs.
+fn settle(
+    plan: &mut Plan,
+    relations: Vec<Relation>,
+    places: &HashMap<String, usize>,
+    mut replaced: Vec<Vec<InputEntry>>,
+    state: &State,
+    content: &Content,
+) {
     for (place, relation) in relations.iter().enumerate() {
         if let Relation::Beginning(longer) = relation
             && let Some(&longer) = places.get(longer)
@@ -284,13 +301,13 @@ pub fn plan<'f>(found: &'f Found, state: &State, options: &Options, meter: &Mete
     let inputs = std::mem::take(&mut plan.inputs).into_iter().zip(replaced);
     for ((mut input, replaces), relation) in inputs.zip(relations) {
         // Of another with the same rows it was known how they are related to others.
-        let is_settled = replaces.iter().any(|old| has_same_rows(old, &input))
-            && replaces.iter().all(|old| !old.doubtful || !has_same_rows(old, &input));
+        let mut same = replaces.iter().filter(|old| has_same_rows(old, &input)).peekable();
+        let is_settled = same.peek().is_some() && same.all(|old| !old.doubtful);
         match relation {
             Relation::Beginning(longer) => {
                 plan.copies.push(input.copy_of(longer.clone(), true));
                 let read = state.by_key(&longer).filter(|_| !places.contains_key(&longer));
-                let why = read.map_or(Skip::Beginning, |read| Skip::outgrown(read, state, &content));
+                let why = read.map_or(Skip::Beginning, |read| Skip::outgrown(read, state, content));
                 plan.superseded.extend(replaces.into_iter().filter(|old| old.status == Status::Rejected));
                 longer_of.insert(input.key(), longer);
                 plan.skipped.push((input.name.into(), why));
@@ -307,11 +324,6 @@ pub fn plan<'f>(found: &'f Found, state: &State, options: &Options, meter: &Mete
             (copy.of, copy.beginning) = (longer.clone(), true);
         }
     }
-    plan.superseded.sort_by_key(InputEntry::key);
-    plan.superseded.dedup_by_key(|input| input.key());
-    plan.rewrite = parts_of(state, &plan.superseded);
-    plan.run = run_name(&plan, state, options);
-    Ok(plan)
 }
 
 /// Tells those that are read of one another, if they start alike, see [`Input::alike`].
