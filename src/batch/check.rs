@@ -109,7 +109,7 @@ pub fn check<'s>(
                 // One has the same rows, and but another end that is no block.
                 (Some(same), _) => {
                     let done = Skip::done(&same.content(), content, same.input.span, log);
-                    if !reconvert && same.input.path != name && done == Some(Skip::Done) {
+                    if !reconvert && is_settled && same.input.path != name && done == Some(Skip::Done) {
                         return copy_of(same.input, Skip::Beginning, true);
                     }
                     otherwise = Skip::DoneOtherwise;
