@@ -199,6 +199,7 @@ fn walk(folder: &Path, found: &mut Found) {
     };
     entries.retain(|(_, name, _)| !is_hidden(name) && name != PRIVATE);
     entries.sort_unstable_by(|(a, x, _), (b, y, _)| a.cmp(b).then_with(|| x.cmp(y)));
+    found.files.reserve(entries.len());
     for (_, name, listed) in entries {
         let path = folder.join(name);
         let named = is_trace_name(&path);
