@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::growth::{Outline, Piece};
 use super::options::Options;
-use super::plan::{Input, Kind, Skip, Unreadable};
-use crate::dataset::manifest::{Content, CopyEntry, InputEntry, Start, Status, rejected_key};
+use super::plan::{Input, Skip, Unreadable};
+use crate::dataset::manifest::{Content, CopyEntry, InputEntry, Kind, Start, Status, rejected_key};
 use crate::dataset::state::{Read, State};
 use crate::input::{self, Looker, Stat};
 use crate::progress::Meter;
@@ -43,9 +43,9 @@ pub fn check<'s>(
     meter: &Meter,
 ) -> Checked<'s> {
     let name = path_text(path).into_owned();
-    let (reconvert, log) = (options.reconvert, kind == Kind::ExperimentLog);
+    let reconvert = options.reconvert;
     let of_path: Vec<Read<'s>> = state.by_path(&name).collect();
-    if !reconvert && let Some((read, why)) = known(path, &name, log, state, &of_path, content) {
+    if !reconvert && let Some((read, why)) = known(path, &name, kind, state, &of_path, content) {
         return Checked::Skip { name, why, read: Some(read), copy: None };
     }
     let Seen { mut input, begins, was, is_sound } = match read(path, &name, kind, state, &of_path, options, meter) {
@@ -68,10 +68,12 @@ pub fn check<'s>(
     let mistaken = |read: &&Read| {
         let Read { input: InputEntry { sha256, status, .. }, live, .. } = read;
         let is_other = !input.broken && *sha256 != input.sha256;
-        *live && (sha256.is_empty() || *status == Status::Rejected && (is_other || log && *sha256 == input.sha256))
+        *live
+            && (sha256.is_empty()
+                || *status == Status::Rejected && (is_other || kind == Kind::ExperimentLog && *sha256 == input.sha256))
     };
     supersedes.extend(of_path.iter().filter(mistaken));
-    let rejected = || state.by_key(&rejected_key(&input.sha256, &input.name)).filter(|_| !log);
+    let rejected = || state.by_key(&rejected_key(&input.sha256, &input.name)).filter(|_| kind == Kind::Trace);
     // Without a head there are hardly any records: no reason to read anything again.
     let has_rows = |old: &Read| match old.input.status {
         Status::Rejected => old.input.path == name,
@@ -91,7 +93,7 @@ pub fn check<'s>(
         Some(read) if read.live => {
             if !reconvert
                 && is_settled
-                && let Some(why) = Skip::done(&read.content(), content, read.input.span, log)
+                && let Some(why) = Skip::done(&read.content(), content, read.input.span, kind)
             {
                 return copy_of(read.input, why, false);
             }
@@ -108,7 +110,7 @@ pub fn check<'s>(
             match (begins.iter().find(is_same), earlier) {
                 // One has the same rows, and but another end that is no block.
                 (Some(same), _) => {
-                    let done = Skip::done(&same.content(), content, same.input.span, log);
+                    let done = Skip::done(&same.content(), content, same.input.span, kind);
                     if !reconvert && is_settled && same.input.path != name && done == Some(Skip::Done) {
                         return copy_of(same.input, Skip::Beginning, true);
                     }
@@ -137,10 +139,9 @@ pub fn check<'s>(
 
 /// What an input is perhaps a copy of: [`Input::doubtful`] and [`Input::alike`].
 fn copies(input: &Input, state: &State, of_path: &[Read], replaced: &[Read]) -> (Option<String>, Option<String>) {
-    let log = input.kind == Kind::ExperimentLog;
     let stays = |read: &Read| {
         let is_replaced = replaced.iter().any(|replaced| replaced.input.key() == read.input.key());
-        read.live && !is_replaced && read.input.sha256 != input.sha256 && read.input.log == log
+        read.live && !is_replaced && read.input.sha256 != input.sha256 && read.input.kind == input.kind
     };
     let is_alike = |read: &Read| !input.head.is_empty() && read.input.head == input.head;
     // It was another under its name, or one that was damaged, and nobody can tell how much of that it has.
@@ -178,11 +179,10 @@ fn read<'s>(
     let stat = Stat::of(&file)?;
     let outline = Outline::of(&file, stat.size, kind, meter)?;
     let (head, broken) = (outline.head.clone(), outline.broken);
-    let log = kind == Kind::ExperimentLog;
-    let alike = of_path.iter().copied().chain(state.by_head(&head)).filter(|read| read.input.log == log);
+    let alike = of_path.iter().copied().chain(state.by_head(&head)).filter(|read| read.input.kind == kind);
     let mut begins: Vec<Read<'s>> = alike.filter(|read| read.live && read.input.extent().0 <= stat.size).collect();
     let sound = |read: &Read<'s>| read.input.sound.as_ref().map(|sound| (sound.size, &*sound.sha256));
-    let mut was: Vec<Read<'s>> = of_path.iter().copied().filter(|read| read.live && read.input.log == log).collect();
+    let mut was: Vec<Read<'s>> = of_path.iter().copied().filter(|read| read.live && read.input.kind == kind).collect();
     was.retain(|read| sound(read).is_some_and(|(size, _)| size <= stat.size));
     let sizes = begins.iter().map(|read| read.input.extent()).chain(was.iter().filter_map(sound));
     let mut sizes: Vec<u64> = sizes.map(|(size, _)| size).collect();
@@ -206,7 +206,7 @@ fn read<'s>(
 fn known<'s>(
     path: &Path,
     name: &str,
-    log: bool,
+    kind: Kind,
     state: &'s State,
     of_path: &[Read<'s>],
     content: &Content,
@@ -216,11 +216,11 @@ fn known<'s>(
         return None;
     }
     let stat = Looker::default().look(path).file()?;
-    let is_same = |input: &&InputEntry| !input.sha256.is_empty() && input.log == log && input.is_as(&stat);
+    let is_same = |input: &&InputEntry| !input.sha256.is_empty() && input.kind == kind && input.is_as(&stat);
     let seen = of_path.iter().rev().map(|read| read.input).find(is_same).map(|input| (input.key(), false));
     let copy = || copies.find(|copy| copy.is_as(&stat)).map(|copy| (copy.of.clone(), copy.beginning));
     let (key, beginning) = seen.or_else(copy)?;
-    let read = state.by_key(&key).filter(|read| read.input.log == log)?;
+    let read = state.by_key(&key).filter(|read| read.input.kind == kind)?;
     let input = read.input;
     // Rows of its beginning may be there, too, from when nobody could tell.
     let shorter = |other: Read| other.live && other.input.doubtful && other.input.size < input.size;
@@ -229,7 +229,7 @@ fn known<'s>(
     }
     let has_same_rows = |other: Read| other.live && other.input.extent() == input.extent();
     let why = match read.live {
-        true if !beginning => Skip::done(&read.content(), content, input.span, log)?,
+        true if !beginning => Skip::done(&read.content(), content, input.span, kind)?,
         true => Skip::beginning(&read.content(), content, input.span),
         false if input.status == Status::Rejected || state.by_head(&input.head).any(has_same_rows) => return None,
         // What it has grown to has its rows.

@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::plan::{Input, Kind};
-use crate::dataset::manifest::{InputEntry, Rank};
+use super::plan::Input;
+use crate::dataset::manifest::{InputEntry, Kind, Rank};
 use crate::dataset::state::{Read, State};
 use crate::input;
 use crate::progress::Meter;

@@ -13,7 +13,7 @@ use super::growth::{self, Relation};
 use super::options::Options;
 use crate::dataset::known::{Early, Had, Known};
 use crate::dataset::layout::Layout;
-use crate::dataset::manifest::{Content, CopyEntry, InputEntry, Rank, Start, Status, key, rejected_key};
+use crate::dataset::manifest::{Content, CopyEntry, InputEntry, Kind, Rank, Start, Status, key, rejected_key};
 use crate::dataset::state::{Read, State};
 use crate::error::Result;
 use crate::flatten::time::Window;
@@ -49,7 +49,7 @@ pub struct Input {
 impl Input {
     /// What tells it apart, unless it is rejected.
     pub fn key(&self) -> String {
-        key(&self.sha256, self.kind == Kind::ExperimentLog)
+        key(&self.sha256, self.kind)
     }
 
     /// See [`InputEntry::extent`].
@@ -66,14 +66,6 @@ impl Input {
     pub fn copy_of(&self, of: String, beginning: bool) -> CopyEntry {
         CopyEntry { path: self.name.clone(), size: self.stat.size, mtime: self.stat.mtime, of, beginning }
     }
-}
-
-/// What an input holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Trace,
-    /// The log of an experiment.
-    ExperimentLog,
 }
 
 /// An input of which nothing can be read, and why.
@@ -114,12 +106,12 @@ pub enum Skip {
 
 impl Skip {
     /// Why an input is not read whose rows the dataset has by the options `had`, where these are `wanted`. If it lacks but
-    /// times (see [`InputEntry::span`]), the input is read. Times do not matter to a `log`.
-    pub fn done(had: &Content, wanted: &Content, span: Option<Window>, log: bool) -> Option<Skip> {
+    /// times (see [`InputEntry::span`]), the input is read. Times do not matter to a log.
+    pub fn done(had: &Content, wanted: &Content, span: Option<Window>, kind: Kind) -> Option<Skip> {
         let has_tables = had.has_tables_of(wanted);
         match had.includes(wanted, span) {
             true => Some(Skip::Done),
-            false if has_tables && log => Some(Skip::Done),
+            false if has_tables && kind == Kind::ExperimentLog => Some(Skip::Done),
             false if has_tables && wanted.has_tables_of(had) => None,
             false => Some(Skip::DoneOtherwise),
         }
@@ -131,7 +123,7 @@ impl Skip {
         if read.live {
             return why(read);
         }
-        let later = state.by_head(&read.input.head).filter(|later| later.live && later.input.log == read.input.log);
+        let later = state.by_head(&read.input.head).filter(|later| later.live && later.input.kind == read.input.kind);
         let mut later = later.filter(|later| later.input.rank() > read.input.rank()).map(why);
         later.find(|why| *why != Skip::Beginning).unwrap_or(Skip::Beginning)
     }
@@ -198,9 +190,8 @@ pub fn nothing_new<'f>(
     let content = options.content();
     let skip = |((path, kind, _), stat): (&(&'f PathBuf, Kind, _), &Option<Stat>)| {
         let (name, stat) = (path_text(path), stat.as_ref()?);
-        let log = *kind == Kind::ExperimentLog;
-        let why = match known.find(&name, stat.size, stat.mtime, log)? {
-            Had::Rows(had, span) => Skip::done(&had, &content, span, log)?,
+        let why = match known.find(&name, stat.size, stat.mtime, *kind)? {
+            Had::Rows(had, span) => Skip::done(&had, &content, span, *kind)?,
             Had::More(had, span) => Skip::beginning(&had, &content, span),
         };
         Some((name, why))

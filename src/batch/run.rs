@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::options::Options;
 use super::pipe::{Item, Pipe};
-use super::plan::{self, Input, Kind, Plan, Unreadable};
+use super::plan::{self, Input, Plan, Unreadable};
 use super::rewrite::{Gone, rewrite};
 use super::source::{Source, perhaps_twice};
 use super::summary::Summary;
@@ -262,7 +262,7 @@ fn entries(plan: &Plan, options: &Options, counts: &[InputCounts], meter: &Meter
             _ if counts.damaged => Status::Damaged,
             _ => Status::Converted,
         },
-        log: input.kind == Kind::ExperimentLog,
+        kind: input.kind,
         window: Some(input.window).filter(|window| *window != options.window),
         span: Some(span(counts)).filter(|_| input.window != Window::default()),
         head: input.head.clone(),

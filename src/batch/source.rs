@@ -8,7 +8,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::options::Options;
 use super::pipe;
-use super::plan::{Input, Kind, Unreadable};
+use super::plan::{Input, Unreadable};
+use crate::dataset::manifest::Kind;
 use crate::error::{Error, IoContext, Result};
 use crate::experiment::Step;
 use crate::flatten::entities::Room;

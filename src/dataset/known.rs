@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 
 use super::layout::Layout;
-use super::manifest::{Content, CopyEntry, FORMAT, Status, key, rejected_key};
+use super::manifest::{Content, CopyEntry, FORMAT, Kind, Status, key, rejected_key};
 use super::state::State;
 use crate::flatten::time::Window;
 
@@ -44,7 +44,7 @@ struct Seen<'t> {
     sha256: Cow<'t, str>,
     status: Status,
     #[serde(default)]
-    log: bool,
+    kind: Kind,
     #[serde(borrow, default)]
     head: Cow<'t, str>,
     #[serde(default)]
@@ -93,7 +93,7 @@ struct Input {
     content: u32,
     /// It could be opened.
     has_content: bool,
-    log: bool,
+    kind: Kind,
     /// Instead of the times in the options.
     window: Option<Box<Window>>,
     /// When its events and flows start, if not all of them are wanted.
@@ -120,17 +120,17 @@ pub enum Had<'k> {
 
 impl Inputs {
     fn push(&mut self, seen: Seen) {
-        let Seen { path, size, mtime, sha256, status, log, head, doubtful, window, span } = seen;
+        let Seen { path, size, mtime, sha256, status, kind, head, doubtful, window, span } = seen;
         let key = match status {
             Status::Rejected => hash(&rejected_key(&sha256, &path)),
-            _ if log => hash(&key(&sha256, log)),
-            _ => hash(&sha256),
+            _ if kind == Kind::Trace => hash(&sha256),
+            _ => hash(&key(&sha256, kind)),
         };
         let head = hash(&head);
         let (has_content, window, span) = (!sha256.is_empty(), window.map(Box::new), span.map(Box::new));
         let place = self.all.len() as u32;
         self.doubtful.extend(Some(place).filter(|_| doubtful));
-        self.all.push(Input { size, mtime, key, head, number: 0, content: 0, has_content, log, window, span });
+        self.all.push(Input { size, mtime, key, head, number: 0, content: 0, has_content, kind, window, span });
         self.by_path.insert(path.into(), place);
     }
 }
@@ -240,10 +240,10 @@ impl Known {
 
     /// What the dataset has of a file, a trace or a log, if it is as large and as old as when it was read, and nothing speaks
     /// against it: a later run that replaced its rows, or rows of its beginning that the dataset may have, too.
-    pub fn find(&self, path: &str, size: u64, mtime: i64, log: bool) -> Option<Had<'_>> {
+    pub fn find(&self, path: &str, size: u64, mtime: i64, kind: Kind) -> Option<Had<'_>> {
         let Inputs { all, by_path, doubtful } = &self.inputs;
         let input = by_path.get(path).map(|place| &all[*place as usize]);
-        let is_same = |seen: &&Input| seen.has_content && seen.log == log && (seen.size, seen.mtime) == (size, mtime);
+        let is_same = |seen: &&Input| seen.has_content && seen.kind == kind && (seen.size, seen.mtime) == (size, mtime);
         let copy = || self.copies.get(path).filter(|copy| (copy.size, copy.mtime) == (size, mtime));
         let (seen, beginning) = match input.filter(is_same) {
             Some(input) => (input, false),
@@ -253,7 +253,7 @@ impl Known {
             let other = &all[*at as usize];
             other.head == seen.head && other.size < seen.size && !self.is_replaced(other)
         };
-        if seen.log != log || self.is_replaced(seen) || !beginning && doubtful.iter().any(is_beginning) {
+        if seen.kind != kind || self.is_replaced(seen) || !beginning && doubtful.iter().any(is_beginning) {
             return None;
         }
         let content = || self.contents[seen.content as usize].of_times(seen.window.as_deref().copied());
@@ -291,7 +291,7 @@ mod tests {
     }
 
     fn tables(known: &Known, path: &str, size: u64) -> Vec<String> {
-        match known.find(path, size, 7, false) {
+        match known.find(path, size, 7, Kind::Trace) {
             Some(Had::Rows(content, _)) => content.tables.clone(),
             other => panic!("{path}: {other:?}"),
         }
@@ -302,10 +302,14 @@ mod tests {
         let texts = [run(1, "files", "a\"b", 2, "y"), run(1, "pods", "a\"b", 1, "x"), run(1, "files", "c", 2, "")];
         let known = known(&texts).unwrap();
         assert_eq!(tables(&known, "a\"b", 2), ["files"]);
-        for (path, size, mtime, log) in
-            [("a\"b", 1, 7, false), ("a\"b", 2, 8, false), ("a\"b", 2, 7, true), ("a", 2, 7, false), ("c", 2, 7, false)]
-        {
-            assert_eq!(known.find(path, size, mtime, log), None, "{path} {size} {mtime} {log}");
+        for (path, size, mtime, kind) in [
+            ("a\"b", 1, 7, Kind::Trace),
+            ("a\"b", 2, 8, Kind::Trace),
+            ("a\"b", 2, 7, Kind::ExperimentLog),
+            ("a", 2, 7, Kind::Trace),
+            ("c", 2, 7, Kind::Trace),
+        ] {
+            assert_eq!(known.find(path, size, mtime, kind), None, "{path} {size} {mtime} {kind:?}");
         }
     }
 
@@ -328,17 +332,17 @@ mod tests {
         let (short, long) = (run(1, input("a", 6, "x"), &[]), run(2, input("a", 9, "y"), &["x"]));
         let copied = run(3, input("b", 9, "y"), &["y"]);
         let all = known(&[copied.clone(), long.clone(), short.clone()]).unwrap();
-        assert!(all.find("a", 6, 7, false).is_none());
+        assert!(all.find("a", 6, 7, Kind::Trace).is_none());
         // The last run that read this content read it elsewhere.
-        assert!(all.find("a", 9, 7, false).is_none());
+        assert!(all.find("a", 9, 7, Kind::Trace).is_none());
         assert_eq!(tables(&all, "b", 9), ["3"]);
         assert_eq!(tables(&known(&[long.clone(), short.clone()]).unwrap(), "a", 9), ["2"]);
         let gone = run(4, input("c", 20, "z"), &["y"]);
-        assert!(known(&[short.clone(), long.clone(), gone]).unwrap().find("a", 9, 7, false).is_none());
+        assert!(known(&[short.clone(), long.clone(), gone]).unwrap().find("a", 9, 7, Kind::Trace).is_none());
         // The beginning has rows of its own.
         let (first, second) = (run(1, input("a", 9, "y"), &[]), run(2, input("b", 5, "x"), &[]));
         let both = known(&[first, second]).unwrap();
-        assert!(both.find("a", 9, 7, false).is_none() && both.find("b", 5, 7, false).is_some());
+        assert!(both.find("a", 9, 7, Kind::Trace).is_none() && both.find("b", 5, 7, Kind::Trace).is_some());
     }
 
     #[test]
@@ -361,11 +365,11 @@ mod tests {
         assert_eq!(tables(&known(&[first.clone(), copied(2, "x", false)]).unwrap(), "copy", 5), ["files"]);
         assert_eq!(tables(&known(&[copied(2, "y", false)]).unwrap(), "copy", 5), ["pods"]);
         let begins = known(&[first.clone(), copied(2, "x", true)]).unwrap();
-        assert!(matches!(begins.find("copy", 5, 7, false), Some(Had::More(..))));
-        for (size, mtime, log) in [(6, 7, false), (5, 8, false), (5, 7, true)] {
-            assert_eq!(begins.find("copy", size, mtime, log), None);
+        assert!(matches!(begins.find("copy", 5, 7, Kind::Trace), Some(Had::More(..))));
+        for (size, mtime, kind) in [(6, 7, Kind::Trace), (5, 8, Kind::Trace), (5, 7, Kind::ExperimentLog)] {
+            assert_eq!(begins.find("copy", size, mtime, kind), None);
         }
-        assert_eq!(known(&[first, copied(2, "z", false)]).unwrap().find("copy", 5, 7, false), None);
+        assert_eq!(known(&[first, copied(2, "z", false)]).unwrap().find("copy", 5, 7, Kind::Trace), None);
     }
 
     #[test]
@@ -383,7 +387,7 @@ mod tests {
             for _ in 0..100 {
                 let early = Early::begin(&pool, &layout);
                 let known = pool.install(|| early.end(&layout)).unwrap();
-                assert!(known.find("39", 1, 7, false).is_some() && known.inputs.by_path.len() == 40);
+                assert!(known.find("39", 1, 7, Kind::Trace).is_some() && known.inputs.by_path.len() == 40);
             }
             let early = Early::begin(&pool, &layout);
             let another = layout.manifest(&format!("another-{threads}"));

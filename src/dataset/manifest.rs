@@ -141,6 +141,16 @@ pub enum Status {
     Rejected,
 }
 
+/// What an input was taken for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    #[default]
+    Trace,
+    /// The log of an experiment.
+    ExperimentLog,
+}
+
 /// Whether a manifest can do without a value: most inputs have nothing that is damaged, and every run reads all manifests.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
@@ -175,9 +185,8 @@ pub struct InputEntry {
     /// Empty where the file could not even be opened.
     pub sha256: String,
     pub status: Status,
-    /// It was taken for the log of an experiment.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub log: bool,
+    pub kind: Kind,
     /// Times of which it has rows, where they are not those of the run: it has grown, and rows of other times stay.
     #[serde(default, skip_serializing_if = "is_default")]
     pub window: Option<Window>,
@@ -226,9 +235,9 @@ pub struct InputEntry {
 impl InputEntry {
     /// What tells inputs apart across runs.
     pub fn key(&self) -> String {
-        match (self.status, self.log) {
-            (Status::Rejected, _) => rejected_key(&self.sha256, &self.path),
-            (_, log) => key(&self.sha256, log),
+        match self.status {
+            Status::Rejected => rejected_key(&self.sha256, &self.path),
+            Status::Converted | Status::Damaged => key(&self.sha256, self.kind),
         }
     }
 
@@ -270,8 +279,11 @@ impl CopyEntry {
 }
 
 /// The key of an input with this content, of which something could be read. A trace is not the same as a log.
-pub fn key(sha256: &str, log: bool) -> String {
-    if log { format!("log {sha256}") } else { sha256.to_owned() }
+pub fn key(sha256: &str, kind: Kind) -> String {
+    match kind {
+        Kind::Trace => sha256.to_owned(),
+        Kind::ExperimentLog => format!("log {sha256}"),
+    }
 }
 
 /// The key of an input that was rejected. It has but a row in `rejects` with its path, so that counts, too: two empty files

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::layout::{Layout, children, is_json};
-use super::manifest::{Content, CopyEntry, InputEntry, Manifest, Status};
+use super::manifest::{Content, CopyEntry, InputEntry, Kind, Manifest, Status};
 use super::part::PartFile;
 use crate::error::Result;
 use crate::input::Looker;
@@ -94,7 +94,8 @@ impl State {
                     state.live[m][i] = false;
                 }
                 state.by_path.entry(input.path.clone()).or_default().push(place);
-                let may_grow = !input.head.is_empty() || input.log || input.records > 0 || input.truncated;
+                let may_grow =
+                    !input.head.is_empty() || input.kind == Kind::ExperimentLog || input.records > 0 || input.truncated;
                 if input.status != Status::Rejected && may_grow {
                     state.by_head.entry(input.head.clone()).or_default().push(place);
                 }

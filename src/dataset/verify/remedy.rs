@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::parts::Part;
 use crate::dataset::compression;
 use crate::dataset::layout::{Layout, staged_name};
-use crate::dataset::manifest::{Content, InputEntry, Manifest};
+use crate::dataset::manifest::{Content, InputEntry, Kind, Manifest};
 use crate::dataset::part::Encodings;
 use crate::dataset::state::{Read, State};
 use crate::flatten::time::iso;
@@ -200,7 +200,8 @@ fn command(
             let _ = write!(start, " {option} {}", iso(time));
         }
     }
-    let (logs, traces): (Vec<&InputEntry>, Vec<&InputEntry>) = inputs.iter().partition(|input| input.log);
+    let (logs, traces): (Vec<&InputEntry>, Vec<&InputEntry>) =
+        inputs.iter().partition(|input| input.kind == Kind::ExperimentLog);
     let path = |input: &InputEntry| quoted(state.at_hand(input).unwrap_or(Path::new(&input.path)));
     let traces: String = traces.iter().map(|input| format!(" {}", path(input))).collect();
     const NO_TRACES: &str = " --files-from /dev/null";
