@@ -13,7 +13,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 use rayon::prelude::*;
 
-pub use self::fingerprint::{open, sha256};
+pub use self::fingerprint::{open, sha256, sha256_of};
 pub use self::stat::{Look, Looker, Stat};
 use crate::dataset::layout::{Layout, PRIVATE, is_ours};
 use crate::error::{Error, IoContext, Result};

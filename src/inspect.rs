@@ -93,10 +93,13 @@ pub fn inspect(path: &Path, events: usize, meter: &Meter) -> Result<Inspection> 
             inspection.bytes = size;
             match FileHeader::read(&file, size) {
                 Err(e) => inspection.error = Some(e.to_string()),
-                Ok(header) => {
-                    Inspector { inspection: &mut inspection, room: MAX_KEPT, wanted: events, flat: Flat::default() }
-                        .read(file.into(), size, &header, meter)?
+                Ok(header) => Inspector {
+                    inspection: &mut inspection,
+                    room: MAX_KEPT,
+                    wanted: events,
+                    flat: Some(Flat::default()),
                 }
+                .read(file.into(), size, &header, meter)?,
             }
         }
     }
@@ -115,7 +118,8 @@ struct Inspector<'i> {
     room: usize,
     /// Events that are still to be flattened.
     wanted: usize,
-    flat: Flat,
+    /// Until there are too many entities.
+    flat: Option<Flat>,
 }
 
 impl Inspector<'_> {
@@ -224,18 +228,23 @@ impl Inspector<'_> {
         if self.wanted == 0 {
             return;
         }
-        if let Some(event) = self.flat.record(record_no as i64, record) {
-            self.wanted -= 1;
-            if self.has_room("events", event.bytes()) {
-                self.inspection.events.push(event);
+        if let Some(flat) = &mut self.flat {
+            let event = flat.record(record_no as i64, record);
+            if flat.bytes() > MAX_ENTITIES {
+                self.flat = None;
             }
-        }
-        if self.flat.bytes() > MAX_ENTITIES {
-            *self.inspection.more.entry("events").or_default() += self.wanted as u64;
-            self.wanted = 0;
+            if let Some(event) = event {
+                self.wanted -= 1;
+                if self.has_room("events", event.bytes()) {
+                    self.inspection.events.push(event);
+                }
+            }
+        } else if let Record::Event(..) = record {
+            self.wanted -= 1;
+            *self.inspection.more.entry("events").or_default() += 1;
         }
         if self.wanted == 0 {
-            self.flat = Flat::default();
+            self.flat = None;
         }
     }
 }

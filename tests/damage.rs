@@ -24,10 +24,10 @@ fn convert_here(input: &Path, out: &Path) {
 
 /// Reads and flattens without writing: every record is accounted for, and so is all damage.
 fn flatten_here(path: &Path) {
-    let Last { chunks, counts, .. } = reading::flatten(path);
-    reading::balance(&counts[0], &chunks);
-    let is_damaged = counts[0].damaged || counts[0].rejected;
-    assert!(!is_damaged || counts[0].rows[TableId::Rejects] > 0, "{:?}", counts[0]);
+    let Last { chunks, ended, .. } = reading::flatten(path);
+    let counts = &ended[0].counts;
+    reading::balance(counts, &chunks);
+    assert!(!counts.damaged && !counts.rejected || counts.rows[TableId::Rejects] > 0, "{counts:?}");
 }
 
 /// Records in = rows out + what was lost, as `traces` has it.

@@ -101,7 +101,7 @@ fn read(path: &Path) -> Option<Read> {
 /// Converts up to where files are written; all that was read or lost must be accounted for.
 fn convert(path: &Path, read: &Option<Read>) {
     let last = reading::flatten(path);
-    let counts = &last.counts[0];
+    let counts = &last.ended[0].counts;
     reading::balance(counts, &last.chunks);
     assert_eq!(counts.rejected, read.is_none());
     let (records, lost) = (counts.records as u64, counts.lost as u64);

@@ -1,15 +1,17 @@
 //! What an input is to a dataset: new, grown, done or unreadable.
 
 use std::collections::HashSet;
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::growth::{Outline, Piece};
+use super::growth::{self, Outline, Piece};
 use super::options::Options;
 use super::plan::{Input, Skip, Unreadable};
-use crate::dataset::manifest::{Content, CopyEntry, InputEntry, Kind, Start, Status, rejected_key};
+use crate::dataset::manifest::{Content, CopyEntry, InputEntry, Kind, Sound, Start, Status, rejected_key};
 use crate::dataset::state::{Read, State};
+use crate::flatten::time::Window;
 use crate::input::{self, Looker, Stat};
 use crate::progress::Meter;
 use crate::text::path_text;
@@ -48,7 +50,7 @@ pub fn check<'s>(
     if !reconvert && let Some((read, why)) = known(path, &name, kind, state, &of_path, content) {
         return Checked::Skip { name, why, read: Some(read), copy: None };
     }
-    let Seen { mut input, begins, was, is_sound } = match read(path, &name, kind, state, &of_path, options, meter) {
+    let Seen { mut input, begins, was, restores } = match read(path, &name, kind, state, &of_path, options, meter) {
         Ok(seen) => seen,
         Err(e) => {
             let message = match e.kind() {
@@ -61,9 +63,8 @@ pub fn check<'s>(
     // A file that begins with what an earlier run read has grown since.
     let mut supersedes: Vec<Read<'s>> =
         begins.iter().copied().filter(|read| read.input.rank() < input.rank()).collect();
-    // The same trace was damaged there, not only at its end, and is restored.
-    let restored = |old: &&Read| is_sound && old.input.sha256 != input.sha256 && old.input.size <= input.stat.size;
-    supersedes.extend(was.iter().filter(restored));
+    let is_no_less = |old: &&Read| old.input.sha256 != input.sha256 && old.input.rank() <= input.rank();
+    supersedes.extend(restores.iter().filter(is_no_less));
     // Nothing could be read of what the file was before, or the log was taken for a trace.
     let mistaken = |read: &&Read| {
         let Read { input: InputEntry { sha256, status, .. }, live, .. } = read;
@@ -80,8 +81,7 @@ pub fn check<'s>(
         _ => !old.input.head.is_empty() && old.input.head == input.head,
     };
     let is_settled = !supersedes.iter().any(has_rows);
-    let is_known = of_path.iter().any(|read| read.input.is_as(&input.stat))
-        || state.copies(&name).any(|copy| copy.is_as(&input.stat));
+    let is_known = last_seen(&name, kind, state, &of_path).is_some_and(|seen| seen.is_as(&input.stat));
     let copy_of = |read: &'s InputEntry, why, beginning| Checked::Skip {
         name: name.clone(),
         why,
@@ -133,20 +133,33 @@ pub fn check<'s>(
             input.window = input.window.with(had.window());
         }
     }
-    (input.doubtful, input.alike) = copies(&input, state, &of_path, &supersedes);
-    Checked::Input { input, supersedes: supersedes.into_iter().map(|read| read.input.clone()).collect() }
+    (input.doubtful, input.alike) = copies(&input, state, &of_path, &was, &supersedes);
+    let mut supersedes: Vec<InputEntry> = supersedes.into_iter().map(|read| read.input.clone()).collect();
+    if let Some(tables) = state.tables_that_keep(&input.key()) {
+        // Nothing tells for which times.
+        if options.window != Window::default() || !tables.iter().all(|table| content.tables.contains(table)) {
+            return Checked::Skip { name, why: Skip::DoneOtherwise, read: None, copy: None };
+        }
+        supersedes.push(input.as_kept());
+    }
+    Checked::Input { input, supersedes }
 }
 
 /// What an input is perhaps a copy of: [`Input::doubtful`] and [`Input::alike`].
-fn copies(input: &Input, state: &State, of_path: &[Read], replaced: &[Read]) -> (Option<String>, Option<String>) {
+fn copies(
+    input: &Input,
+    state: &State,
+    of_path: &[Read],
+    was: &[Read],
+    replaced: &[Read],
+) -> (Option<String>, Option<String>) {
     let stays = |read: &Read| {
         let is_replaced = replaced.iter().any(|replaced| replaced.input.key() == read.input.key());
         read.live && !is_replaced && read.input.sha256 != input.sha256 && read.input.kind == input.kind
     };
     let is_alike = |read: &Read| !input.head.is_empty() && read.input.head == input.head;
     // It was another under its name, or one that was damaged, and nobody can tell how much of that it has.
-    let was_damaged = |read: &Read| read.input.sound.is_some() && !input.broken;
-    let was = of_path.iter().copied().filter(|read| is_alike(read) || was_damaged(read));
+    let was = of_path.iter().filter(|read| is_alike(read)).chain(was).copied();
     let others = || state.by_head(&input.head).filter(is_alike);
     let damaged = others().filter(|read| read.input.status == Status::Damaged);
     let name_of = |read: Read| read.input.path.clone();
@@ -161,8 +174,8 @@ struct Seen<'s> {
     begins: Vec<Read<'s>>,
     /// What they read under its name that was damaged inside, and that it begins with up to there.
     was: Vec<Read<'s>>,
-    /// See [`super::growth::Blocks::is_sound`].
-    is_sound: bool,
+    /// Those of which it has what is behind the damage, too, and is whole.
+    restores: Vec<Read<'s>>,
 }
 
 fn read<'s>(
@@ -181,25 +194,59 @@ fn read<'s>(
     let (head, broken) = (outline.head.clone(), outline.broken);
     let alike = of_path.iter().copied().chain(state.by_head(&head)).filter(|read| read.input.kind == kind);
     let mut begins: Vec<Read<'s>> = alike.filter(|read| read.live && read.input.extent().0 <= stat.size).collect();
-    let sound = |read: &Read<'s>| read.input.sound.as_ref().map(|sound| (sound.size, &*sound.sha256));
+    let sound = |read: &Read<'s>| read.input.sound.as_ref().map(Sound::start);
     let mut was: Vec<Read<'s>> = of_path.iter().copied().filter(|read| read.live && read.input.kind == kind).collect();
     was.retain(|read| sound(read).is_some_and(|(size, _)| size <= stat.size));
     let sizes = begins.iter().map(|read| read.input.extent()).chain(was.iter().filter_map(sound));
     let mut sizes: Vec<u64> = sizes.map(|(size, _)| size).collect();
     sizes.sort_unstable();
     sizes.dedup();
-    let (hashed, blocks) = rayon::join(|| input::sha256(&file, stat.size, &sizes, &stop), || outline.blocks());
+    let (hashed, blocks) = rayon::join(
+        || input::sha256(&file, stat.size, &sizes, &stop),
+        || outline.blocks(&file, stat.size, options.memory.block(), meter),
+    );
     let ((sha256, mut hashes), blocks) = (hashed?, blocks?);
     hashes.extend((sizes.last() == Some(&stat.size)).then(|| sha256.clone()));
     let beginnings: HashSet<(u64, &str)> = sizes.into_iter().zip(hashes.iter().map(String::as_str)).collect();
     begins.retain(|read| beginnings.contains(&read.input.extent()));
     was.retain(|read| sound(read).is_some_and(|sound| beginnings.contains(&sound)));
+    let restores = if blocks.is_sound { restored(&file, stat.size, &was, meter)? } else { Vec::new() };
     let start = |size| io::Result::Ok(Start { size, sha256: input::sha256(&file, size, &[], &stop)?.0 });
     let whole = blocks.end.filter(|_| !head.is_empty()).map(start).transpose()?;
     let (path, name, incomplete) = (path.to_owned(), name.to_owned(), blocks.is_cut);
     let (window, doubtful, alike) = (options.window, None, None);
     let input = Input { path, name, stat, sha256, kind, head, broken, incomplete, whole, window, doubtful, alike };
-    Ok(Seen { input, begins, was, is_sound: blocks.is_sound })
+    Ok(Seen { input, begins, was, restores })
+}
+
+/// Those of which a file that begins with what was before the damage has the last block behind it, too.
+fn restored<'s>(file: &Arc<File>, size: u64, was: &[Read<'s>], meter: &Meter) -> io::Result<Vec<Read<'s>>> {
+    let sounds = || was.iter().filter_map(|read| Some((*read, read.input.sound.as_ref()?)));
+    let wanted: HashSet<&str> = sounds().filter_map(|(_, sound)| sound.last.as_deref()).collect();
+    let found = match sounds().map(|(_, sound)| sound.size).min() {
+        Some(pos) if !wanted.is_empty() => growth::blocks_among(file, size, pos, &wanted, meter)?,
+        _ => HashSet::new(),
+    };
+    let has = |sound: &Sound| sound.last.as_deref().is_none_or(|last| found.contains(last));
+    Ok(sounds().filter(|(_, sound)| has(sound)).map(|(read, _)| read).collect())
+}
+
+/// What a run saw last under a name, of which another read the rows if it is not what that run read itself. What came before
+/// may have rows, too, that a file which is as it was then should replace.
+fn last_seen(name: &str, kind: Kind, state: &State, of_path: &[Read]) -> Option<CopyEntry> {
+    let read = of_path.iter().rev().find(|read| read.input.kind == kind);
+    let is_of_kind = |copy: &&CopyEntry| state.by_key(&copy.of).is_some_and(|read| read.input.kind == kind);
+    let copy = state.copies(name).rev().find(|(_, copy)| is_of_kind(copy));
+    match (read, copy) {
+        (read, Some((run, copy))) if read.is_none_or(|read| read.run.number < run.number) => Some(copy.clone()),
+        (read, _) => read.map(|Read { input, .. }| CopyEntry {
+            path: name.to_owned(),
+            size: input.size,
+            mtime: input.mtime,
+            of: input.key(),
+            beginning: false,
+        }),
+    }
 }
 
 /// What the dataset has of a file that is as large and as old as a run saw it, which spares reading it.
@@ -211,17 +258,13 @@ fn known<'s>(
     of_path: &[Read<'s>],
     content: &Content,
 ) -> Option<(Piece<'s>, Skip)> {
-    let mut copies = state.copies(name).rev().peekable();
-    if of_path.is_empty() && copies.peek().is_none() {
+    let seen = last_seen(name, kind, state, of_path)?;
+    let stat = Looker::default().look(path).file().filter(|stat| seen.is_as(stat))?;
+    let read = state.by_key(&seen.of)?;
+    let (input, beginning) = (read.input, seen.beginning);
+    if input.sha256.is_empty() {
         return None;
     }
-    let stat = Looker::default().look(path).file()?;
-    let is_same = |input: &&InputEntry| !input.sha256.is_empty() && input.kind == kind && input.is_as(&stat);
-    let seen = of_path.iter().rev().map(|read| read.input).find(is_same).map(|input| (input.key(), false));
-    let copy = || copies.find(|copy| copy.is_as(&stat)).map(|copy| (copy.of.clone(), copy.beginning));
-    let (key, beginning) = seen.or_else(copy)?;
-    let read = state.by_key(&key).filter(|read| read.input.kind == kind)?;
-    let input = read.input;
     // Rows of its beginning may be there, too, from when nobody could tell.
     let shorter = |other: Read| other.live && other.input.doubtful && other.input.size < input.size;
     if !beginning && read.live && !input.head.is_empty() && state.by_head(&input.head).any(shorter) {

@@ -17,7 +17,8 @@ use crate::dataset::manifest::{InputEntry, Kind, Rank};
 use crate::dataset::state::{Read, State};
 use crate::input;
 use crate::progress::Meter;
-use crate::trace::container::{FileHeader, Frame, GapCause, HeaderError, Marker, Step, Walk};
+use crate::trace::container::{FileHeader, GapCause, HeaderError, Marker, Step, Walk};
+use crate::trace::reader;
 
 /// Bytes of the first block, or of a log's first line, that tell files apart.
 const HEAD: u64 = 64 << 10;
@@ -32,8 +33,8 @@ pub struct Outline {
     pub head: String,
     /// It is no trace, or its header is damaged.
     pub broken: bool,
-    /// The walk over the blocks, behind the first.
-    walk: Option<(Walk, Option<Step>)>,
+    /// The trace's header, and the walk over its blocks, behind the first.
+    walk: Option<(FileHeader, Walk, Option<Step>)>,
 }
 
 impl Outline {
@@ -51,11 +52,12 @@ impl Outline {
                 };
                 let mut walk = Walk::new(file.clone(), header.sync, size, header.len, meter.stopper());
                 let first = walk.step()?;
-                outline.walk = Some((walk, first));
-                match first {
+                let end = match first {
                     Some(Step::Block(block)) => Some((block.data_offset + block.data_len).min(header.len + HEAD)),
                     _ => None,
-                }
+                };
+                outline.walk = Some((header, walk, first));
+                end
             }
         };
         if let Some(end) = end {
@@ -65,28 +67,39 @@ impl Outline {
         Ok(outline)
     }
 
-    /// Walks over all blocks.
+    /// Walks over all blocks, of which none may be larger than `limit` bytes.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn blocks(self) -> io::Result<Blocks> {
+    pub fn blocks(self, file: &Arc<File>, size: u64, limit: usize, meter: &Meter) -> io::Result<Blocks> {
         let mut blocks = Blocks { is_sound: true, ..Blocks::default() };
-        let Some((mut walk, mut next)) = self.walk else { return Ok(blocks) };
+        let Some((header, mut walk, mut next)) = self.walk else { return Ok(blocks) };
+        let (mut reader, mut buffer) = (None, Vec::new());
         while let Some(step) = next {
             match step {
-                // Zeros behind the header of a block are taken for its data.
-                Step::Block(Frame { offset, marker: Marker::Missing { .. }, .. }) => {
-                    blocks.end.get_or_insert(offset);
-                    blocks.is_cut = false;
-                }
-                // The same up to where its marker would end.
-                Step::Block(Frame { offset, marker: Marker::Damaged, .. }) if blocks.is_sound && walk.is_at_end() => {
-                    blocks.end.get_or_insert(offset);
-                    (blocks.is_cut, blocks.is_sound) = (false, false);
+                Step::Block(frame) if frame.marker.is_whole() => {
+                    blocks.is_sound &= blocks.end.is_none();
+                    (blocks.end, blocks.is_cut) = (None, false);
                 }
                 Step::Block(frame) => {
-                    blocks.is_sound &= frame.marker.is_whole() && blocks.end.is_none();
-                    (blocks.end, blocks.is_cut) = (None, false);
+                    let new = || reader::Blocks::new(file.clone(), &header, size, limit, meter.stopper());
+                    let reader = reader.get_or_insert_with(new);
+                    match (reader.is_whole(&header, frame, &mut buffer)?, frame.marker) {
+                        (true, _) => {
+                            blocks.is_sound &= blocks.end.is_none();
+                            blocks.end = Some(frame.data_offset + frame.data_len);
+                        }
+                        // Zeros behind the header of a block, which is still to be written, are taken for its data.
+                        (false, Marker::Missing { next }) => {
+                            blocks.end.get_or_insert(frame.offset);
+                            walk.go_to(next);
+                        }
+                        (false, _) => {
+                            blocks.end.get_or_insert(frame.offset);
+                            blocks.is_sound = false;
+                        }
+                    }
+                    blocks.is_cut = false;
                 }
                 Step::Gap(gap) => {
                     blocks.end.get_or_insert(gap.offset);
@@ -99,10 +112,35 @@ impl Outline {
     }
 }
 
+/// Which of these SHA-256 are of whole blocks of a trace, from the one at byte `pos` on.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn blocks_among<'h>(
+    file: &Arc<File>,
+    size: u64,
+    pos: u64,
+    hashes: &HashSet<&'h str>,
+    meter: &Meter,
+) -> io::Result<HashSet<&'h str>> {
+    let mut found = HashSet::new();
+    let Ok(header) = FileHeader::read(file, size) else { return Ok(found) };
+    let mut walk = Walk::new(file.clone(), header.sync, size, pos, meter.stopper());
+    while let Some(step) = walk.step()? {
+        if let Step::Block(frame) = step
+            && frame.marker.is_whole()
+        {
+            let hash = input::sha256_of(file, frame.offset..walk.pos(), &|| meter.check_io())?;
+            found.extend(hashes.get(hash.as_str()));
+        }
+    }
+    Ok(found)
+}
+
 /// How the blocks of a file lie.
 #[derive(Debug, Default)]
 pub struct Blocks {
-    /// Where the last one ends, if something is behind it.
+    /// Where the last one ends of which there are rows, if something is behind it.
     pub end: Option<u64>,
     /// That is the start of a block: the file is probably still being written.
     pub is_cut: bool,

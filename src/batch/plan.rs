@@ -62,6 +62,12 @@ impl Input {
         (self.extent().0, self.stat.size)
     }
 
+    /// It as what a run read whose manifest is gone, see [`State::tables_that_keep`].
+    pub fn as_kept(&self) -> InputEntry {
+        let Input { name, stat: Stat { size, mtime, .. }, sha256, kind, .. } = self.clone();
+        InputEntry { path: name, size, mtime, sha256, kind, ..InputEntry::default() }
+    }
+
     /// It as a copy of the input with the key `of`, or as the beginning of that.
     pub fn copy_of(&self, of: String, beginning: bool) -> CopyEntry {
         CopyEntry { path: self.name.clone(), size: self.stat.size, mtime: self.stat.mtime, of, beginning }

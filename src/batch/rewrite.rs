@@ -1,6 +1,6 @@
 //! Takes the rows of replaced inputs out of part files that hold rows of others, too.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -139,7 +139,8 @@ impl ChunkReader for Part {
 
 /// Inputs whose rows go.
 pub struct Gone<'s> {
-    keys: BTreeSet<String>,
+    /// And their names.
+    keys: BTreeMap<String, &'s str>,
     /// What trace ids and log ids begin with: so much of the hash.
     ids: HashSet<&'s str>,
 }
@@ -147,7 +148,7 @@ pub struct Gone<'s> {
 impl<'s> Gone<'s> {
     pub fn new(inputs: &'s [InputEntry]) -> Gone<'s> {
         Gone {
-            keys: inputs.iter().map(InputEntry::key).collect(),
+            keys: inputs.iter().map(|input| (input.key(), &*input.path)).collect(),
             ids: inputs.iter().filter_map(|input| input_id(&input.sha256)).collect(),
         }
     }
@@ -192,12 +193,15 @@ pub fn rewrite(
     let date = part.path.split('/').nth(1).and_then(|d| d.strip_prefix("date=")).and_then(|d| d.parse().ok());
     let date: Date = date.ok_or_else(|| lost("its folder names no date"))?;
     let of_run = || part.inputs.iter().filter_map(|i| manifest.inputs.get(*i as usize));
-    let goes = |input: &&InputEntry| gone.keys.contains(&input.key());
+    let goes = |input: &&InputEntry| gone.keys.contains_key(&input.key());
     // All rows were written by one run first, which read each name once: no other input in the file has the name of one that goes.
     let inputs = of_run().chain(part.kept.iter().filter_map(|key| state.by_key(key)).map(|read| read.input));
-    let names: HashSet<&str> = inputs.filter(goes).map(|input| &*input.path).collect();
+    let unknown = part.kept.iter().filter(|key| state.by_key(key).is_none());
+    let names =
+        inputs.filter(goes).map(|input| &*input.path).chain(unknown.filter_map(|key| gone.keys.get(key).copied()));
+    let names: HashSet<&str> = names.collect();
     let keys = of_run().map(InputEntry::key).chain(part.kept.iter().cloned());
-    let kept: BTreeSet<String> = keys.filter(|key| !gone.keys.contains(key)).collect();
+    let kept: BTreeSet<String> = keys.filter(|key| !gone.keys.contains_key(key)).collect();
     // Nothing of it stays, so it need not even be there: that is how a lost or damaged file is mended.
     if kept.is_empty() {
         return Ok(());

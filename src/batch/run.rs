@@ -7,14 +7,14 @@ use std::time::Instant;
 
 use super::options::Options;
 use super::pipe::{Item, Pipe};
-use super::plan::{self, Input, Plan, Unreadable};
+use super::plan::{self, Plan, Unreadable};
 use super::rewrite::{Gone, rewrite};
-use super::source::{Source, perhaps_twice};
+use super::source::{Ended, Source, perhaps_twice};
 use super::summary::Summary;
 use crate::dataset::commit::{self, Lock};
 use crate::dataset::known::Early;
 use crate::dataset::layout::Layout;
-use crate::dataset::manifest::{FORMAT, InputEntry, Manifest, Start, Status};
+use crate::dataset::manifest::{FORMAT, InputEntry, Manifest, Status};
 use crate::dataset::part::PartFile;
 use crate::dataset::state::State;
 use crate::dataset::writer::{DatasetWriter, Limits};
@@ -22,7 +22,7 @@ use crate::error::{Error, IoContext, Result};
 use crate::fault;
 use crate::flatten::flattener::InputCounts;
 use crate::flatten::time::Window;
-use crate::input::{self, Found};
+use crate::input::Found;
 use crate::progress::{Meter, Phase};
 use crate::tables::pending::Overflow;
 use crate::tables::row_counts::RowCounts;
@@ -162,7 +162,7 @@ fn stage(
     }
     writer.want_only(&options.tables);
     let needed = tables_without_files(state, plan, tables);
-    let (counts, problems, writer) = convert_inputs(layout, plan, options, meter, writer, needed)?;
+    let (ended, problems, writer) = convert_inputs(layout, plan, options, meter, writer, needed)?;
     let files = writer.finish()?;
     fault::point("all parts closed");
     let manifest = Manifest {
@@ -174,7 +174,7 @@ fn stage(
         compression: options.compression.to_string(),
         encodings: options.encodings,
         memory: options.memory.0 as u64,
-        inputs: entries(plan, options, &counts, meter),
+        inputs: entries(plan, options, ended),
         copies: plan.copies.clone(),
         files,
         removed: plan.rewrite.clone(),
@@ -191,7 +191,7 @@ fn convert_inputs(
     meter: &Meter,
     writer: DatasetWriter,
     needed: BTreeSet<TableId>,
-) -> Result<(Vec<InputCounts>, Vec<String>, DatasetWriter)> {
+) -> Result<(Vec<Ended>, Vec<String>, DatasetWriter)> {
     let pipe = Arc::new(Pipe::new(writer, options.memory.batch()));
     let full = pipe.clone();
     let overflow: Overflow = Box::new(move |chunks| {
@@ -205,7 +205,7 @@ fn convert_inputs(
     let pipe = Arc::into_inner(pipe).unwrap_or_else(|| unreachable!("the source has ended"));
     let mut writer = pipe.finish()?;
     writer.write_last(last.chunks, needed, last.earliest)?;
-    Ok((last.counts, last.problems, writer))
+    Ok((last.ended, last.problems, writer))
 }
 
 /// Reads all inputs, or until writing fails, which the end of the pipe tells.
@@ -244,32 +244,25 @@ fn span(counts: &InputCounts) -> Window {
     }
 }
 
-/// What is before the first damage inside of an input, if that is still there.
-fn sound(input: &Input, counts: &InputCounts, meter: &Meter) -> Option<Start> {
-    let size = counts.damaged_at?;
-    let (sha256, _) = input::sha256(&input::open(&input.path).ok()?, size, &[], &|| meter.check_io()).ok()?;
-    Some(Start { size, sha256 })
-}
-
-fn entries(plan: &Plan, options: &Options, counts: &[InputCounts], meter: &Meter) -> Vec<InputEntry> {
-    let read = plan.inputs.iter().zip(counts).map(|(input, counts)| InputEntry {
+fn entries(plan: &Plan, options: &Options, ended: Vec<Ended>) -> Vec<InputEntry> {
+    let read = plan.inputs.iter().zip(ended).map(|(input, Ended { counts, sound })| InputEntry {
         path: input.name.clone(),
         size: input.stat.size,
         mtime: input.stat.mtime,
         sha256: input.sha256.clone(),
-        status: match counts {
-            _ if counts.rejected => Status::Rejected,
-            _ if counts.damaged => Status::Damaged,
-            _ => Status::Converted,
+        status: match () {
+            () if counts.rejected => Status::Rejected,
+            () if counts.damaged => Status::Damaged,
+            () => Status::Converted,
         },
         kind: input.kind,
         window: Some(input.window).filter(|window| *window != options.window),
-        span: Some(span(counts)).filter(|_| input.window != Window::default()),
+        span: Some(span(&counts)).filter(|_| input.window != Window::default()),
         head: input.head.clone(),
         doubtful: input.doubtful.is_some(),
         truncated: counts.truncated,
         whole: input.whole.clone(),
-        sound: sound(input, counts, meter),
+        sound,
         traces: counts.traces,
         records: counts.records,
         headers: counts.headers,
@@ -278,7 +271,7 @@ fn entries(plan: &Plan, options: &Options, counts: &[InputCounts], meter: &Meter
         filtered: counts.filtered,
         dangling: counts.dangling,
         repaired: counts.repaired,
-        rows: counts.rows.clone(),
+        rows: counts.rows,
     });
     let mut rejected = RowCounts::default();
     rejected[TableId::Rejects] = 1;

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -9,7 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::options::Options;
 use super::pipe;
 use super::plan::{Input, Unreadable};
-use crate::dataset::manifest::Kind;
+use crate::dataset::manifest::{Kind, Sound};
 use crate::error::{Error, IoContext, Result};
 use crate::experiment::Step;
 use crate::flatten::entities::Room;
@@ -36,9 +37,18 @@ pub struct Last {
     /// The earliest date of any row, whether its table is wanted or not.
     pub earliest: Option<Date>,
     /// What became of each input.
-    pub counts: Vec<InputCounts>,
+    pub ended: Vec<Ended>,
     /// What was wrong, one line each.
     pub problems: Vec<String>,
+}
+
+/// What became of an input.
+pub struct Ended {
+    pub counts: InputCounts,
+    /// See [`InputEntry::sound`].
+    ///
+    /// [`InputEntry::sound`]: crate::dataset::manifest::InputEntry::sound
+    pub sound: Option<Sound>,
 }
 
 /// All inputs of a run.
@@ -53,7 +63,9 @@ pub struct Source<'p> {
     flattener: Flattener,
     block_limit: usize,
     meter: &'p Meter,
-    counts: Vec<InputCounts>,
+    ended: Vec<Ended>,
+    /// Where the last whole block of the current input is.
+    last_block: Range<u64>,
     /// Whether no file is open that rows of earlier inputs lie in.
     apart: bool,
     /// See [`Input::alike`], until that is said.
@@ -102,7 +114,8 @@ impl<'p> Source<'p> {
             flattener: Flattener::new(pending, room),
             block_limit: options.memory.block(),
             meter,
-            counts: Vec::with_capacity(inputs.len()),
+            ended: Vec::with_capacity(inputs.len()),
+            last_block: 0..0,
             apart: true,
             alike: None,
         }
@@ -170,12 +183,13 @@ impl<'p> Source<'p> {
     /// Rows that waited on disk do not come back.
     pub fn finish(mut self) -> Result<Last> {
         self.flattener.finish()?;
-        let Source { flattener: Flattener { mut pending, problems, .. }, counts, .. } = self;
-        Ok(Last { chunks: pending.ready.take(), earliest: pending.earliest_date(), counts, problems })
+        let Source { flattener: Flattener { mut pending, problems, .. }, ended, .. } = self;
+        Ok(Last { chunks: pending.ready.take(), earliest: pending.earliest_date(), ended, problems })
     }
 
     fn begin_input(&mut self, input: &'p Input) -> Result<()> {
         self.apart = false;
+        self.last_block = 0..0;
         self.flattener.begin_input(InputInfo {
             index: self.next as u32,
             name: input.name.as_str().into(),
@@ -249,8 +263,11 @@ impl<'p> Source<'p> {
     /// Ends the current input; says whether it must lie apart.
     fn end_input(&mut self, file: &File) -> Result<bool> {
         let input = &self.inputs[self.next];
+        let counts = self.flattener.end_input();
+        let sound = counts.damaged_at.map(|size| sound(file, size, &self.last_block, self.meter));
+        let sound = sound.transpose().map_err(|e| unread(&input.path, e))?;
         unchanged(file, input, self.meter)?;
-        self.counts.push(self.flattener.end_input());
+        self.ended.push(Ended { counts, sound });
         self.next += 1;
         self.meter.files.fetch_add(1, Relaxed);
         Ok(input.incomplete)
@@ -296,9 +313,10 @@ impl<'p> Source<'p> {
             }
             flattener.record(place, record)
         })?;
-        if let Some(damage) = damage {
+        match damage {
+            None => self.last_block = block.offset..after,
             // There are rows of the block.
-            self.damage(damage, true);
+            Some(damage) => self.damage(damage, true),
         }
         Ok(true)
     }
@@ -346,6 +364,13 @@ fn unread(path: &Path, cause: io::Error) -> Error {
         io::ErrorKind::UnexpectedEof => Error::InputChanged(path.to_owned()),
         _ => Error::of_io("read", path, cause),
     }
+}
+
+/// What is whole of an input that is damaged at byte `size` and has its last whole block there.
+fn sound(file: &File, size: u64, last: &Range<u64>, meter: &Meter) -> io::Result<Sound> {
+    let stop = || meter.check_io();
+    let last = (last.start > size).then(|| input::sha256_of(file, last.clone(), &stop)).transpose()?;
+    Ok(Sound { size, sha256: input::sha256(file, size, &[], &stop)?.0, last })
 }
 
 /// An input must be what it was when its hash was taken; what was appended since does not matter.

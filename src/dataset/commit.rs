@@ -214,12 +214,20 @@ fn half_published(error: Error) -> Error {
 /// Makes the folders that a run's files will lie in, and sees while nothing has happened whether files can be moved into them
 /// and out of those it takes files from: one may be on another filesystem or someone else's, or the disk full.
 fn make_ready(layout: &Layout, manifest: &Manifest) -> Result<()> {
-    for folder in [layout.journals(), layout.manifests()] {
-        fs::create_dir_all(&folder).during("create the folder", &folder)?;
-    }
     let name = probe(OsStr::new(&manifest.run));
     let mut at = layout.staging(&manifest.run).join(&name);
     File::create(&at).during("create", &at)?;
+    let mut move_to = |folder: &Path| {
+        let to = folder.join(&name);
+        fs::rename(&at, &to).during("move files to", folder)?;
+        at = to;
+        Ok(())
+    };
+    for folder in [layout.journals(), layout.manifests()] {
+        fs::create_dir_all(&folder).during("create the folder", &folder)?;
+        move_to(&folder)?;
+        File::open(&folder).during("sync the folder", &folder)?;
+    }
     let dates = dates(layout, manifest);
     for folder in folders(layout, manifest) {
         match fs::create_dir(&folder) {
@@ -227,9 +235,7 @@ fn make_ready(layout: &Layout, manifest: &Manifest) -> Result<()> {
             _ => {}
         }
         if dates.contains(&folder) {
-            let to = folder.join(&name);
-            fs::rename(&at, &to).during("move files to", &folder)?;
-            at = to;
+            move_to(&folder)?;
             fault::point("probe moved");
         }
         File::open(&folder).during("sync the folder", &folder)?;
@@ -244,6 +250,9 @@ fn probe(run: &OsStr) -> OsString {
 
 /// Removes what a run has made that did not come to publish: the probe, and empty folders.
 fn unmake(layout: &Layout, run: &OsStr) {
+    for folder in [layout.journals(), layout.manifests()] {
+        let _ = fs::remove_file(folder.join(probe(run)));
+    }
     for table in TableId::ALL.map(|table| layout.root().join(table.name())) {
         for date in children(&table).unwrap_or_default() {
             let _ = fs::remove_file(date.join(probe(run)));

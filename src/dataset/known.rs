@@ -103,6 +103,8 @@ struct Input {
 /// A [`CopyEntry`], without its path.
 #[derive(Debug)]
 struct SeenCopy {
+    /// Ordinal of the run.
+    number: u64,
     size: u64,
     mtime: i64,
     key: u64,
@@ -207,7 +209,7 @@ impl Known {
         let Glance { number, inputs, content, copies, superseded, .. } = Glance::of(text)?;
         let superseded = superseded.iter().map(|key| (hash(key), number)).collect();
         let copy = |CopyEntry { path, size, mtime, of, beginning }: CopyEntry| {
-            (path.into(), SeenCopy { size, mtime, key: hash(&of), beginning })
+            (path.into(), SeenCopy { number, size, mtime, key: hash(&of), beginning })
         };
         let copies = copies.into_iter().map(copy).collect();
         Some(Known { number, contents: vec![content], inputs, copies, superseded, ..Known::default() })
@@ -244,10 +246,14 @@ impl Known {
         let Inputs { all, by_path, doubtful } = &self.inputs;
         let input = by_path.get(path).map(|place| &all[*place as usize]);
         let is_same = |seen: &&Input| seen.has_content && seen.kind == kind && (seen.size, seen.mtime) == (size, mtime);
-        let copy = || self.copies.get(path).filter(|copy| (copy.size, copy.mtime) == (size, mtime));
-        let (seen, beginning) = match input.filter(is_same) {
-            Some(input) => (input, false),
-            None => copy().and_then(|copy| Some((&all[*self.by_key.get(&copy.key)? as usize], copy.beginning)))?,
+        // What was seen last counts.
+        let copy = self.copies.get(path).filter(|copy| input.is_none_or(|input| input.number < copy.number));
+        let (seen, beginning) = match copy {
+            None => (input.filter(is_same)?, false),
+            Some(copy) if (copy.size, copy.mtime) == (size, mtime) => {
+                (&all[*self.by_key.get(&copy.key)? as usize], copy.beginning)
+            }
+            Some(_) => return None,
         };
         let is_beginning = |at: &u32| {
             let other = &all[*at as usize];

@@ -173,6 +173,24 @@ impl Start {
     }
 }
 
+/// What is whole of a file that is damaged inside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sound {
+    /// Bytes before the damage, and their SHA-256.
+    pub size: u64,
+    pub sha256: String,
+    /// SHA-256 of the last whole block behind it, if there is one.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub last: Option<String>,
+}
+
+impl Sound {
+    /// What is before the damage.
+    pub fn start(&self) -> (u64, &str) {
+        (self.size, &self.sha256)
+    }
+}
+
 /// An input that a run read. A name that is not known is a damaged one.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -205,9 +223,9 @@ pub struct InputEntry {
     /// All that it has rows of, if what is behind that is no whole block: a trace that begins with this has all of its rows.
     #[serde(default, skip_serializing_if = "is_default")]
     pub whole: Option<Start>,
-    /// What is before the first damage that is not at its end: a trace under its name that begins with this is what it was.
+    /// If there is damage that is not at its end: a trace under its name that has this is what it was.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub sound: Option<Start>,
+    pub sound: Option<Sound>,
     pub traces: i64,
     /// Records read.
     pub records: i64,

@@ -27,7 +27,11 @@ pub struct State {
     copies: HashMap<String, Vec<Place>>,
     /// Those without a head are there if they have rows, or ended inside their first block.
     by_head: HashMap<String, Vec<Place>>,
-    removed: BTreeSet<String>,
+    /// Part files that runs removed, and the index of the manifest of the last that did. One that comes later may be called as
+    /// one was whose manifest is gone.
+    removed: HashMap<String, usize>,
+    /// Tables with rows of inputs whose manifest is gone, by the inputs' keys.
+    kept: HashMap<String, BTreeSet<String>>,
 }
 
 /// Indexes of a manifest and of an input in it.
@@ -83,7 +87,7 @@ impl State {
         manifests.sort_by(|a, b| (a.number, &a.run).cmp(&(b.number, &b.run)));
         let mut state = State { manifests, ..State::default() };
         for (m, manifest) in state.manifests.iter().enumerate() {
-            state.removed.extend(manifest.removed.iter().cloned());
+            state.removed.extend(manifest.removed.iter().map(|path| (path.clone(), m)));
             state.live.push(vec![true; manifest.inputs.len()]);
             for (m, i) in manifest.superseded.iter().filter_map(|key| state.by_key.get(key)) {
                 state.live[*m][*i] = false;
@@ -104,6 +108,13 @@ impl State {
                 state.copies.entry(copy.path.clone()).or_default().push((m, c));
             }
         }
+        let mut kept: HashMap<String, BTreeSet<String>> = HashMap::new();
+        for (_, part) in state.files() {
+            for key in part.kept.iter().filter(|key| !state.by_key.contains_key(*key)) {
+                kept.entry(key.clone()).or_default().insert(part.table.clone());
+            }
+        }
+        state.kept = kept;
         state
     }
 
@@ -122,9 +133,15 @@ impl State {
         self.by_path.get(path).into_iter().flatten().map(|place| self.read(*place))
     }
 
-    /// All copies that were ever found under this path, the last at the end.
-    pub fn copies(&self, path: &str) -> impl DoubleEndedIterator<Item = &CopyEntry> {
-        self.copies.get(path).into_iter().flatten().map(|(m, c)| &self.manifests[*m].copies[*c])
+    /// All copies that were ever found under this path, and the runs that did, the last at the end.
+    pub fn copies(&self, path: &str) -> impl DoubleEndedIterator<Item = (&Manifest, &CopyEntry)> {
+        self.copies.get(path).into_iter().flatten().map(|(m, c)| (&self.manifests[*m], &self.manifests[*m].copies[*c]))
+    }
+
+    /// Tables that have rows of an input of which no manifest says anything: that of the run that read it is gone, but a later
+    /// one took over its rows from part files that it wrote anew.
+    pub fn tables_that_keep(&self, key: &str) -> Option<&BTreeSet<String>> {
+        self.kept.get(key)
     }
 
     /// A file that is still what was read of an input: where it was, or a copy.
@@ -165,8 +182,11 @@ impl State {
 
     /// The part files that make up the dataset, with their manifests.
     pub fn files(&self) -> impl Iterator<Item = (&Manifest, &PartFile)> {
-        let files = self.manifests.iter().flat_map(|m| m.files.iter().map(move |f| (m, f)));
-        files.filter(|(_, f)| !self.removed.contains(&f.path))
+        let removed = &self.removed;
+        self.manifests.iter().enumerate().flat_map(move |(m, manifest)| {
+            let stays = move |file: &&PartFile| removed.get(&file.path).is_none_or(|by| *by <= m);
+            manifest.files.iter().filter(stays).map(move |file| (manifest, file))
+        })
     }
 }
 

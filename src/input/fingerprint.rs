@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -71,6 +72,21 @@ pub fn sha256(
     Ok((hex(&hash.finalize()), hashes))
 }
 
+/// SHA-256 of some bytes of a file as hex digits.
+///
+/// # Errors
+/// The file cannot be read, or is shorter. `stop` may end it with an error of its own.
+pub fn sha256_of(file: &File, bytes: Range<u64>, stop: &dyn Fn() -> io::Result<()>) -> io::Result<String> {
+    let (mut hash, mut buffer) = (Sha256::new(), Vec::new());
+    for at in bytes.clone().step_by(HASHED as usize) {
+        stop()?;
+        buffer.resize((bytes.end - at).min(HASHED) as usize, 0);
+        file.read_exact_at(&mut buffer, at)?;
+        hash.update(&buffer);
+    }
+    Ok(hex(&hash.finalize()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,5 +119,9 @@ mod tests {
         let stopped = sha256(&file, bytes.len() as u64, &[], &|| Err(io::Error::other("stopped")));
         assert_eq!(stopped.unwrap_err().to_string(), "stopped");
         assert!(sha256(&file, bytes.len() as u64 + 1, &[], &|| Ok(())).is_err());
+        for range in [0..0, 5..HASHED + 5, 3..3 * HASHED] {
+            let expected = hex(&Sha256::digest(&bytes[range.start as usize..range.end as usize]));
+            assert_eq!(sha256_of(&file, range, &|| Ok(())).unwrap(), expected);
+        }
     }
 }

@@ -226,6 +226,15 @@ impl Blocks {
         })))
     }
 
+    /// Whether the data of a block whose marker is not whole is: its records are read then.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn is_whole(&mut self, header: &FileHeader, frame: Frame, buffer: &mut Vec<u8>) -> io::Result<bool> {
+        let block = Block { offset: frame.offset, first_record: 0, count: frame.count, has_marker: false };
+        Ok(self.inflate(frame, None, buffer)?.is_ok() && block.is_whole(header, buffer))
+    }
+
     /// Inflates a block into `buffer`, if that was not done ahead.
     fn inflate(
         &mut self,
