@@ -647,6 +647,144 @@ fn a_trace_whose_start_was_damaged_and_is_restored_is_one() {
 }
 
 #[test]
+fn a_trace_takes_the_place_of_a_damaged_one_only_if_it_has_what_was_behind_the_damage() {
+    // Fewer blocks, with something that makes the file as large; or an older copy, larger than what has lost its middle.
+    let zeros = |growing: &Growing| [&growing.bytes[..growing.blocks[5]], &[0; 9_000]].concat();
+    let older = |growing: &Growing| growing.bytes[..growing.blocks[7]].to_vec();
+    for (lost, later, had, events) in
+        [(1, &zeros as &dyn Fn(&Growing) -> Vec<u8>, 70, 50), (1, &older, 70, 70), (3, &older, 50, 70)]
+    {
+        let growing = Growing::new();
+        let path = growing.folder.path().join("a.sf");
+        let (start, end) = (growing.blocks[3], growing.blocks[3 + lost]);
+        let bytes = [&growing.bytes[..start], &[0xff; 50], &growing.bytes[end - 16..]].concat();
+        fs::write(&path, bytes).unwrap();
+        expect_status(&convert(&[&path], &growing.out, &[]), 3);
+        assert_eq!(row_count(&growing.out, "records"), had);
+        fs::write(&path, later(&growing)).unwrap();
+        let output = convert(&[&path], &growing.out, &[]);
+        assert!(stderr(&output).contains(TWICE), "{}", stderr(&output));
+        assert_eq!(row_count(&growing.out, "records"), had + events);
+        // What has all of both takes the place of both.
+        growing.write("a.sf", 8);
+        growing.expect(&[&path], &[], 80, "");
+    }
+}
+
+#[test]
+fn a_block_whose_marker_is_damaged_has_its_rows_and_belongs_to_the_trace() {
+    for zeros in [false, true] {
+        let damaged = |growing: &Growing| {
+            let path = growing.write("d.sf", 4);
+            let mut bytes = fs::read(&path).unwrap();
+            let end = bytes.len();
+            if zeros {
+                bytes[end - 16..].fill(0)
+            } else {
+                bytes[end - 5] ^= 1
+            }
+            fs::write(&path, bytes).unwrap();
+            path
+        };
+        let shorter = |growing: &Growing| {
+            let path = growing.write("x.sf", 3);
+            fs::write(&path, [&fs::read(&path).unwrap(), &[0; 5_000][..]].concat()).unwrap();
+            path
+        };
+        for order in [[0, 1], [1, 0]] {
+            for together in [false, true] {
+                let growing = Growing::new();
+                let files = [damaged(&growing), shorter(&growing)];
+                let inputs = order.map(|i| files[i].as_path());
+                if together {
+                    expect_status(&convert(&inputs, &growing.out, &[]), 3);
+                } else {
+                    for input in inputs {
+                        expect_status(
+                            &convert(&[input], &growing.out, &[]),
+                            if input.ends_with("d.sf") || order[0] == 1 { 3 } else { 0 },
+                        );
+                    }
+                }
+                assert_eq!(row_count(&growing.out, "records"), 40, "{order:?} {together}");
+                // Written to the end, it is the same trace.
+                let whole = growing.write("w.sf", 8);
+                growing.expect(&[&whole], &[], 80, "");
+            }
+        }
+    }
+}
+
+/// Gives a file content, and a time of its own to it.
+fn write_at(path: &Path, content: &[u8], seconds: u64) {
+    fs::write(path, content).unwrap();
+    let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+    fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+}
+
+#[test]
+fn a_file_that_is_again_as_it_was_takes_the_place_of_what_it_was_meanwhile() {
+    // It was damaged, empty, and not there.
+    let growing = Growing::new();
+    let (path, copy) = (growing.folder.path().join("a.sf"), growing.folder.path().join("b.sf"));
+    let mut damaged = growing.bytes.clone();
+    damaged[growing.blocks[3]] = 0xff;
+    for meanwhile in [Some(&*damaged), Some(&[]), None] {
+        for inputs in [&[&*path][..], &[&*copy, &*path]] {
+            let _ = fs::remove_dir_all(&growing.out);
+            write_at(&path, &growing.bytes, 1_000_000);
+            write_at(&copy, &growing.bytes, 2_000_000);
+            expect_status(&convert(inputs, &growing.out, &[]), 0);
+            match meanwhile {
+                Some(bytes) => write_at(&path, bytes, 3_000_000),
+                None => fs::remove_file(&path).unwrap(),
+            }
+            expect_status(&convert(inputs, &growing.out, &[]), 3);
+            // As `cp -p` and `rsync -t` restore it.
+            write_at(&path, &growing.bytes, 1_000_000);
+            expect_status(&convert(inputs, &growing.out, &[]), 0);
+            assert_eq!((row_count(&growing.out, "records"), row_count(&growing.out, "rejects")), (80, 0));
+            let nothing = convert(inputs, &growing.out, &[]);
+            assert!(stdout(&nothing).starts_with("Nothing to convert"), "{}", stdout(&nothing));
+            expect_same_looks(inputs, &growing.out);
+        }
+    }
+}
+
+#[test]
+fn rows_that_a_run_took_over_are_replaced_though_the_manifest_of_the_first_run_is_gone() {
+    let growing = Growing::new();
+    let (path, other) = (growing.write("a.sf", 4), growing.folder.path().join("b.sf"));
+    simple("other", 7).write(&other);
+    growing.expect(&[&path, &other], &[], 47, "");
+    let first = fs::read_dir(growing.out.join("_sf_parquet/manifest")).unwrap().next().unwrap().unwrap().path();
+    growing.write("a.sf", 8);
+    growing.expect(&[&path, &other], &[], 87, "");
+    fs::remove_file(first).unwrap();
+    // Of fewer tables or times nobody can tell whether they are those that it had.
+    for fewer in [["--tables", "records"], ["--since", "2022-03-17"]] {
+        let said = stderr(&convert(&[&path, &other], &growing.out, &fewer));
+        assert!(said.contains("b.sf was converted with other --tables"), "{said}");
+        assert_eq!(row_count(&growing.out, "records"), 87);
+    }
+    growing.expect(&[&path, &other], &[], 87, "");
+}
+
+#[test]
+fn a_run_may_be_called_as_one_was_whose_manifest_is_gone() {
+    let growing = Growing::new();
+    let path = growing.write("a.sf", 4);
+    growing.expect(&[&path], &[], 40, "");
+    let first = fs::read_dir(growing.out.join("_sf_parquet/manifest")).unwrap().next().unwrap().unwrap().path();
+    growing.write("a.sf", 8);
+    growing.expect(&[&path], &[], 80, "");
+    fs::remove_file(&first).unwrap();
+    growing.write("a.sf", 4);
+    growing.expect(&[&path], &[], 120, TWICE);
+    assert!(first.exists(), "the run has another name");
+}
+
+#[test]
 fn zeros_up_to_the_end_of_the_last_block_make_no_other_trace() {
     let growing = Growing::new();
     let (whole, copy) = (growing.write("a.sf", 8), growing.write("b.sf", 8));

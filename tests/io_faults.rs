@@ -418,6 +418,7 @@ fn the_dataset_may_lie_on_any_filesystem_and_behind_a_link() {
     let disk = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     if fs::metadata(disk.path()).unwrap().dev() == fs::metadata(&here).unwrap().dev() {
         eprintln!("SKIPPED: there is one filesystem only");
+        return;
     }
     let there = disk.path().join("there");
     expect_status(&case.convert(&there).output().unwrap(), 3);
@@ -428,6 +429,20 @@ fn the_dataset_may_lie_on_any_filesystem_and_behind_a_link() {
     symlink(&real, case.path("link")).unwrap();
     expect_status(&case.convert(&case.path("link")).output().unwrap(), 3);
     assert_eq!(tree(&real), tree(&here));
+    // Not with the manifests elsewhere: nothing could be published.
+    let (manifests, elsewhere) = (here.join("_sf_parquet/manifest"), disk.path().join("manifest"));
+    fs::create_dir(&elsewhere).unwrap();
+    for manifest in fs::read_dir(&manifests).unwrap() {
+        let manifest = manifest.unwrap().path();
+        fs::copy(&manifest, elsewhere.join(manifest.file_name().unwrap())).unwrap();
+    }
+    fs::remove_dir_all(&manifests).unwrap();
+    symlink(&elsewhere, &manifests).unwrap();
+    let before = tree(&here);
+    let output = case.convert(&here).arg("--reconvert").output().unwrap();
+    expect_status(&output, 1);
+    assert!(stderr(&output).contains("the whole dataset must lie on one filesystem"), "{}", stderr(&output));
+    assert_eq!(tree(&here), before);
     // Behind a link to nothing.
     symlink(disk.path().join("nothing"), case.path("dangling")).unwrap();
     let output = case.convert(&case.path("dangling")).output().unwrap();
