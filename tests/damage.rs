@@ -246,9 +246,9 @@ fn known_fields_of_another_type_and_numbers_that_are_too_long_are_said_to_be_mis
         {"type": "record", "name": "Pod", "fields": [
             {"name": "hostIP", "type": {"type": "array", "items": "long"}},
             {"name": "internalIP", "type": {"type": "array", "items": "string"}}]},
-        {"type": "record", "name": "FileEvent", "fields": [
+        {"type": "record", "name": "NetworkEvent", "fields": [
             {"name": "ts", "type": ["null", "long"]}, {"name": "ret", "type": "long"},
-            {"name": "fd", "type": ["null", "string"]}]}]}]});
+            {"name": "proto", "type": ["null", "string"]}]}]}]});
     let long = |bytes: &mut Vec<u8>, value: i64| sf_parquet::trace::write::put_long(bytes, value);
     let mut process = vec![0; 9];
     long(&mut process, 4_294_967_294);
@@ -281,7 +281,7 @@ fn known_fields_of_another_type_and_numbers_that_are_too_long_are_said_to_be_mis
         ("pods", "internalip", true),
         ("records", "ts_uts", false),
         ("records", "ret", true),
-        ("records", "file_fd", true),
+        ("records", "net_proto", true),
     ] {
         let rows = read(&out, table).remove(0);
         assert_eq!(all_null(rows.column_by_name(column).unwrap()), is_null, "{table}.{column}");

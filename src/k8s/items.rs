@@ -168,6 +168,9 @@ mod tests {
         let (odd_item, odd) = item(r#"{"name":7,"labels":["a"],"podIP":{},"namespace":"x","uid":[]}"#);
         assert_eq!(odd_item, Item { namespace: Some("x".into()), ..Item::default() });
         assert_eq!(odd, ["name", "uid", "podIP", "labels"]);
+        let (twice, odd) = item(r#"{"labels":{"a":"1","k":"v","k":1,"n":"v","n":null,"a":"2"}}"#);
+        assert_eq!(twice.labels.unwrap(), [("a".into(), "2".into())]);
+        assert_eq!(odd, ["labels"]);
         assert_eq!(item("3"), (Item::default(), vec!["items".to_owned()]));
     }
 }

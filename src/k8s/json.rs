@@ -11,6 +11,7 @@ use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::trace::cursor::MAX_ENTRIES;
+use crate::trace::decode::last_of_each_key;
 
 /// An object's fields in order, their values still text.
 #[derive(Debug)]
@@ -147,13 +148,14 @@ impl<'a> Object<'a> {
         odd.note(name, Object::of(value))
     }
 
-    /// The fields that are strings, each key once.
+    /// The fields that are strings. Of a key that is there twice the last value counts.
     pub fn string_pairs(&self, name: &str, odd: &mut Odd) -> Vec<(Box<str>, Box<str>)> {
-        let strings = self.0.iter().filter(|(_, v)| v.get() != "null").filter_map(|(key, value)| {
+        let last = last_of_each_key(self.0.iter().map(|(key, value)| (&**key, *value)).collect());
+        let pairs = last.into_iter().filter(|(_, value)| value.get() != "null").filter_map(|(key, value)| {
             let value = odd.note(name, string(value))?;
-            Some((Box::from(&**key), Box::from(&*value)))
+            Some((key.into(), Box::from(&*value)))
         });
-        crate::trace::decode::last_of_each_key(strings.collect())
+        pairs.collect()
     }
 }
 

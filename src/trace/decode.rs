@@ -13,6 +13,9 @@ use super::schema::{Schema, Type, TypeId};
 pub trait Decode<'a>: Sized {
     fn decode(cur: &mut Cursor<'a>, schema: &'a Schema, ty: TypeId) -> Result<Option<Self>>;
 
+    /// The SysFlow record that it is, or is a list of.
+    const RECORD: Option<&'static str> = None;
+
     /// Whether a value of this type, which is no union, is one of ours.
     fn is_of(ty: &Type, types: &[Type]) -> bool;
 
@@ -149,6 +152,8 @@ impl<'a, const N: usize> Decode<'a> for [u8; N] {
 
 /// An array; entries that do not fit, or for which there is no room, are left out.
 impl<'a, T: Decode<'a>> Decode<'a> for Vec<T> {
+    const RECORD: Option<&'static str> = T::RECORD;
+
     fn decode(cur: &mut Cursor<'a>, schema: &'a Schema, ty: TypeId) -> Result<Option<Self>> {
         match schema.get(ty) {
             Type::Array(items) => cur.nested(|cur| {

@@ -27,8 +27,8 @@ macro_rules! fields {
 
         impl Event<'_> {
             pub(super) const SLOTS: &'static [Known] = &[
-                $(Known { name: $number_avro, slot: Slot::$number as u8, fits: i64::fits },)*
-                $(Known { name: $other_avro, slot: Slot::$other as u8, fits: <$ty>::fits },)*
+                $(Known { name: $number_avro, slot: Slot::$number as u8, fits: i64::fits, record: i64::RECORD },)*
+                $(Known { name: $other_avro, slot: Slot::$other as u8, fits: <$ty>::fits, record: <$ty>::RECORD },)*
             ];
         }
     };

@@ -21,11 +21,52 @@ pub struct Known {
     pub slot: u8,
     /// See [`Decode::fits`].
     pub fits: fn(&[Type], TypeId) -> bool,
+    /// See [`Decode::RECORD`].
+    pub record: Option<&'static str>,
+}
+
+/// The fields of a SysFlow record.
+#[derive(Clone, Copy)]
+pub struct Slots {
+    /// The record's name.
+    pub record: &'static str,
+    known: &'static [Known],
+    /// Events and flows share theirs.
+    kind: Option<EventKind>,
+}
+
+impl Slots {
+    /// Those of the record with this short name; `None` for a record that is not SysFlow's.
+    pub fn of(record: &str) -> Option<Slots> {
+        let slots = |record, known| Some(Slots { record, known, kind: None });
+        match record {
+            "SFHeader" => slots("SFHeader", Header::SLOTS),
+            "Pod" => slots("Pod", Pod::SLOTS),
+            "Service" => slots("Service", Service::SLOTS),
+            "Port" => slots("Port", Port::SLOTS),
+            "Container" => slots("Container", Container::SLOTS),
+            "OID" => slots("OID", Oid::SLOTS),
+            "Process" => slots("Process", Process::SLOTS),
+            "File" => slots("File", File::SLOTS),
+            name => {
+                let kind = event_kind(name)?;
+                Some(Slots { record: kind.name(), known: Event::SLOTS, kind: Some(kind) })
+            }
+        }
+    }
+
+    /// The field with this name. An earlier name counts only where a record has no field with the later one.
+    pub fn find(self, name: &str, has: impl Fn(&str) -> bool) -> Option<&'static Known> {
+        let known = self.known.iter().find(|known| known.name == name)?;
+        let later = self.known.iter().find(|later| later.slot == known.slot).unwrap_or(known);
+        let is_of_kind = self.kind.is_none_or(|kind| kind.fields().contains(&name));
+        (is_of_kind && (later.name == name || !has(later.name))).then_some(known)
+    }
 }
 
 /// Declares a record once: the struct, the Avro names of each field, and how it is read.
 macro_rules! records {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $field:ident: $ty:ty = $($avro:literal)|+,)* })*) => {
+    ($($(#[$doc:meta])* $name:ident = $record:literal { $($(#[$fdoc:meta])* $field:ident: $ty:ty = $($avro:literal)|+,)* })*) => {
         $(
             $(#[$doc])*
             #[derive(Debug, Clone, Default, PartialEq)]
@@ -50,8 +91,10 @@ macro_rules! records {
                     Ok(Some(record))
                 }
 
+                const RECORD: Option<&'static str> = Some($record);
+
                 fn is_of(ty: &Type, _: &[Type]) -> bool {
-                    matches!(ty, Type::Record(_))
+                    matches!(ty, Type::Record(record) if record.is == Self::RECORD)
                 }
             }
 
@@ -59,7 +102,12 @@ macro_rules! records {
                 const SLOTS: &'static [Known] = {
                     #[allow(non_camel_case_types)]
                     enum Slot { $($field,)* }
-                    &[$($(Known { name: $avro, slot: Slot::$field as u8, fits: <$ty as Decode<'a>>::fits },)+)*]
+                    &[$($(Known {
+                        name: $avro,
+                        slot: Slot::$field as u8,
+                        fits: <$ty as Decode<'a>>::fits,
+                        record: <$ty as Decode<'a>>::RECORD,
+                    },)+)*]
                 };
             }
         )*
@@ -68,7 +116,7 @@ macro_rules! records {
 
 records! {
     /// `SFHeader`: starts a trace; all entity state resets here.
-    Header {
+    Header = "SFHeader" {
         version: i64 = "version",
         exporter: Text<'a> = "exporter",
         ip: Text<'a> = "ip",
@@ -76,7 +124,7 @@ records! {
     }
 
     /// `Pod`: a Kubernetes pod with the services that select it.
-    Pod {
+    Pod = "Pod" {
         ts: i64 = "ts",
         id: Text<'a> = "id",
         name: Text<'a> = "name",
@@ -91,7 +139,7 @@ records! {
     }
 
     /// A service of a pod.
-    Service {
+    Service = "Service" {
         name: Text<'a> = "name",
         id: Text<'a> = "id",
         namespace: Text<'a> = "namespace",
@@ -100,7 +148,7 @@ records! {
     }
 
     /// A port of a service.
-    Port {
+    Port = "Port" {
         port: i32 = "port",
         target_port: i32 = "targetPort",
         node_port: i32 = "nodePort",
@@ -108,7 +156,7 @@ records! {
     }
 
     /// `Container`.
-    Container {
+    Container = "Container" {
         id: Text<'a> = "id",
         name: Text<'a> = "name",
         image: Text<'a> = "image",
@@ -119,13 +167,13 @@ records! {
     }
 
     /// `OID`: a process is its creation time and the process id that the host sees.
-    Oid {
+    Oid = "OID" {
         create_ts: i64 = "createTS",
         hpid: i64 = "hpid",
     }
 
     /// `Process`. The oldest layout calls its state `type`.
-    Process {
+    Process = "Process" {
         state: Text<'a> = "state" | "type",
         oid: Oid<'a> = "oid",
         poid: Oid<'a> = "poid",
@@ -144,7 +192,7 @@ records! {
     }
 
     /// `File`: anything with a path or a descriptor; `restype` is the code of one character.
-    File {
+    File = "File" {
         state: Text<'a> = "state",
         oid: [u8; 20] = "oid",
         ts: i64 = "ts",
@@ -190,6 +238,64 @@ impl EventKind {
         }
     }
 
+    /// The Avro names of its fields in all schema versions; the oldest layout of a process event is called a flow.
+    fn fields(self) -> &'static [&'static str] {
+        match self {
+            EventKind::ProcessEvent => &["procOID", "ts", "tid", "opFlags", "args", "ret", "type"],
+            EventKind::FileEvent => &["procOID", "ts", "tid", "opFlags", "fileOID", "newFileOID", "ret", "type"],
+            EventKind::NetworkEvent => {
+                &["procOID", "ts", "tid", "opFlags", "sip", "sport", "dip", "dport", "proto", "ret", "type"]
+            }
+            EventKind::ProcessFlow => &[
+                "procOID",
+                "ts",
+                "endTs",
+                "opFlags",
+                "numThreadsCloned",
+                "numThreadsExited",
+                "numCloneErrors",
+                "tid",
+                "args",
+                "ret",
+                "type",
+            ],
+            EventKind::FileFlow => &[
+                "procOID",
+                "ts",
+                "endTs",
+                "tid",
+                "opFlags",
+                "openFlags",
+                "fileOID",
+                "fd",
+                "numRRecvOps",
+                "numRRecvBytes",
+                "numWSendOps",
+                "numWSendBytes",
+                "type",
+            ],
+            EventKind::NetworkFlow => &[
+                "procOID",
+                "ts",
+                "endTs",
+                "tid",
+                "opFlags",
+                "sip",
+                "sport",
+                "dip",
+                "dport",
+                "proto",
+                "fd",
+                "numRRecvOps",
+                "numRRecvBytes",
+                "numWSendOps",
+                "numWSendBytes",
+                "type",
+            ],
+            EventKind::K8sEvent => &["kind", "action", "ts", "message"],
+        }
+    }
+
     /// `PE`, `FE`, `NE`, `PF`, `FF`, `NF` or `KE`.
     pub fn code(self) -> &'static str {
         match self {
@@ -220,21 +326,6 @@ pub enum Record<'a> {
     Event(EventKind, &'a Event<'a>),
     /// A branch that no SysFlow version up to 5 has, with its name.
     Unknown(&'a str),
-}
-
-/// The fields of the record with this short name; `None` for a record that is not SysFlow's.
-pub fn slots(record: &str) -> Option<&'static [Known]> {
-    Some(match record {
-        "SFHeader" => Header::SLOTS,
-        "Pod" => Pod::SLOTS,
-        "Service" => Service::SLOTS,
-        "Port" => Port::SLOTS,
-        "Container" => Container::SLOTS,
-        "OID" => Oid::SLOTS,
-        "Process" => Process::SLOTS,
-        "File" => File::SLOTS,
-        name => return event_kind(name).map(|_| Event::SLOTS),
-    })
 }
 
 fn event_kind(record: &str) -> Option<EventKind> {

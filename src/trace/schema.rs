@@ -3,11 +3,11 @@
 //! Records and fields are matched by *short name* (after the last dot), because collectors, fastavro and the Java
 //! tools write union branches both ways. A field that no SysFlow record knows gets no slot and is skipped.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use super::records;
+use super::records::Slots;
 use crate::text::shortened;
 
 /// Index of a type in [`Schema::types`].
@@ -41,11 +41,13 @@ pub enum Type {
     Record(RecordType),
 }
 
-/// A record of the writer's schema, with the slot that each field has in our record of the same name.
+/// A record of the writer's schema, with the slot that each field has in our record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordType {
     /// Name without namespace.
     pub name: String,
+    /// The SysFlow record as which it is read: that of its name, or the one that is wanted where it was defined.
+    pub is: Option<&'static str>,
     pub fields: Vec<Field>,
     /// How each field is read.
     pub steps: Vec<Step>,
@@ -73,7 +75,7 @@ pub enum Reads {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Field {
     pub name: String,
-    /// Index into the field list of the SysFlow record of that name, or [`NO_SLOT`] if that has no such field, or of a type of
+    /// Index into the field list of the SysFlow record, or [`NO_SLOT`] if that has no such field, or of a type of
     /// which nothing fits.
     pub slot: u8,
     pub ty: TypeId,
@@ -97,7 +99,7 @@ impl Schema {
     pub fn parse(text: &[u8]) -> Result<Schema, String> {
         let json: Value = serde_json::from_slice(text).map_err(|e| format!("the schema is no JSON: {e}"))?;
         let mut compiler = Compiler { types: Vec::new(), names: HashMap::new(), parts: 0 };
-        let root = compiler.compile(&json, "")?;
+        let root = compiler.compile(&json, "", None)?;
         let rec = match &compiler.types[root as usize] {
             Type::Record(record) if record.fields.len() == 1 && record.fields[0].name == "rec" => record.fields[0].ty,
             _ => return Err("the schema is not SysFlow's: its top is no record with the one field 'rec'".into()),
@@ -121,11 +123,12 @@ impl Schema {
     pub fn left_out(&self) -> impl Iterator<Item = LeftOut> + '_ {
         let of_record = |ty: &'_ Type| {
             let Type::Record(record) = ty else { return Vec::new() };
-            let Some(known) = records::slots(&record.name) else { return Vec::new() };
+            let Some(slots) = record.is.and_then(Slots::of) else { return Vec::new() };
+            let names: HashSet<&str> = record.fields.iter().map(|field| &*field.name).collect();
             let left_out = record.fields.iter().filter(|field| field.slot == NO_SLOT);
             let left_out = left_out.map(|Field { name, .. }| LeftOut {
                 field: format!("{}.{name}", record.name),
-                is_known: known.iter().any(|known| known.name == name),
+                is_known: slots.find(name, |name| names.contains(name)).is_some(),
             });
             left_out.collect()
         };
@@ -165,18 +168,19 @@ impl Compiler {
         Ok((self.types.len() - 1) as TypeId)
     }
 
-    /// serde_json bounds the nesting of `json` (128), and so the depth of this recursion.
-    fn compile(&mut self, json: &Value, namespace: &str) -> Result<TypeId, String> {
+    /// Compiles a type; a record in it of another name than SysFlow's is the one that is `wanted` there. serde_json bounds the
+    /// nesting of `json` (128), and so the depth of this recursion.
+    fn compile(&mut self, json: &Value, namespace: &str, wanted: Option<&'static str>) -> Result<TypeId, String> {
         match json {
             Value::String(name) => self.primitive_or_named(name, namespace),
             Value::Array(branches) => {
-                let branches = branches.iter().map(|b| self.compile(b, namespace)).collect::<Result<_, _>>()?;
+                let branches = branches.iter().map(|b| self.compile(b, namespace, wanted)).collect::<Result<_, _>>()?;
                 self.add(Type::Union(branches))
             }
             Value::Object(object) => {
                 let ty = object.get("type").ok_or("a type in the schema lacks 'type'")?;
                 match ty.as_str() {
-                    Some("record" | "error") => self.record(json, namespace),
+                    Some("record" | "error") => self.record(json, namespace, wanted),
                     Some("enum") => {
                         let symbols = list(json, "symbols")?;
                         self.count(symbols.len())?;
@@ -197,15 +201,15 @@ impl Compiler {
                         self.named(json, namespace, ty).map(|(id, _)| id)
                     }
                     Some("array") => {
-                        let items = self.compile(&json["items"], namespace)?;
+                        let items = self.compile(&json["items"], namespace, wanted)?;
                         self.add(Type::Array(items))
                     }
                     Some("map") => {
-                        let values = self.compile(&json["values"], namespace)?;
+                        let values = self.compile(&json["values"], namespace, None)?;
                         self.add(Type::Map(values))
                     }
                     // {"type": "long", "logicalType": …} or {"type": {…}}: the logical type never counts here.
-                    _ => self.compile(ty, namespace),
+                    _ => self.compile(ty, namespace, wanted),
                 }
             }
             _ => Err("a type in the schema is neither name, list nor object".into()),
@@ -246,25 +250,28 @@ impl Compiler {
         Ok((id, namespace.to_owned()))
     }
 
-    fn record(&mut self, json: &Value, enclosing: &str) -> Result<TypeId, String> {
+    fn record(&mut self, json: &Value, enclosing: &str, wanted: Option<&'static str>) -> Result<TypeId, String> {
         let name = json["name"].as_str().unwrap_or_default();
         let name = name.rsplit('.').next().unwrap_or(name).to_owned();
         // Registered before its fields are compiled, since they may refer to it.
-        let empty = Type::Record(RecordType { name: name.clone(), fields: Vec::new(), steps: Vec::new() });
+        let slots = Slots::of(&name).or_else(|| Slots::of(wanted?));
+        let is = slots.map(|slots| slots.record);
+        let empty = Type::Record(RecordType { name: name.clone(), is, fields: Vec::new(), steps: Vec::new() });
         let (id, namespace) = self.named(json, enclosing, empty)?;
-        let known = records::slots(&name).unwrap_or_default();
         let mut fields: Vec<Field> = Vec::new();
-        self.count(list(json, "fields")?.len())?;
-        for field in list(json, "fields")? {
+        let list = list(json, "fields")?;
+        self.count(list.len())?;
+        let names: HashSet<&str> = list.iter().filter_map(|field| field["name"].as_str()).collect();
+        for field in list {
             let name = field["name"].as_str().ok_or("a field in the schema lacks its name")?.to_owned();
-            let ty = self.compile(&field["type"], &namespace)?;
-            let known = known.iter().find(|known| known.name == name && (known.fits)(&self.types, ty));
-            let slot = known.map_or(NO_SLOT, |known| known.slot);
+            let known = slots.and_then(|slots| slots.find(&name, |name| names.contains(name)));
+            let ty = self.compile(&field["type"], &namespace, known.and_then(|known| known.record))?;
+            let slot = known.filter(|known| (known.fits)(&self.types, ty)).map_or(NO_SLOT, |known| known.slot);
             let default = field.get("default").cloned().map(Box::new);
             fields.push(Field { name, slot, ty, default });
         }
         let steps = fields.iter().map(|&Field { slot, ty, .. }| Step { slot, reads: self.reads(ty), ty }).collect();
-        self.types[id as usize] = Type::Record(RecordType { name, fields, steps });
+        self.types[id as usize] = Type::Record(RecordType { name, is, fields, steps });
         Ok(id)
     }
 
@@ -306,6 +313,47 @@ mod tests {
             let left_out = LeftOut { field: "File.selabel".into(), is_known: false };
             assert_eq!(schema.left_out().collect::<Vec<_>>(), [left_out]);
         }
+    }
+
+    #[test]
+    fn a_record_of_another_name_is_the_one_that_is_wanted_there() {
+        let id = |name: &str| {
+            let fields =
+                r#"[{"name":"hpid","type":"long"},{"name":"createTS","type":"long"},{"name":"x","type":"int"}]"#;
+            format!(r#"{{"type":"record","name":"{name}","fields":{fields}}}"#)
+        };
+        let event = |id: &str| {
+            let fields = format!(r#"[{{"name":"extra","type":"long"}},{{"name":"procOID","type":["null",{id}]}}]"#);
+            format!(r#"{{"type":"record","name":"ProcessEvent","fields":{fields}}}"#)
+        };
+        let left_out = |branches: &str| {
+            let schema = Schema::parse(top(branches).as_bytes()).unwrap();
+            schema.left_out().map(|LeftOut { field, is_known }| (field, is_known)).collect::<Vec<_>>()
+        };
+        let all = |fields: &[(&str, bool)]| -> Vec<(String, bool)> {
+            fields.iter().map(|(field, is_known)| ((*field).to_owned(), *is_known)).collect()
+        };
+        assert_eq!(left_out(&event(&id("Oid2"))), all(&[("ProcessEvent.extra", false), ("Oid2.x", false)]));
+        // One that was defined elsewhere is nothing of ours.
+        let other = format!(r#"{{"type":"record","name":"Other","fields":[{{"name":"id","type":{}}}]}}"#, id("Oid2"));
+        let fields = [("ProcessEvent.extra", false), ("ProcessEvent.procOID", true)];
+        assert_eq!(left_out(&format!("{other},{}", event(r#""Oid2""#))), all(&fields));
+    }
+
+    #[test]
+    fn a_field_is_its_own_record_s_and_an_earlier_name_counts_where_the_later_one_is_not() {
+        let slots = |record: &str, fields: &[&str]| -> Vec<bool> {
+            let list: Vec<_> = fields.iter().map(|name| format!(r#"{{"name":"{name}","type":"string"}}"#)).collect();
+            let text = top(&format!(r#"{{"type":"record","name":"{record}","fields":[{}]}}"#, list.join(",")));
+            let schema = Schema::parse(text.as_bytes()).unwrap();
+            let Type::Record(record) = schema.get(schema.branches()[0]) else { panic!("no record") };
+            record.fields.iter().map(|field| field.slot != NO_SLOT).collect()
+        };
+        assert_eq!(slots("Process", &["type", "exe"]), [true, true]);
+        assert_eq!(slots("Process", &["state", "type"]), [true, false]);
+        assert_eq!(slots("Process", &["type", "state"]), [false, true]);
+        assert_eq!(slots("K8sEvent", &["message", "args"]), [true, false]);
+        assert_eq!(slots("ProcessEvent", &["message", "type"]), [false, true]);
     }
 
     #[test]

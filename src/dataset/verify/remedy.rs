@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::parts::Part;
@@ -215,8 +216,17 @@ fn command(
     lines.join("; ")
 }
 
-/// A path as a shell takes it.
+/// A path as a shell takes it; one that is no UTF-8 as bash and zsh do.
 fn quoted(path: &Path) -> String {
+    if path.to_str().is_none() {
+        let escaped = |byte: &u8| match byte {
+            b' '..=b'~' if !b"'\\".contains(byte) => char::from(*byte).to_string(),
+            byte => format!("\\{byte:03o}"),
+        };
+        let bytes = path.as_os_str().as_bytes();
+        let here = if bytes.starts_with(b"-") { "./" } else { "" };
+        return format!("$'{here}{}'", bytes.iter().map(escaped).collect::<String>());
+    }
     let mut text = path_text(path);
     if text.starts_with('-') {
         text = format!("./{text}").into();
@@ -226,5 +236,24 @@ fn quoted(path: &Path) -> String {
         text.into_owned()
     } else {
         format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_shell_takes_a_path_for_what_it_is() {
+        for name in [&b"a.sf"[..], b"-a b", b"it's \\x", b"\xfe1", b"-\xff'\\\n\x01$`\"", "\u{e4} \u{1f600}".as_bytes()]
+        {
+            let quoted = quoted(Path::new(OsStr::from_bytes(name)));
+            let said = Command::new("bash").args(["-c", &format!("printf %s {quoted}")]).output().unwrap().stdout;
+            let here = if name.starts_with(b"-") { &b"./"[..] } else { b"" };
+            assert_eq!(said, [here, name].concat(), "{quoted}");
+        }
     }
 }
