@@ -137,7 +137,8 @@ pub fn check<'s>(
     let mut supersedes: Vec<InputEntry> = supersedes.into_iter().map(|read| read.input.clone()).collect();
     if let Some(tables) = state.tables_that_keep(&input.key()) {
         // Nothing tells for which times.
-        if options.window != Window::default() || !tables.iter().all(|table| content.tables.contains(table)) {
+        let is_all = options.window == Window::default() && tables.iter().all(|table| content.tables.contains(table));
+        if !reconvert && !is_all {
             return Checked::Skip { name, why: Skip::DoneOtherwise, read: None, copy: None };
         }
         supersedes.push(input.as_kept());

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
 
@@ -74,7 +74,6 @@ impl Outline {
     pub fn blocks(self, file: &Arc<File>, size: u64, limit: usize, meter: &Meter) -> io::Result<Blocks> {
         let mut blocks = Blocks { is_sound: true, ..Blocks::default() };
         let Some((header, mut walk, mut next)) = self.walk else { return Ok(blocks) };
-        let (mut reader, mut buffer) = (None, Vec::new());
         while let Some(step) = next {
             match step {
                 Step::Block(frame) if frame.marker.is_whole() => {
@@ -82,9 +81,14 @@ impl Outline {
                     (blocks.end, blocks.is_cut) = (None, false);
                 }
                 Step::Block(frame) => {
-                    let new = || reader::Blocks::new(file.clone(), &header, size, limit, meter.stopper());
-                    let reader = reader.get_or_insert_with(new);
-                    match (reader.is_whole(&header, frame, &mut buffer)?, frame.marker) {
+                    let is_whole = {
+                        // As large as it may be, there is memory for one.
+                        static ONE: Mutex<()> = Mutex::new(());
+                        let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+                        let mut reader = reader::Blocks::new(file.clone(), &header, size, limit, meter.stopper());
+                        reader.is_whole(&header, frame, &mut Vec::new())?
+                    };
+                    match (is_whole, frame.marker) {
                         (true, _) => {
                             blocks.is_sound &= blocks.end.is_none();
                             blocks.end = Some(frame.data_offset + frame.data_len);
