@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 const DAY: i64 = 86_400_000_000_000;
@@ -87,15 +87,20 @@ pub fn parse(text: &str) -> Result<i64, String> {
         // Seconds, milliseconds, microseconds and 20220317 would be times in 1970.
         Some(nanos).filter(|nanos| !(1..100_000_000_000_000_000).contains(nanos))
     } else if let Ok(date) = text.parse::<NaiveDate>() {
-        date.and_time(Default::default()).and_utc().timestamp_nanos_opt()
+        Some(nanos(date.and_time(Default::default()).and_utc()))
     } else if let Ok(time) = text.parse::<NaiveDateTime>() {
-        time.and_utc().timestamp_nanos_opt()
+        Some(nanos(time.and_utc()))
     } else {
-        DateTime::parse_from_rfc3339(text).ok().and_then(|t| t.timestamp_nanos_opt())
+        DateTime::parse_from_rfc3339(text).ok().map(|time| nanos(time.to_utc()))
     };
     nanos.ok_or_else(|| {
         format!("'{text}' is no time: give 2022-03-17, 2022-03-17T18:47:15.5Z or nanoseconds since 1970")
     })
+}
+
+/// Nanoseconds since 1970. Times such as 9999-12-31 that have too many are the last there is, or the first.
+fn nanos(time: DateTime<Utc>) -> i64 {
+    time.timestamp_nanos_opt().unwrap_or(if time.timestamp() < 0 { i64::MIN } else { i64::MAX })
 }
 
 #[cfg(test)]
@@ -131,6 +136,14 @@ mod tests {
         assert_eq!(parse("2022-03-17"), Ok(1_647_475_200_000_000_000));
         assert_eq!(parse("1647542835500000000"), Ok(nanos));
         assert_eq!((parse("0"), parse("-5")), (Ok(0), Ok(-5)));
+        for (text, nanos) in [
+            ("9999-12-31", i64::MAX),
+            ("9999-12-31T23:59:59Z", i64::MAX),
+            ("0001-01-01", i64::MIN),
+            ("0001-01-01T00:00:00+01:00", i64::MIN),
+        ] {
+            assert_eq!(parse(text), Ok(nanos), "{text}");
+        }
         for text in ["yesterday", "20220317", "1647542835", "1647542835500", "1647542835500000"] {
             assert!(parse(text).is_err(), "{text}");
         }
