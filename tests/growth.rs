@@ -672,6 +672,45 @@ fn a_trace_takes_the_place_of_a_damaged_one_only_if_it_has_what_was_behind_the_d
 }
 
 #[test]
+fn rows_of_a_damaged_block_go_only_with_those_of_the_whole_one() {
+    // A record of the last block is bad, or of the only one; what comes under the name has another block there, or the whole one.
+    let bad = |first: bool| {
+        let trace = simple("growing", 10);
+        let trace = if first {
+            Trace::new().header("growing").process(1, None, T0, b"/bin/a").exec(1, T0)
+        } else {
+            trace.exec(1, T0)
+        };
+        trace.raw(&[9])
+    };
+    for first in [false, true] {
+        let growing = Growing::new();
+        let path = growing.folder.path().join("a.sf");
+        bad(first).write(&path);
+        expect_status(&convert(&[&path], &growing.out, &[]), 3);
+        let had = row_count(&growing.out, "records");
+        assert!(had > 0);
+        growing.write("a.sf", 8);
+        growing.expect(&[&path], &[], had + 80, TWICE);
+    }
+}
+
+#[test]
+fn a_trace_whose_start_is_restored_takes_its_place_though_a_copy_is_there() {
+    for block in [0, 3] {
+        let growing = Growing::new();
+        let (path, copy) = (growing.write("a.sf", 8), growing.write("b.sf", 8));
+        damage(&growing, &path, block);
+        for input in [&path, &copy] {
+            convert(&[input], &growing.out, &[]);
+        }
+        growing.write("a.sf", 8);
+        growing.expect(&[&path], &[], 80, "");
+        growing.expect(&[&path, &copy], &[], 80, "");
+    }
+}
+
+#[test]
 fn a_block_whose_marker_is_damaged_has_its_rows_and_belongs_to_the_trace() {
     for zeros in [false, true] {
         let damaged = |growing: &Growing| {
@@ -761,10 +800,12 @@ fn rows_that_a_run_took_over_are_replaced_though_the_manifest_of_the_first_run_i
     growing.write("a.sf", 8);
     growing.expect(&[&path, &other], &[], 87, "");
     fs::remove_file(first).unwrap();
+    let found = stdout(&run(["verify".as_ref(), "--json".as_ref(), growing.out.as_os_str()]));
+    assert!(found.contains(" # and the inputs of the run whose manifest is lost"), "{found}");
     // Of fewer tables or times nobody can tell whether they are those that it had.
     for fewer in [["--tables", "records"], ["--since", "2022-03-17"]] {
         let said = stderr(&convert(&[&path, &other], &growing.out, &fewer));
-        assert!(said.contains("b.sf was converted with other --tables"), "{said}");
+        assert!(said.contains("b.sf was converted by a run whose manifest is lost"), "{said}");
         assert_eq!(row_count(&growing.out, "records"), 87);
     }
     growing.expect(&[&path, &other], &[], 87, "");

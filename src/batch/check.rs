@@ -63,8 +63,9 @@ pub fn check<'s>(
     // A file that begins with what an earlier run read has grown since.
     let mut supersedes: Vec<Read<'s>> =
         begins.iter().copied().filter(|read| read.input.rank() < input.rank()).collect();
-    let is_no_less = |old: &&Read| old.input.sha256 != input.sha256 && old.input.rank() <= input.rank();
-    supersedes.extend(restores.iter().filter(is_no_less));
+    let is_no_less = |old: &Read| old.input.sha256 != input.sha256 && old.input.rank() <= input.rank();
+    let restored: Vec<Read<'s>> = restores.into_iter().filter(is_no_less).collect();
+    supersedes.extend(&restored);
     // Nothing could be read of what the file was before, or the log was taken for a trace.
     let mistaken = |read: &&Read| {
         let Read { input: InputEntry { sha256, status, .. }, live, .. } = read;
@@ -80,7 +81,7 @@ pub fn check<'s>(
         Status::Rejected => old.input.path == name,
         _ => !old.input.head.is_empty() && old.input.head == input.head,
     };
-    let is_settled = !supersedes.iter().any(has_rows);
+    let is_settled = restored.is_empty() && !supersedes.iter().any(has_rows);
     let is_known = last_seen(&name, kind, state, &of_path).is_some_and(|seen| seen.is_as(&input.stat));
     let copy_of = |read: &'s InputEntry, why, beginning| Checked::Skip {
         name: name.clone(),
@@ -139,7 +140,7 @@ pub fn check<'s>(
         // Nothing tells for which times.
         let is_all = options.window == Window::default() && tables.iter().all(|table| content.tables.contains(table));
         if !reconvert && !is_all {
-            return Checked::Skip { name, why: Skip::DoneOtherwise, read: None, copy: None };
+            return Checked::Skip { name, why: Skip::ManifestLost, read: None, copy: None };
         }
         supersedes.push(input.as_kept());
     }
@@ -175,7 +176,7 @@ struct Seen<'s> {
     begins: Vec<Read<'s>>,
     /// What they read under its name that was damaged inside, and that it begins with up to there.
     was: Vec<Read<'s>>,
-    /// Those of which it has what is behind the damage, too, and is whole.
+    /// Those of which it has what is behind the damage, too, if it is whole.
     restores: Vec<Read<'s>>,
 }
 

@@ -75,6 +75,7 @@ impl Outline {
         let mut blocks = Blocks { is_sound: true, ..Blocks::default() };
         let Some((header, mut walk, mut next)) = self.walk else { return Ok(blocks) };
         while let Some(step) = next {
+            meter.check_io()?;
             match step {
                 Step::Block(frame) if frame.marker.is_whole() => {
                     blocks.is_sound &= blocks.end.is_none();

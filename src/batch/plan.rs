@@ -106,6 +106,8 @@ pub enum Skip {
     Beginning,
     /// The same, but the dataset has rows of that for other tables and times than are asked for now.
     BeginningOtherwise,
+    /// The dataset has rows of it, and nothing says by which options.
+    ManifestLost,
     /// It has grown, and the dataset has rows of it that would go, of tables that are not asked for now.
     GrownOtherwise,
 }

@@ -64,7 +64,7 @@ pub struct Source<'p> {
     block_limit: usize,
     meter: &'p Meter,
     ended: Vec<Ended>,
-    /// Where the last whole block of the current input is.
+    /// Where the last block of the current input is of which there are rows.
     last_block: Range<u64>,
     /// Whether no file is open that rows of earlier inputs lie in.
     apart: bool,
@@ -313,10 +313,10 @@ impl<'p> Source<'p> {
             }
             flattener.record(place, record)
         })?;
-        match damage {
-            None => self.last_block = block.offset..after,
+        self.last_block = block.offset..after;
+        if let Some(damage) = damage {
             // There are rows of the block.
-            Some(damage) => self.damage(damage, true),
+            self.damage(damage, true);
         }
         Ok(true)
     }
@@ -366,10 +366,10 @@ fn unread(path: &Path, cause: io::Error) -> Error {
     }
 }
 
-/// What is whole of an input that is damaged at byte `size` and has its last whole block there.
+/// What is whole of an input that is damaged at byte `size`, and whose last block with rows is there.
 fn sound(file: &File, size: u64, last: &Range<u64>, meter: &Meter) -> io::Result<Sound> {
     let stop = || meter.check_io();
-    let last = (last.start > size).then(|| input::sha256_of(file, last.clone(), &stop)).transpose()?;
+    let last = (last.start >= size).then(|| input::sha256_of(file, last.clone(), &stop)).transpose()?;
     Ok(Sound { size, sha256: input::sha256(file, size, &[], &stop)?.0, last })
 }
 

@@ -83,6 +83,10 @@ impl Summary {
                 Skip::DoneOtherwise => self.notes.push(format!(
                     "{name} was converted with other --tables; --reconvert converts it with these, and no others"
                 )),
+                Skip::ManifestLost => self.notes.push(format!(
+                    "{name} was converted by a run whose manifest is lost, perhaps with other --tables, --since or --until; \
+                     it is converted again without these, or with --reconvert"
+                )),
                 Skip::Duplicate => self.notes.push(format!("{name} has the content of another input; it was skipped")),
                 Skip::GrownOtherwise => self.notes.push(format!(
                     "{name} has grown, but was converted with more --tables, whose rows would be lost; --reconvert \

@@ -179,7 +179,7 @@ pub struct Sound {
     /// Bytes before the damage, and their SHA-256.
     pub size: u64,
     pub sha256: String,
-    /// SHA-256 of the last whole block behind it, if there is one.
+    /// SHA-256 of the last block behind it, or with it, of which there are rows, if there is one.
     #[serde(default, skip_serializing_if = "is_default")]
     pub last: Option<String>,
 }

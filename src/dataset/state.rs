@@ -138,6 +138,11 @@ impl State {
         self.copies.get(path).into_iter().flatten().map(|(m, c)| (&self.manifests[*m], &self.manifests[*m].copies[*c]))
     }
 
+    /// Whether there are rows of inputs of which no manifest says anything.
+    pub fn has_lost(&self) -> bool {
+        !self.kept.is_empty()
+    }
+
     /// Tables that have rows of an input of which no manifest says anything: that of the run that read it is gone, but a later
     /// one took over its rows from part files that it wrote anew.
     pub fn tables_that_keep(&self, key: &str) -> Option<&BTreeSet<String>> {

@@ -103,7 +103,7 @@ pub fn reconvert_inputs(
     content: &Content,
     inputs: &[&InputEntry],
 ) -> String {
-    command(layout.root(), state, "--reconvert ", like, content, inputs)
+    with_lost(state, command(layout.root(), state, "--reconvert ", like, content, inputs))
 }
 
 /// Completes an interrupted run.
@@ -129,7 +129,7 @@ pub fn start_anew(layout: &Layout, state: &State, live: &[Read]) -> String {
     // A damaged input is no reason to leave out the others.
     let commands: Vec<String> =
         contents.iter().map(|(like, content, inputs)| command(&new, state, "", like, content, inputs)).collect();
-    commands.join("; ")
+    with_lost(state, commands.join("; "))
 }
 
 /// The name of the dataset with something behind it.
@@ -214,6 +214,11 @@ fn command(
     let others = logs.map(|log| log + NO_TRACES);
     let lines: Vec<String> = [first].into_iter().chain(others).map(|inputs| format!("{start}{inputs}")).collect();
     lines.join("; ")
+}
+
+/// A remedy that converts inputs, and what it cannot name.
+fn with_lost(state: &State, remedy: String) -> String {
+    if state.has_lost() { remedy + " # and the inputs of the run whose manifest is lost" } else { remedy }
 }
 
 /// A path as a shell takes it; one that is no UTF-8 as bash and zsh do.
