@@ -262,11 +262,8 @@ fn known<'s>(
 ) -> Option<(Piece<'s>, Skip)> {
     let seen = last_seen(name, kind, state, of_path)?;
     let stat = Looker::default().look(path).file().filter(|stat| seen.is_as(stat))?;
-    let read = state.by_key(&seen.of)?;
+    let read = state.by_key(&seen.of).filter(|read| !read.input.sha256.is_empty())?;
     let (input, beginning) = (read.input, seen.beginning);
-    if input.sha256.is_empty() {
-        return None;
-    }
     // Rows of its beginning may be there, too, from when nobody could tell.
     let shorter = |other: Read| other.live && other.input.doubtful && other.input.size < input.size;
     if !beginning && read.live && !input.head.is_empty() && state.by_head(&input.head).any(shorter) {

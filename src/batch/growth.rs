@@ -17,7 +17,7 @@ use crate::dataset::manifest::{InputEntry, Kind, Rank};
 use crate::dataset::state::{Read, State};
 use crate::input;
 use crate::progress::Meter;
-use crate::trace::container::{FileHeader, GapCause, HeaderError, Marker, Step, Walk};
+use crate::trace::container::{FileHeader, Frame, GapCause, HeaderError, Marker, Step, Walk};
 use crate::trace::reader;
 
 /// Bytes of the first block, or of a log's first line, that tell files apart.
@@ -82,14 +82,8 @@ impl Outline {
                     (blocks.end, blocks.is_cut) = (None, false);
                 }
                 Step::Block(frame) => {
-                    let is_whole = {
-                        // As large as it may be, there is memory for one.
-                        static ONE: Mutex<()> = Mutex::new(());
-                        let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-                        let mut reader = reader::Blocks::new(file.clone(), &header, size, limit, meter.stopper());
-                        reader.is_whole(&header, frame, &mut Vec::new())?
-                    };
-                    match (is_whole, frame.marker) {
+                    let reader = || reader::Blocks::new(file.clone(), &header, size, limit, meter.stopper());
+                    match (is_whole(reader, &header, frame)?, frame.marker) {
                         (true, _) => {
                             blocks.is_sound &= blocks.end.is_none();
                             blocks.end = Some(frame.data_offset + frame.data_len);
@@ -115,6 +109,14 @@ impl Outline {
         }
         Ok(blocks)
     }
+}
+
+/// Whether there are rows of a block whose marker is not whole.
+fn is_whole(reader: impl FnOnce() -> reader::Blocks, header: &FileHeader, frame: Frame) -> io::Result<bool> {
+    // As large as it may be, there is memory for one.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    reader().is_whole(header, frame, &mut Vec::new())
 }
 
 /// Which of these SHA-256 are of whole blocks of a trace, from the one at byte `pos` on.

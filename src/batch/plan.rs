@@ -64,8 +64,8 @@ impl Input {
 
     /// It as what a run read whose manifest is gone, see [`State::tables_that_keep`].
     pub fn as_kept(&self) -> InputEntry {
-        let Input { name, stat: Stat { size, mtime, .. }, sha256, kind, .. } = self.clone();
-        InputEntry { path: name, size, mtime, sha256, kind, ..InputEntry::default() }
+        let (path, sha256) = (self.name.clone(), self.sha256.clone());
+        InputEntry { path, sha256, kind: self.kind, ..InputEntry::default() }
     }
 
     /// It as a copy of the input with the key `of`, or as the beginning of that.

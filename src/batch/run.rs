@@ -250,10 +250,12 @@ fn entries(plan: &Plan, options: &Options, ended: Vec<Ended>) -> Vec<InputEntry>
         size: input.stat.size,
         mtime: input.stat.mtime,
         sha256: input.sha256.clone(),
-        status: match () {
-            () if counts.rejected => Status::Rejected,
-            () if counts.damaged => Status::Damaged,
-            () => Status::Converted,
+        status: if counts.rejected {
+            Status::Rejected
+        } else if counts.damaged {
+            Status::Damaged
+        } else {
+            Status::Converted
         },
         kind: input.kind,
         window: Some(input.window).filter(|window| *window != options.window),

@@ -59,7 +59,7 @@ impl Slots {
     pub fn find(self, name: &str, has: impl Fn(&str) -> bool) -> Option<&'static Known> {
         let known = self.known.iter().find(|known| known.name == name)?;
         let later = self.known.iter().find(|later| later.slot == known.slot).unwrap_or(known);
-        let is_of_kind = self.kind.is_none_or(|kind| kind.fields().contains(&name));
+        let is_of_kind = self.kind.is_none_or(|kind| kind.fields().split(' ').any(|field| field == name));
         (is_of_kind && (later.name == name || !has(later.name))).then_some(known)
     }
 }
@@ -239,60 +239,22 @@ impl EventKind {
     }
 
     /// The Avro names of its fields in all schema versions; the oldest layout of a process event is called a flow.
-    fn fields(self) -> &'static [&'static str] {
+    fn fields(self) -> &'static str {
         match self {
-            EventKind::ProcessEvent => &["procOID", "ts", "tid", "opFlags", "args", "ret", "type"],
-            EventKind::FileEvent => &["procOID", "ts", "tid", "opFlags", "fileOID", "newFileOID", "ret", "type"],
-            EventKind::NetworkEvent => {
-                &["procOID", "ts", "tid", "opFlags", "sip", "sport", "dip", "dport", "proto", "ret", "type"]
+            EventKind::ProcessEvent => "procOID ts tid opFlags args ret type",
+            EventKind::FileEvent => "procOID ts tid opFlags fileOID newFileOID ret type",
+            EventKind::NetworkEvent => "procOID ts tid opFlags sip sport dip dport proto ret type",
+            EventKind::ProcessFlow => {
+                "procOID ts endTs opFlags numThreadsCloned numThreadsExited numCloneErrors tid args ret type"
             }
-            EventKind::ProcessFlow => &[
-                "procOID",
-                "ts",
-                "endTs",
-                "opFlags",
-                "numThreadsCloned",
-                "numThreadsExited",
-                "numCloneErrors",
-                "tid",
-                "args",
-                "ret",
-                "type",
-            ],
-            EventKind::FileFlow => &[
-                "procOID",
-                "ts",
-                "endTs",
-                "tid",
-                "opFlags",
-                "openFlags",
-                "fileOID",
-                "fd",
-                "numRRecvOps",
-                "numRRecvBytes",
-                "numWSendOps",
-                "numWSendBytes",
-                "type",
-            ],
-            EventKind::NetworkFlow => &[
-                "procOID",
-                "ts",
-                "endTs",
-                "tid",
-                "opFlags",
-                "sip",
-                "sport",
-                "dip",
-                "dport",
-                "proto",
-                "fd",
-                "numRRecvOps",
-                "numRRecvBytes",
-                "numWSendOps",
-                "numWSendBytes",
-                "type",
-            ],
-            EventKind::K8sEvent => &["kind", "action", "ts", "message"],
+            EventKind::FileFlow => {
+                "procOID ts endTs tid opFlags openFlags fileOID fd numRRecvOps numRRecvBytes numWSendOps numWSendBytes type"
+            }
+            EventKind::NetworkFlow => {
+                "procOID ts endTs tid opFlags sip sport dip dport proto fd numRRecvOps numRRecvBytes numWSendOps \
+                 numWSendBytes type"
+            }
+            EventKind::K8sEvent => "kind action ts message",
         }
     }
 
