@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures convert and writes docs/performance.md: scripts/bench.sh [--quick] [TRACE]. Needs hyperfine and Python 3.
+# Measures convert and writes docs/performance.md: scripts/bench.sh [--quick] [TRACE]. Needs Python 3 and hyperfine 1.19 or newer.
 # TRACE is tiled 100, 1000 and 10,000 times; the default is a real Kubernetes trace, or if that is not there one of
 # testdata/. With sysflow-tools in target/python (scripts/test.sh installs it) it is measured beside convert.
 # The program is the one that scripts/release.sh builds; what `cargo build --release` builds is measured beside it.

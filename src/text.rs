@@ -1,8 +1,10 @@
 //! Text for people: what comes from a trace or a file name reaches a terminal only escaped.
 
 use std::borrow::Cow;
+use std::ffi::OsString;
 use std::fmt::{self, Write};
-use std::path::Path;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 use std::str::Utf8Chunk;
 
 /// Shows text with its control characters, and the invisible ones that reorder text, as `\u{…}`.
@@ -20,16 +22,31 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// A path as text. Bytes that are no UTF-8 become `\xNN`, so that two such paths stay two.
+/// A path as text, of which [`path_of`] makes it again: bytes that are no UTF-8 become `\xNN`, and so does a backslash before
+/// an `x`.
 pub fn path_text(path: &Path) -> Cow<'_, str> {
     let escaped = |chunk: Utf8Chunk| {
         let invalid: String = chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")).collect();
-        chunk.valid().to_owned() + &invalid
+        chunk.valid().replace(r"\x", r"\x5cx") + &invalid
     };
     match path.to_str() {
-        Some(text) => text.into(),
-        None => path.as_os_str().as_encoded_bytes().utf8_chunks().map(escaped).collect(),
+        Some(text) if !text.contains(r"\x") => text.into(),
+        _ => path.as_os_str().as_bytes().utf8_chunks().map(escaped).collect(),
     }
+}
+
+/// The path that has become such a text.
+pub fn path_of(text: &str) -> Cow<'_, Path> {
+    let Some((start, escaped)) = text.split_once(r"\x") else { return Path::new(text).into() };
+    let mut bytes = start.as_bytes().to_owned();
+    for piece in escaped.split(r"\x") {
+        match piece.split_at_checked(2).and_then(|(digits, rest)| Some((u8::from_str_radix(digits, 16).ok()?, rest))) {
+            Some((byte, rest)) => bytes.extend([&[byte], rest.as_bytes()].concat()),
+            // A version that did not escape backslashes wrote it.
+            None => bytes.extend([br"\x", piece.as_bytes()].concat()),
+        }
+    }
+    PathBuf::from(OsString::from_vec(bytes)).into()
 }
 
 /// Shows JSON with these characters as `\uXXXX` in its strings; a serializer leaves most of them.
@@ -67,13 +84,8 @@ pub fn shortened(text: &str) -> Cow<'_, str> {
 /// Bytes as lower-case hex digits.
 pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |n: u8| char::from(DIGITS[usize::from(n)]);
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 15));
-    }
-    text
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| DIGITS[usize::from(digit)]);
+    String::from_utf8(digits.collect()).unwrap_or_else(|_| unreachable!("digits are ASCII"))
 }
 
 /// A number with its thousands apart: `1,234,567`.
@@ -108,6 +120,24 @@ mod tests {
         let shown = EscapedJson(&json).to_string();
         assert_eq!(shown.replace('\n', ""), r#"[  "\u001b[31m\u009b2J\u007f\u202e\u2028\r\n\"é"]"#);
         assert_eq!(serde_json::from_str::<[String; 1]>(&shown).unwrap(), [hostile]);
+    }
+
+    #[test]
+    fn each_path_has_a_text_of_its_own_and_comes_back() {
+        let names: [(&[u8], &str); 7] = [
+            (b"a b", "a b"),
+            (b"a\xff", r"a\xff"),
+            (br"a\xff", r"a\x5cxff"),
+            (b"\\\xfe\\x\\", r"\\xfe\x5cx\"),
+            (br"\\x", r"\\x5cx"),
+            (br"\n", r"\n"),
+            ("\u{e4}\\x".as_bytes(), "\u{e4}\\x5cx"),
+        ];
+        for (name, text) in names {
+            let path = Path::new(std::ffi::OsStr::from_bytes(name));
+            assert_eq!((&*path_text(path), &*path_of(text)), (text, path));
+        }
+        assert_eq!(path_of(r"old\xyz\x1"), Path::new(r"old\xyz\x1"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -428,14 +429,16 @@ fn names_that_are_no_utf8_are_told_apart() {
     let folder = tempfile::tempdir().unwrap();
     let (inputs, out) = (folder.path().join("in"), folder.path().join("out"));
     fs::create_dir(&inputs).unwrap();
-    for name in [b"a\xfe.sf", b"a\xff.sf"] {
+    for name in [&b"a\xfe.sf"[..], b"a\xff.sf", br"a\xff.sf"] {
         fs::write(inputs.join(std::ffi::OsStr::from_bytes(name)), "").unwrap();
     }
     // Where there are no files, nobody can read them.
     assert!(Command::new("mkfifo").arg(inputs.join("fifo")).status().unwrap().success());
     expect_status(&convert(&[&inputs], &out, &[]), 3);
-    assert_eq!(row_count(&out, "rejects"), 2);
-    assert!(strings(&out, "rejects", "input")[0].as_ref().unwrap().ends_with("a\\xfe.sf"));
+    let names: BTreeSet<_> = strings(&out, "rejects", "input").into_iter().flatten().collect();
+    for name in [r"a\xfe.sf", r"a\xff.sf", r"a\x5cxff.sf"] {
+        assert!(names.contains(inputs.join(name).to_str().unwrap()), "{names:?}");
+    }
     expect_status(&run(["verify".as_ref(), out.as_os_str()]), 0);
     expect_status(&convert(&[&inputs], &out, &[]), 0);
 }

@@ -204,7 +204,7 @@ fn read<'s>(
     sizes.sort_unstable();
     sizes.dedup();
     let (hashed, blocks) = rayon::join(
-        || input::sha256(&file, stat.size, &sizes, &stop),
+        || input::sha256_and_prefixes(&file, stat.size, &sizes, &stop),
         || outline.blocks(&file, stat.size, options.memory.block(), meter),
     );
     let ((sha256, mut hashes), blocks) = (hashed?, blocks?);
@@ -213,7 +213,7 @@ fn read<'s>(
     begins.retain(|read| beginnings.contains(&read.input.extent()));
     was.retain(|read| sound(read).is_some_and(|sound| beginnings.contains(&sound)));
     let restores = if blocks.is_sound { restored(&file, stat.size, &was, meter)? } else { Vec::new() };
-    let start = |size| io::Result::Ok(Start { size, sha256: input::sha256(&file, size, &[], &stop)?.0 });
+    let start = |size| io::Result::Ok(Start { size, sha256: input::sha256(&file, 0..size, &stop)? });
     let whole = blocks.end.filter(|_| !head.is_empty()).map(start).transpose()?;
     let (path, name, incomplete) = (path.to_owned(), name.to_owned(), blocks.is_cut);
     let (window, doubtful, alike) = (options.window, None, None);

@@ -3,6 +3,7 @@
 //! Files that can begin with one another are found by their [`Outline::head`], and then by hashes of their beginnings: the
 //! marker between Avro blocks is not enough, since collectors that begin a file in the same second have the same.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io;
@@ -15,16 +16,13 @@ use rayon::prelude::*;
 use super::plan::Input;
 use crate::dataset::manifest::{InputEntry, Kind, Rank};
 use crate::dataset::state::{Read, State};
-use crate::input;
+use crate::input::{self, Stop};
 use crate::progress::Meter;
 use crate::trace::container::{FileHeader, Frame, GapCause, HeaderError, Marker, Step, Walk};
 use crate::trace::reader;
 
 /// Bytes of the first block, or of a log's first line, that tell files apart.
 const HEAD: u64 = 64 << 10;
-
-/// Ends a run that is asked to stop.
-type Stop<'s> = &'s (dyn Fn() -> io::Result<()> + Sync);
 
 /// What is seen of an input without reading it whole.
 pub struct Outline {
@@ -61,7 +59,7 @@ impl Outline {
             }
         };
         if let Some(end) = end {
-            let (hash, _) = input::sha256(file, end, &[], &|| meter.check_io())?;
+            let hash = input::sha256(file, 0..end, &|| meter.check_io())?;
             outline.head = hash[..16].to_owned();
         }
         Ok(outline)
@@ -137,7 +135,7 @@ pub fn blocks_among<'h>(
         if let Step::Block(frame) = step
             && frame.marker.is_whole()
         {
-            let hash = input::sha256_of(file, frame.offset..walk.pos(), &|| meter.check_io())?;
+            let hash = input::sha256(file, frame.offset..walk.pos(), &|| meter.check_io())?;
             found.extend(hashes.get(hash.as_str()));
         }
     }
@@ -224,11 +222,11 @@ pub fn relations<'s>(
     };
     // The places of those that a file begins with, if it is at hand.
     let beginnings = |longer: &Longer| -> Option<Vec<usize>> {
-        let path = longer.path.or_else(|| longer.read.and_then(|read| state.at_hand(read)))?;
+        let path = longer.path.map(Cow::from).or_else(|| longer.read.and_then(|read| state.at_hand(read)))?;
         let shorter = shorter(longer.head, longer.rank);
         let mut sizes: Vec<u64> = shorter.iter().map(|((size, _), _)| *size).collect();
         sizes.dedup();
-        let hashes = hashes(path, &sizes, stop).ok()?;
+        let hashes = hashes(&path, &sizes, stop).ok()?;
         let by_size = shorter.chunk_by(|((a, _), _), ((b, _), _)| a == b).zip(&hashes);
         let places = by_size.flat_map(|(others, hash)| others.iter().map(move |(_, place)| (*place, hash)));
         Some(places.filter(|(place, hash)| inputs[*place].extent().1 == **hash).map(|(place, _)| place).collect())
@@ -287,7 +285,7 @@ pub fn relations<'s>(
 /// SHA-256 of the beginnings of a file that have these sizes, ascending.
 fn hashes(path: &Path, sizes: &[u64], stop: Stop) -> io::Result<Vec<String>> {
     let Some((longest, others)) = sizes.split_last() else { return Ok(Vec::new()) };
-    let (last, mut hashes) = input::sha256(&input::open(path)?, *longest, others, stop)?;
+    let (last, mut hashes) = input::sha256_and_prefixes(&input::open(path)?, *longest, others, stop)?;
     hashes.push(last);
     Ok(hashes)
 }

@@ -369,8 +369,8 @@ fn unread(path: &Path, cause: io::Error) -> Error {
 /// What is whole of an input that is damaged at byte `size`, and whose last block with rows is there.
 fn sound(file: &File, size: u64, last: &Range<u64>, meter: &Meter) -> io::Result<Sound> {
     let stop = || meter.check_io();
-    let last = (last.start >= size).then(|| input::sha256_of(file, last.clone(), &stop)).transpose()?;
-    Ok(Sound { size, sha256: input::sha256(file, size, &[], &stop)?.0, last })
+    let last = (last.start >= size).then(|| input::sha256(file, last.clone(), &stop)).transpose()?;
+    Ok(Sound { size, sha256: input::sha256(file, 0..size, &stop)?, last })
 }
 
 /// An input must be what it was when its hash was taken; what was appended since does not matter.
@@ -380,8 +380,8 @@ fn unchanged(file: &File, input: &Input, meter: &Meter) -> Result<()> {
         return Ok(());
     }
     let stop = || meter.check_io();
-    match input::sha256(file, input.stat.size, &[], &stop) {
-        Ok((hash, _)) if hash == input.sha256 => Ok(()),
+    match input::sha256(file, 0..input.stat.size, &stop) {
+        Ok(hash) if hash == input.sha256 => Ok(()),
         _ => {
             meter.check()?;
             Err(Error::InputChanged(input.path.clone()))

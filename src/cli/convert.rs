@@ -137,8 +137,7 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
         return Err(Error::Usage("--since must be earlier than --until".into()).into());
     }
     let mut stdin = BufReader::new(io::stdin());
-    let listed =
-        files_from.as_ref().map(|list| input::read_list_file(list, &mut stdin)).transpose()?.unwrap_or_default();
+    let listed = files_from.as_ref().map(|list| input::read_list(list, &mut stdin)).transpose()?.unwrap_or_default();
     let options = Options {
         out,
         tables: wanted(&tables),

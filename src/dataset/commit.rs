@@ -22,6 +22,7 @@ use super::sync::{Syncs, sync_folder};
 use crate::error::{Error, IoContext, Result};
 use crate::fault;
 use crate::tables::schema::TableId;
+use crate::text::path_text;
 
 /// Longer than it takes to ask whether a dataset is locked.
 const ASKING: Duration = Duration::from_millis(1);
@@ -316,6 +317,17 @@ fn complete(layout: &Layout, manifest: &Manifest) -> Result<()> {
         match fs::rename(&from, &to) {
             Ok(()) => {}
             Err(e) if e.kind() == io::ErrorKind::NotFound && to.exists() => {}
+            Err(e) if e.kind() == io::ErrorKind::NotFound && !from.exists() => {
+                let journal = layout.journal(&manifest.run);
+                let remedy = format!(
+                    "put it back, or remove {}, and 'sf-parquet verify' says what its run has left",
+                    path_text(&journal)
+                );
+                return Err(Error::Dataset {
+                    path: from,
+                    message: format!("a file to be published is gone; {remedy}"),
+                });
+            }
             Err(e) => return Err(e).during("publish", &to),
         }
         fault::point("part published");

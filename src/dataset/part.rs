@@ -26,7 +26,7 @@ use super::layout::staged_name;
 use super::sync::Syncs;
 use crate::error::{Error, IoContext, Result};
 use crate::fault;
-use crate::input;
+use crate::input::{self, Stop};
 use crate::tables::chunk::Rows;
 use crate::tables::column::{ColumnData, ColumnType, Values};
 use crate::tables::schema::{ColumnInfo, TableInfo};
@@ -56,16 +56,11 @@ impl PartFile {
     ///
     /// # Errors
     /// The file cannot be read, or `stop` says so.
-    pub fn difference(
-        &self,
-        file: &File,
-        size: u64,
-        stop: &(dyn Fn() -> io::Result<()> + Sync),
-    ) -> io::Result<Option<String>> {
+    pub fn difference(&self, file: &File, size: u64, stop: Stop) -> io::Result<Option<String>> {
         if size != self.bytes {
             return Ok(Some(format!("the file has {size} bytes, it was written with {}", self.bytes)));
         }
-        let (hash, _) = input::sha256(file, size, &[], stop)?;
+        let hash = input::sha256(file, 0..size, stop)?;
         let differs = hash != self.sha256;
         Ok(differs.then(|| "the file's content is not what was written: its SHA-256 differs".to_owned()))
     }

@@ -12,6 +12,7 @@ use super::manifest::{Content, CopyEntry, InputEntry, Kind, Manifest, Status};
 use super::part::PartFile;
 use crate::error::Result;
 use crate::input::Looker;
+use crate::text::path_of;
 
 /// The sum of all manifests.
 #[derive(Debug, Default)]
@@ -150,16 +151,17 @@ impl State {
     }
 
     /// A file that is still what was read of an input: where it was, or a copy.
-    pub fn at_hand<'s>(&'s self, input: &'s InputEntry) -> Option<&'s Path> {
+    pub fn at_hand<'s>(&'s self, input: &'s InputEntry) -> Option<Cow<'s, Path>> {
         let key = input.key();
         let copies = self.manifests.iter().flat_map(|run| &run.copies);
         let copies = copies.filter(|copy| copy.of == key && !copy.beginning);
         let copies = copies.map(|copy| (&*copy.path, copy.size, copy.mtime));
         let mut files = [(&*input.path, input.size, input.mtime)].into_iter().chain(copies);
-        let is_as_it_was = |(path, size, mtime): &(&str, u64, i64)| {
-            Looker::default().look(Path::new(path)).file().is_some_and(|stat| stat.is(*size, *mtime))
-        };
-        files.find(is_as_it_was).map(|(path, ..)| Path::new(path))
+        files.find_map(|(path, size, mtime)| {
+            let path = path_of(path);
+            let is_as_it_was = Looker::default().look(&path).file().is_some_and(|stat| stat.is(size, mtime));
+            is_as_it_was.then_some(path)
+        })
     }
 
     /// What was read last under this key.

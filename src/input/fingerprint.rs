@@ -28,27 +28,39 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// Bytes that are hashed together: enough to share the work, and little memory.
 const HASHED: u64 = 256 << 10;
 
-/// SHA-256 of the first `size` bytes of a file as hex digits, and of each shorter prefix in `prefixes` (ascending). Bytes are
-/// read while those before them are hashed.
+/// Ends what takes long with an error of its own.
+pub type Stop<'s> = &'s (dyn Fn() -> io::Result<()> + Sync);
+
+/// SHA-256 of some bytes of a file as hex digits.
 ///
 /// # Errors
-/// The file cannot be read, or is shorter. `stop` may end it with an error of its own.
-pub fn sha256(
-    file: &File,
-    size: u64,
-    prefixes: &[u64],
-    stop: &(dyn Fn() -> io::Result<()> + Sync),
-) -> io::Result<(String, Vec<String>)> {
-    let mut pos = 0;
+/// The file cannot be read, or is shorter, and those of `stop`.
+pub fn sha256(file: &File, bytes: Range<u64>, stop: Stop) -> io::Result<String> {
+    Ok(hashes(file, bytes, &[], stop)?.0)
+}
+
+/// SHA-256 of the first `size` bytes of a file as hex digits, and of each shorter prefix in `prefixes` (ascending).
+///
+/// # Errors
+/// As [`sha256`].
+pub fn sha256_and_prefixes(file: &File, size: u64, prefixes: &[u64], stop: Stop) -> io::Result<(String, Vec<String>)> {
+    hashes(file, 0..size, prefixes, stop)
+}
+
+/// The hash of some bytes, and of those up to each of some `ends` (ascending) before the last. Bytes are read while those
+/// before them are hashed.
+fn hashes(file: &File, bytes: Range<u64>, ends: &[u64], stop: Stop) -> io::Result<(String, Vec<String>)> {
+    let Range { start, end } = bytes;
+    let mut pos = start;
     let mut read = |buffer: &mut Vec<u8>| -> io::Result<()> {
         stop()?;
-        buffer.resize((size - pos).min(HASHED) as usize, 0);
+        buffer.resize((end - pos).min(HASHED) as usize, 0);
         file.read_exact_at(buffer, pos)?;
         pos += buffer.len() as u64;
         Ok(())
     };
-    let (mut hash, mut hashed, mut hashes) = (Sha256::new(), 0, Vec::new());
-    let mut ends = prefixes.iter().copied().filter(|prefix| *prefix < size).peekable();
+    let (mut hash, mut hashed, mut hashes) = (Sha256::new(), start, Vec::new());
+    let mut ends = ends.iter().copied().filter(|before| *before < end).peekable();
     let mut take = |mut bytes: &[u8]| {
         while let Some(end) = ends.next_if(|end| *end <= hashed + bytes.len() as u64) {
             let (before, rest) = bytes.split_at((end - hashed) as usize);
@@ -62,7 +74,7 @@ pub fn sha256(
     let (mut now, mut next) = (Vec::new(), Vec::new());
     read(&mut now)?;
     // The last bytes are hashed alone: nothing is read beside them.
-    let mut left = size;
+    let mut left = end - start;
     while left > now.len() as u64 {
         left -= now.len() as u64;
         rayon::join(|| take(&now), || read(&mut next)).1?;
@@ -70,21 +82,6 @@ pub fn sha256(
     }
     take(&now);
     Ok((hex(&hash.finalize()), hashes))
-}
-
-/// SHA-256 of some bytes of a file as hex digits.
-///
-/// # Errors
-/// The file cannot be read, or is shorter. `stop` may end it with an error of its own.
-pub fn sha256_of(file: &File, bytes: Range<u64>, stop: &dyn Fn() -> io::Result<()>) -> io::Result<String> {
-    let (mut hash, mut buffer) = (Sha256::new(), Vec::new());
-    for at in bytes.clone().step_by(HASHED as usize) {
-        stop()?;
-        buffer.resize((bytes.end - at).min(HASHED) as usize, 0);
-        file.read_exact_at(&mut buffer, at)?;
-        hash.update(&buffer);
-    }
-    Ok(hex(&hash.finalize()))
 }
 
 #[cfg(test)]
@@ -98,9 +95,9 @@ mod tests {
         std::fs::write(&path, b"hello world").unwrap();
         let file = open(&path).unwrap();
         let never = || Ok(());
-        let (whole, prefixes) = sha256(&file, 11, &[0, 5, 11], &never).unwrap();
+        let (whole, prefixes) = sha256_and_prefixes(&file, 11, &[0, 5, 11], &never).unwrap();
         assert_eq!(prefixes.len(), 2);
-        assert_eq!(sha256(&file, 5, &[], &never).unwrap().0, prefixes[1]);
+        assert_eq!(sha256(&file, 0..5, &never).unwrap(), prefixes[1]);
         assert_eq!(whole, "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9");
         assert!(open(folder.path()).is_err());
     }
@@ -113,15 +110,15 @@ mod tests {
         std::fs::write(&path, &bytes).unwrap();
         let ends = [0, 1, HASHED - 1, HASHED, 2 * HASHED + 3, 3 * HASHED];
         let file = open(&path).unwrap();
-        let (whole, prefixes) = sha256(&file, bytes.len() as u64, &ends, &|| Ok(())).unwrap();
+        let (whole, prefixes) = sha256_and_prefixes(&file, bytes.len() as u64, &ends, &|| Ok(())).unwrap();
         assert_eq!(whole, hex(&Sha256::digest(&bytes)));
         assert_eq!(prefixes, ends.map(|end| hex(&Sha256::digest(&bytes[..end as usize]))));
-        let stopped = sha256(&file, bytes.len() as u64, &[], &|| Err(io::Error::other("stopped")));
+        let stopped = sha256(&file, 0..bytes.len() as u64, &|| Err(io::Error::other("stopped")));
         assert_eq!(stopped.unwrap_err().to_string(), "stopped");
-        assert!(sha256(&file, bytes.len() as u64 + 1, &[], &|| Ok(())).is_err());
+        assert!(sha256(&file, 0..bytes.len() as u64 + 1, &|| Ok(())).is_err());
         for range in [0..0, 5..HASHED + 5, 3..3 * HASHED] {
             let expected = hex(&Sha256::digest(&bytes[range.start as usize..range.end as usize]));
-            assert_eq!(sha256_of(&file, range, &|| Ok(())).unwrap(), expected);
+            assert_eq!(sha256(&file, range, &|| Ok(())).unwrap(), expected);
         }
     }
 }

@@ -36,7 +36,7 @@ fn mend_with(out: &Path, status: i32) {
     let (_, report) = verify(out);
     let remedy = report["findings"][0]["remedy"].as_str().unwrap().to_owned();
     let remedy = remedy.replacen("sf-parquet", env!("CARGO_BIN_EXE_sf-parquet"), 1);
-    let output = std::process::Command::new("sh").args(["-c", &remedy]).output().unwrap();
+    let output = std::process::Command::new("bash").args(["-c", &remedy]).output().unwrap();
     assert_eq!(output.status.code(), Some(status), "{remedy}: {}", stderr(&output));
 }
 
@@ -637,6 +637,24 @@ fn tampering_is_found() {
     }
 }
 
+#[test]
+fn a_remedy_names_inputs_whose_names_are_no_utf8() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = tempfile::tempdir().unwrap();
+    let (inputs, out) = (folder.path().join("in"), folder.path().join("out"));
+    fs::create_dir(&inputs).unwrap();
+    for (name, node) in [(&b"a\xff.sf"[..], "one"), (br"a\xff.sf", "another")] {
+        simple(node, 25).write(&inputs.join(std::ffi::OsStr::from_bytes(name)));
+    }
+    expect_status(&convert(&[&inputs], &out, &[]), 0);
+    let before = rows(&out, "records", &[]);
+    fs::remove_dir_all(out.join("records")).unwrap();
+    assert_eq!(found(&out), ["lost_file"]);
+    mend(&out);
+    assert_eq!(found(&out), [""; 0]);
+    assert_eq!(rows(&out, "records", &[]), before);
+}
+
 /// Puts a link in the place of a folder.
 fn link(out: &Path, folder: &str) {
     let (link, elsewhere) = (out.join(folder), out.with_file_name("elsewhere"));
@@ -688,6 +706,14 @@ fn an_interrupted_publication_is_one_finding() {
     let staged = part.strip_prefix(out).unwrap().to_str().unwrap().replace('/', ",");
     fs::rename(&part, staging.join(staged)).unwrap();
     assert_eq!(found(out), ["interrupted_run", "leftover"]);
+    // Someone has taken away what was not moved yet.
+    let aside = folder.path().join("aside");
+    fs::rename(&staging, &aside).unwrap();
+    let output = convert(&[&a], out, &[]);
+    expect_status(&output, 1);
+    let says = ["is gone; put it back, or remove", journal.to_str().unwrap(), "published in part"];
+    assert!(says.iter().all(|words| stderr(&output).contains(words)), "{}", stderr(&output));
+    fs::rename(&aside, &staging).unwrap();
     mend(out);
     assert_eq!(tree(out), before);
     assert_eq!(found(out), [""; 0]);

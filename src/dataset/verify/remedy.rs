@@ -16,7 +16,7 @@ use crate::flatten::time::iso;
 use crate::input::Looker;
 use crate::memory::Memory;
 use crate::tables::schema::TableId;
-use crate::text::path_text;
+use crate::text::path_of;
 
 /// Converts again what part files have rows of: a command for each. Where files have inputs in common, one cannot be mended
 /// without the others, since what stays of an input is read of all of its files: the first has the command for all.
@@ -83,7 +83,7 @@ fn reconvert_together(layout: &Layout, state: &State, parts: &[Part]) -> String 
 
 fn any_input(state: &State) -> Option<Read<'_>> {
     let live = state.live();
-    let is_there = |read: &&Read| Looker::default().look(Path::new(&read.input.path)).file().is_some();
+    let is_there = |read: &&Read| Looker::default().look(&path_of(&read.input.path)).file().is_some();
     live.iter().find(is_there).or(live.first()).copied()
 }
 
@@ -203,7 +203,7 @@ fn command(
     }
     let (logs, traces): (Vec<&InputEntry>, Vec<&InputEntry>) =
         inputs.iter().partition(|input| input.kind == Kind::ExperimentLog);
-    let path = |input: &InputEntry| quoted(state.at_hand(input).unwrap_or(Path::new(&input.path)));
+    let path = |input: &InputEntry| quoted(&state.at_hand(input).unwrap_or_else(|| path_of(&input.path)));
     let traces: String = traces.iter().map(|input| format!(" {}", path(input))).collect();
     const NO_TRACES: &str = " --files-from /dev/null";
     let mut logs = logs.iter().map(|log| format!(" --experiment-log {}", path(log)));
@@ -223,7 +223,7 @@ fn with_lost(state: &State, remedy: String) -> String {
 
 /// A path as a shell takes it; one that is no UTF-8 as bash and zsh do.
 fn quoted(path: &Path) -> String {
-    if path.to_str().is_none() {
+    let Some(text) = path.to_str() else {
         let escaped = |byte: &u8| match byte {
             b' '..=b'~' if !b"'\\".contains(byte) => char::from(*byte).to_string(),
             byte => format!("\\{byte:03o}"),
@@ -231,17 +231,10 @@ fn quoted(path: &Path) -> String {
         let bytes = path.as_os_str().as_bytes();
         let here = if bytes.starts_with(b"-") { "./" } else { "" };
         return format!("$'{here}{}'", bytes.iter().map(escaped).collect::<String>());
-    }
-    let mut text = path_text(path);
-    if text.starts_with('-') {
-        text = format!("./{text}").into();
-    }
+    };
+    let text = if text.starts_with('-') { format!("./{text}") } else { text.to_owned() };
     let plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.into_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
+    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 #[cfg(test)]
