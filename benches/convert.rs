@@ -13,12 +13,13 @@ use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use parquet::basic::{Compression, ZstdLevel};
+use sf_parquet::batch::input::Input;
 use sf_parquet::batch::options::Options;
 use sf_parquet::batch::pipe::Item;
-use sf_parquet::batch::plan::{self, Input};
+use sf_parquet::batch::plan::plan;
 use sf_parquet::batch::run;
 use sf_parquet::batch::source::Source;
-use sf_parquet::dataset::part::Encodings;
+use sf_parquet::dataset::encode::Encodings;
 use sf_parquet::dataset::state::State;
 use sf_parquet::dataset::writer::{DatasetWriter, Limits};
 use sf_parquet::flatten::time::Window;
@@ -80,7 +81,7 @@ fn steps(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(floor::records(&trace).unwrap()));
     group.sample_size(20).measurement_time(Duration::from_secs(4));
     group.bench_function("floor: inflate and decode", |bench| bench.iter(|| floor::records(&trace).unwrap()));
-    let inputs = plan::plan(&found, &State::default(), &options, &Meter::default()).unwrap().inputs;
+    let inputs = plan(&found, &State::default(), &options, &Meter::default()).unwrap().inputs;
     group.bench_function("floor and flatten", |bench| {
         bench.iter_with_large_drop(|| pool.install(|| rows(&inputs, &options)))
     });

@@ -4,7 +4,13 @@
 //! commands printed. As in the notebook, only the lines that announce a step (`-----`) or a wait count, and their text
 //! is cleaned up. Times are UTC.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek};
+use std::path::Path;
+
 use chrono::NaiveDateTime;
+
+use crate::error::{IoContext, Result};
 
 /// A step of an experiment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +54,37 @@ impl Step {
             line: line.trim_end().to_owned(),
         })
     }
+}
+
+/// Bytes of a line of a log that are looked at; no step has so many.
+const LINE: usize = 1 << 20;
+
+/// Hands out the lines in the first `size` bytes of a log, which lies at `path`, with their numbers and how many bytes each has in
+/// the file, while `each` wants more. Of one longer than 1 MiB there is but the start.
+///
+/// # Errors
+/// The file cannot be read, and those of `each`.
+pub fn lines(
+    mut file: &File,
+    size: u64,
+    path: &Path,
+    mut each: impl FnMut(i64, &str, usize) -> Result<bool>,
+) -> Result<()> {
+    file.rewind().during("read", path)?;
+    let mut log = BufReader::new(file.take(size));
+    let mut line = Vec::new();
+    for line_no in 0.. {
+        line.clear();
+        let read = log.by_ref().take(LINE as u64).read_until(b'\n', &mut line).during("read", path)?;
+        if read == LINE && line.last() != Some(&b'\n') {
+            log.skip_until(b'\n').during("read", path)?;
+        }
+        let text = String::from_utf8_lossy(&line);
+        if read == 0 || !each(line_no, text.trim_end_matches(['\n', '\r']), read)? {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// chrono takes the digits of `%f` for nanoseconds; behind Python's comma stand milliseconds.

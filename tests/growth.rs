@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
+use sf_parquet::batch::nothing_new::nothing_new;
 use sf_parquet::batch::plan;
 use sf_parquet::dataset::layout::Layout;
 use sf_parquet::dataset::state::State;
@@ -915,7 +916,7 @@ fn expect_same_looks(inputs: &[&Path], out: &Path) {
     let (layout, options, meter) = (Layout::new(out), reading::options(out), Meter::default());
     let files = inputs.iter().map(|path| (path.to_path_buf(), None)).collect();
     let found = Found { files, ..Found::default() };
-    let Some(mut short) = plan::nothing_new(&found, None, &layout, &options, &meter).unwrap() else { return };
+    let Some(mut short) = nothing_new(&found, None, &layout, &options, &meter).unwrap() else { return };
     let state = State::load(&layout, Vec::new()).unwrap();
     let mut long = plan::plan(&found, &state, &options, &meter).unwrap();
     let by_name = |(a, _): &(_, _), (b, _): &(_, _)| Ord::cmp(a, b);

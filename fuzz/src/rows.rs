@@ -23,16 +23,15 @@ pub fn flatten(schema: &Schema, branches: &Branches, data: &[u8], columns: bool)
     let mut event = Event::default();
     let mut records = 0;
     while !cur.is_at_end() {
-        let (start, repaired, left_out, too_long) = (cur.pos(), cur.repaired, cur.left_out, cur.too_long);
+        let start = cur.pos();
         let Ok(record) = Record::decode(&mut cur, schema, branches, &mut event) else { break };
         assert!(start < cur.pos() && cur.pos() <= data.len());
-        let (size, repaired) = (cur.pos() - start, cur.repaired - repaired);
-        let (left_out, too_long) = (cur.left_out - left_out, cur.too_long - too_long);
         if flattener.starts_trace(&record) {
             let header = if let Record::Header(header) = &record { Some(&**header) } else { None };
             flattener.begin_trace(header, Default::default(), &left_out_fields);
         }
-        let place = Place { record_no: records, size, repaired, left_out, too_long, rest: cur.rest() };
+        let (size, oddities) = (cur.pos() - start, cur.oddities);
+        let place = Place { record_no: records, size, oddities, rest: cur.rest() };
         flattener.record(place, record).expect("nothing is spilled");
         records += 1;
     }

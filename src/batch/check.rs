@@ -6,9 +6,11 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::growth::{self, Outline, Piece};
+use super::growth::Piece;
+use super::input::{Input, Unreadable};
 use super::options::Options;
-use super::plan::{Input, Skip, Unreadable};
+use super::outline::{self, Outline};
+use super::skip::Skip;
 use crate::dataset::manifest::{Content, CopyEntry, InputEntry, Kind, Sound, Start, Status, rejected_key};
 use crate::dataset::state::{Read, State};
 use crate::flatten::time::Window;
@@ -226,7 +228,7 @@ fn restored<'s>(file: &Arc<File>, size: u64, was: &[Read<'s>], meter: &Meter) ->
     let sounds = || was.iter().filter_map(|read| Some((*read, read.input.sound.as_ref()?)));
     let wanted: HashSet<&str> = sounds().filter_map(|(_, sound)| sound.last.as_deref()).collect();
     let found = match sounds().map(|(_, sound)| sound.size).min() {
-        Some(pos) if !wanted.is_empty() => growth::blocks_among(file, size, pos, &wanted, meter)?,
+        Some(pos) if !wanted.is_empty() => outline::blocks_among(file, size, pos, &wanted, meter)?,
         _ => HashSet::new(),
     };
     let has = |sound: &Sound| sound.last.as_deref().is_none_or(|last| found.contains(last));

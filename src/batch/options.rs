@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use parquet::basic::Compression;
 
+use crate::dataset::encode::Encodings;
 use crate::dataset::manifest::Content;
-use crate::dataset::part::Encodings;
 use crate::flatten::time::Window;
 use crate::memory::Memory;
 use crate::tables::schema::TableId;

@@ -10,137 +10,16 @@ use sha2::{Digest, Sha256};
 
 use super::check::{Checked, check};
 use super::growth::{self, Relation};
+use super::input::{Input, Unreadable};
 use super::options::Options;
-use crate::dataset::known::{Early, Had, Known};
-use crate::dataset::layout::Layout;
-use crate::dataset::manifest::{Content, CopyEntry, InputEntry, Kind, Rank, Start, Status, key, rejected_key};
-use crate::dataset::state::{Read, State};
+use super::skip::Skip;
+use crate::dataset::manifest::{Content, CopyEntry, InputEntry, Kind, Status, rejected_key};
+use crate::dataset::state::State;
 use crate::error::Result;
 use crate::flatten::time::Window;
-use crate::input::{Found, Looker, Stat};
+use crate::input::{Found, Stat};
 use crate::progress::{Meter, Phase};
-use crate::text::{Escaped, hex, path_text};
-
-/// An input that will be read.
-#[derive(Debug, Clone)]
-pub struct Input {
-    pub path: PathBuf,
-    /// The path as text, see [`path_text`].
-    pub name: String,
-    pub stat: Stat,
-    pub sha256: String,
-    pub kind: Kind,
-    /// See [`growth::Outline::head`].
-    pub head: String,
-    /// It is no trace, or its header is damaged.
-    pub broken: bool,
-    /// The file ends inside a block, so it will probably grow.
-    pub incomplete: bool,
-    /// See [`InputEntry::whole`].
-    pub whole: Option<Start>,
-    /// Events and flows that are wanted: those of the options, and if it has grown those that the dataset has of it.
-    pub window: Window,
-    /// Name of an input of an earlier run that may have begun with it: then the dataset has its rows already.
-    pub doubtful: Option<String>,
-    /// Name of an input that starts alike and keeps its rows: if this one is damaged, it may be a copy of that.
-    pub alike: Option<String>,
-}
-
-impl Input {
-    /// What tells it apart, unless it is rejected.
-    pub fn key(&self) -> String {
-        key(&self.sha256, self.kind)
-    }
-
-    /// See [`InputEntry::extent`].
-    pub fn extent(&self) -> (u64, &str) {
-        Start::or(&self.whole, self.stat.size, &self.sha256)
-    }
-
-    /// See [`InputEntry::rank`].
-    pub fn rank(&self) -> Rank {
-        (self.extent().0, self.stat.size)
-    }
-
-    /// It as what a run read whose manifest is gone, see [`State::tables_that_keep`].
-    pub fn as_kept(&self) -> InputEntry {
-        let (path, sha256) = (self.name.clone(), self.sha256.clone());
-        InputEntry { path, sha256, kind: self.kind, ..InputEntry::default() }
-    }
-
-    /// It as a copy of the input with the key `of`, or as the beginning of that.
-    pub fn copy_of(&self, of: String, beginning: bool) -> CopyEntry {
-        CopyEntry { path: self.name.clone(), size: self.stat.size, mtime: self.stat.mtime, of, beginning }
-    }
-}
-
-/// An input of which nothing can be read, and why.
-#[derive(Debug, Clone)]
-pub struct Unreadable {
-    pub name: String,
-    pub message: String,
-}
-
-impl Unreadable {
-    /// What is wrong with it.
-    pub fn what(&self) -> String {
-        format!("the file cannot be read: {}", self.message)
-    }
-
-    /// The same as a line for people.
-    pub fn problem(&self) -> String {
-        format!("error: {}: {}", Escaped(&self.name), Escaped(&self.what()))
-    }
-}
-
-/// Why an input will not be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Skip {
-    /// The dataset has its rows.
-    Done,
-    /// The dataset has rows of it, but not of all the tables and times that are asked for now.
-    DoneOtherwise,
-    /// Another input of this run has the same content.
-    Duplicate,
-    /// Another input, of this run or an earlier one, begins with it.
-    Beginning,
-    /// The same, but the dataset has rows of that for other tables and times than are asked for now.
-    BeginningOtherwise,
-    /// The dataset has rows of it, and nothing says by which options.
-    ManifestLost,
-    /// It has grown, and the dataset has rows of it that would go, of tables that are not asked for now.
-    GrownOtherwise,
-}
-
-impl Skip {
-    /// Why an input is not read whose rows the dataset has by the options `had`, where these are `wanted`. If it lacks but
-    /// times (see [`InputEntry::span`]), the input is read. Times do not matter to a log.
-    pub fn done(had: &Content, wanted: &Content, span: Option<Window>, kind: Kind) -> Option<Skip> {
-        let has_tables = had.has_tables_of(wanted);
-        match had.includes(wanted, span) {
-            true => Some(Skip::Done),
-            false if has_tables && kind == Kind::ExperimentLog => Some(Skip::Done),
-            false if has_tables && wanted.has_tables_of(had) => None,
-            false => Some(Skip::DoneOtherwise),
-        }
-    }
-
-    /// Why an input is not read with which another begins that an earlier run `read`, or one that has grown from that since.
-    pub fn outgrown(read: Read, state: &State, wanted: &Content) -> Skip {
-        let why = |read: Read| Skip::beginning(&read.content(), wanted, read.input.span);
-        if read.live {
-            return why(read);
-        }
-        let later = state.by_head(&read.input.head).filter(|later| later.live && later.input.kind == read.input.kind);
-        let mut later = later.filter(|later| later.input.rank() > read.input.rank()).map(why);
-        later.find(|why| *why != Skip::Beginning).unwrap_or(Skip::Beginning)
-    }
-
-    /// Why an input is not read with which another begins, whose rows the dataset has by the options `had`.
-    pub fn beginning(had: &Content, wanted: &Content, span: Option<Window>) -> Skip {
-        if had.includes(wanted, span) { Skip::Beginning } else { Skip::BeginningOtherwise }
-    }
-}
+use crate::text::hex;
 
 /// What a run will do.
 #[derive(Debug, Default)]
@@ -168,49 +47,8 @@ impl Plan<'_> {
     }
 }
 
-/// A plan to do nothing, if the dataset has all that was found and nothing changed since. This takes much less than
-/// [`plan`], which would say the same. The manifests are read here unless somebody did it already.
-///
-/// # Errors
-/// The run was asked to stop.
-pub fn nothing_new<'f>(
-    found: &'f Found,
-    early: Option<Early>,
-    layout: &Layout,
-    options: &Options,
-    meter: &Meter,
-) -> Result<Option<Plan<'f>>> {
-    if options.reconvert {
-        return Ok(None);
-    }
-    let files: Vec<(&'f PathBuf, Kind, Option<Stat>)> = named(found).collect();
-    meter.begin(Phase::Checking, files.len() as u64, 0);
-    let look = |looker: &mut Looker, &(path, _, stat): &(&'f PathBuf, Kind, Option<Stat>)| {
-        meter.check().ok()?;
-        meter.files.fetch_add(1, Relaxed);
-        // A wait for another run may have been long.
-        stat.filter(|_| !options.wait).or_else(|| looker.look(path).file())
-    };
-    let stats: Vec<Option<Stat>> = files.par_iter().map_init(Looker::default, look).collect();
-    meter.check()?;
-    let known = early.and_then(|early| early.end(layout)).or_else(|| Known::read(layout));
-    let Some(known) = known else { return Ok(None) };
-    let content = options.content();
-    let skip = |((path, kind, _), stat): (&(&'f PathBuf, Kind, _), &Option<Stat>)| {
-        let (name, stat) = (path_text(path), stat.as_ref()?);
-        let why = match known.find(&name, stat.size, stat.mtime, *kind)? {
-            Had::Rows(had, span) => Skip::done(&had, &content, span, *kind)?,
-            Had::More(had, span) => Skip::beginning(&had, &content, span),
-        };
-        Some((name, why))
-    };
-    let skipped: Vec<Option<_>> = files.par_iter().zip(&stats).map(skip).collect();
-    let skipped: Option<Vec<_>> = skipped.into_iter().collect();
-    Ok(skipped.map(|skipped| Plan { skipped, ..Plan::default() }))
-}
-
 /// All that was found, and for what it is taken.
-fn named(found: &Found) -> impl Iterator<Item = (&PathBuf, Kind, Option<Stat>)> {
+pub fn named(found: &Found) -> impl Iterator<Item = (&PathBuf, Kind, Option<Stat>)> {
     let traces = found.files.iter().map(|(path, stat)| (path, Kind::Trace, *stat));
     traces.chain(found.experiment_log.iter().map(|path| (path, Kind::ExperimentLog, None)))
 }

@@ -5,15 +5,19 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::input::{Unreadable, perhaps_twice};
+use super::nothing_new::nothing_new;
 use super::options::Options;
 use super::pipe::{Item, Pipe};
-use super::plan::{self, Plan, Unreadable};
+use super::plan::{self, Plan};
 use super::rewrite::{Gone, rewrite};
-use super::source::{Ended, Source, perhaps_twice};
+use super::source::{Ended, Source};
 use super::summary::Summary;
-use crate::dataset::commit::{self, Lock};
+use crate::dataset::commit;
+use crate::dataset::journal;
 use crate::dataset::known::Early;
 use crate::dataset::layout::Layout;
+use crate::dataset::lock::Lock;
 use crate::dataset::manifest::{FORMAT, InputEntry, Manifest, Status};
 use crate::dataset::part::PartFile;
 use crate::dataset::state::State;
@@ -46,7 +50,7 @@ pub fn convert(found: &Found, early: Option<Early>, options: &Options, meter: &M
         Some(lock)
     };
     // What a run recovers first.
-    let unfinished = if options.dry_run { commit::journaled(&layout)? } else { Vec::new() };
+    let unfinished = if options.dry_run { journal::unfinished(&layout)? } else { Vec::new() };
     let mut summary = Summary::default();
     if lock.as_ref().is_some_and(|lock| !lock.is_held) {
         summary
@@ -55,7 +59,7 @@ pub fn convert(found: &Found, early: Option<Early>, options: &Options, meter: &M
     }
     summary.notes.extend(unfinished.iter().map(|run| format!("the interrupted run {} would be completed", run.run)));
     let nothing_new = match unfinished.is_empty() {
-        true => plan::nothing_new(found, early, &layout, options, meter)?,
+        true => nothing_new(found, early, &layout, options, meter)?,
         false => None,
     };
     let (plan, state) = match nothing_new {
@@ -84,7 +88,7 @@ pub fn convert(found: &Found, early: Option<Early>, options: &Options, meter: &M
     } else {
         summary.refused = options.strict && summary.is_damaged();
     }
-    summary.took(start.elapsed());
+    summary.seconds = start.elapsed().as_secs_f64();
     Ok(summary)
 }
 

@@ -1,18 +1,19 @@
 //! Reads the inputs of a run in order and makes chunks of rows.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::input::{Input, Unreadable, perhaps_twice};
 use super::options::Options;
 use super::pipe;
-use super::plan::{Input, Unreadable};
+use super::trace_date::trace_date;
 use crate::dataset::manifest::{Kind, Sound};
 use crate::error::{Error, IoContext, Result};
-use crate::experiment::Step;
+use crate::experiment::{Step, lines};
 use crate::flatten::entities::Room;
 use crate::flatten::flattener::{Flattener, InputCounts, InputInfo};
 use crate::flatten::time::{Date, Window};
@@ -23,9 +24,8 @@ use crate::reject::{Code, Severity};
 use crate::tables::chunk::Chunk;
 use crate::tables::pending::{Overflow, Pending};
 use crate::trace::container::{FileHeader, HeaderError};
-use crate::trace::cursor::Cursor;
 use crate::trace::reader::{Blocks, Damage, Item, Place};
-use crate::trace::records::{Event, Record};
+use crate::trace::records::Record;
 use crate::trace::schema::LeftOut;
 
 /// Records, and bytes of a record, after which a run looks whether it was asked to stop.
@@ -246,13 +246,13 @@ impl<'p> Source<'p> {
     fn experiment_log(&mut self, file: &File, input: &Input) -> Result<()> {
         let Source { flattener, meter, .. } = self;
         let mut first = None;
-        lines(file, input, |line_no, line, _| {
+        lines(file, input.stat.size, &input.path, |line_no, line, _| {
             meter.check()?;
             first = Step::of(line_no, line).and_then(|step| step.ts);
             Ok(first.is_none())
         })?;
         flattener.begin_log(first.map(Date::of));
-        lines(file, input, |line_no, line, bytes| {
+        lines(file, input.stat.size, &input.path, |line_no, line, bytes| {
             meter.check()?;
             meter.bytes.fetch_add(bytes as u64, Relaxed);
             flattener.experiment_line(line_no, line);
@@ -330,34 +330,6 @@ impl<'p> Source<'p> {
     }
 }
 
-/// Bytes of a line of a log that are looked at; no step has so many.
-const LINE: usize = 1 << 20;
-
-/// Hands out the lines of a log with their numbers and how many bytes each has in the file, while `each` wants more. Of one longer
-/// than [`LINE`] there is but the start.
-fn lines(mut file: &File, input: &Input, mut each: impl FnMut(i64, &str, usize) -> Result<bool>) -> Result<()> {
-    file.rewind().during("read", &input.path)?;
-    let mut log = BufReader::new(file.take(input.stat.size));
-    let mut line = Vec::new();
-    for line_no in 0.. {
-        line.clear();
-        let read = log.by_ref().take(LINE as u64).read_until(b'\n', &mut line).during("read", &input.path)?;
-        if read == LINE && line.last() != Some(&b'\n') {
-            log.skip_until(b'\n').during("read", &input.path)?;
-        }
-        let text = String::from_utf8_lossy(&line);
-        if read == 0 || !each(line_no, text.trim_end_matches(['\n', '\r']), read)? {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// What is to be said of an input that may have rows which the dataset has of the `other`.
-pub fn perhaps_twice(other: &str) -> String {
-    format!("it may be a copy of {other}, older or damaged: if it is, the dataset has its rows twice")
-}
-
 /// An input that cannot be read any more. One that has become shorter than it was has changed.
 fn unread(path: &Path, cause: io::Error) -> Error {
     match cause.kind() {
@@ -387,61 +359,4 @@ fn unchanged(file: &File, input: &Input, meter: &Meter) -> Result<()> {
             Err(Error::InputChanged(input.path.clone()))
         }
     }
-}
-
-/// The trace's date: that of the first event or flow (its end, if it is a flow) before the next header, or else of the
-/// first record with a time. 1970-01-01 if nothing in the trace has a time.
-fn trace_date(
-    header: &FileHeader,
-    first: &Record,
-    rest: &[u8],
-    ahead: impl FnOnce() -> Blocks,
-    meter: &Meter,
-) -> io::Result<Date> {
-    let mut fallback = None;
-    if let Some(date) = look(first, &mut fallback) {
-        return Ok(date);
-    }
-    let mut cur = Cursor::new(rest);
-    let mut event = Event::default();
-    while !cur.is_at_end() {
-        match Record::decode(&mut cur, &header.schema, &header.branches, &mut event) {
-            Ok(Record::Header(_)) => return Ok(fallback.unwrap_or_default()),
-            Ok(record) => {
-                if let Some(date) = look(&record, &mut fallback) {
-                    return Ok(date);
-                }
-            }
-            Err(_) => break,
-        }
-    }
-    // Seldom: a trace usually has an event in the block of its header.
-    let mut blocks = ahead();
-    let mut buffer = Vec::new();
-    while let Some(item) = blocks.next(header, &mut buffer)? {
-        meter.check_io()?;
-        let Item::Block(block) = item else { continue };
-        let found = blocks.records(header, block, &buffer, |_, record| match record {
-            Record::Header(_) => Err(None),
-            record => look(&record, &mut fallback).map_or(Ok(()), |date| Err(Some(date))),
-        });
-        if let Err(date) = found {
-            return Ok(date.or(fallback).unwrap_or_default());
-        }
-    }
-    Ok(fallback.unwrap_or_default())
-}
-
-fn look(record: &Record, fallback: &mut Option<Date>) -> Option<Date> {
-    let ts = match record {
-        Record::Event(_, event) => return event.end().map(Date::of),
-        Record::Pod(pod) => pod.ts,
-        Record::Process(process) => process.ts,
-        Record::File(file) => file.ts,
-        Record::Header(_) | Record::Container(_) | Record::Unknown(_) => None,
-    };
-    if fallback.is_none() {
-        *fallback = ts.map(Date::of);
-    }
-    None
 }

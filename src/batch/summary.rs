@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
 
 use serde::Serialize;
 
-use super::plan::Skip;
+use super::skip::Skip;
 use crate::text::{Escaped, grouped};
 
 /// The result of a run, as `--summary-json` writes it.
@@ -101,10 +100,6 @@ impl Summary {
                     .push(format!("{name} is the beginning of another input, which has its rows; it was skipped")),
             }
         }
-    }
-
-    pub fn took(&mut self, time: Duration) {
-        self.seconds = time.as_secs_f64();
     }
 }
 

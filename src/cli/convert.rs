@@ -16,9 +16,9 @@ use crate::batch::options::Options;
 use crate::batch::run;
 use crate::batch::summary::Summary;
 use crate::dataset::compression;
+use crate::dataset::encode;
 use crate::dataset::known::Early;
 use crate::dataset::layout::Layout;
-use crate::dataset::part;
 use crate::error::{Error, IoContext};
 use crate::flatten::time;
 use crate::flatten::time::Window;
@@ -149,8 +149,8 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
         wait,
         compression,
         encodings: match encodings {
-            Encodings::Default => part::Encodings::Default,
-            Encodings::Compatible => part::Encodings::Compatible,
+            Encodings::Default => encode::Encodings::Default,
+            Encodings::Compatible => encode::Encodings::Compatible,
         },
     };
     let cores = || thread::available_parallelism().map_or(1, NonZeroUsize::get);

@@ -7,15 +7,11 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, TryLockError};
-use std::io::{self, BufWriter, Read, Write};
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
 
-use rustix::io::Errno;
-
+use super::journal;
 use super::layout::{Layout, children, is_json, staged_name};
 use super::manifest::Manifest;
 use super::sync::{Syncs, sync_folder};
@@ -23,134 +19,6 @@ use crate::error::{Error, IoContext, Result};
 use crate::fault;
 use crate::tables::schema::TableId;
 use crate::text::path_text;
-
-/// Longer than it takes to ask whether a dataset is locked.
-const ASKING: Duration = Duration::from_millis(1);
-/// Nobody asks for so long: another program shares the lock.
-const ASKED: Duration = Duration::from_secs(1);
-const SHARED: &str = "another program shares its lock";
-/// How long a run that waits for another sleeps before it looks again.
-const WAITING: Duration = Duration::from_millis(50);
-
-/// The exclusive right to change a dataset. It ends with the process, so none can be left behind.
-#[derive(Debug)]
-pub struct Lock {
-    file: File,
-    /// The filesystem has locks.
-    pub is_held: bool,
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // A dataset is the same whoever wrote it last.
-        let _ = self.file.set_len(0);
-    }
-}
-
-impl Lock {
-    /// Takes the lock, waiting for it if `wait`, until `stop` fails. Where the filesystem has none, nobody can hold it.
-    ///
-    /// # Errors
-    /// [`Error::Locked`] with the number of the process that has it, and those of `stop`.
-    pub fn take(layout: &Layout, wait: bool, stop: &dyn Fn() -> Result<()>) -> Result<Lock> {
-        let (folder, path) = (layout.private(), layout.lock());
-        fs::create_dir_all(&folder).during("create the folder", &folder)?;
-        let mut file =
-            File::options().read(true).write(true).create(true).truncate(false).open(&path).during("open", &path)?;
-        let (started, mut is_held) = (Instant::now(), true);
-        while let Err(e) = file.try_lock() {
-            match e {
-                // Asked again and again: a signal would not end a wait within the system.
-                TryLockError::WouldBlock if wait => {
-                    stop()?;
-                    thread::sleep(WAITING);
-                }
-                // It can be shared, so no run has it: another process just asks, see `holder`.
-                TryLockError::WouldBlock if started.elapsed() < ASKED && file.try_lock_shared().is_ok() => {
-                    file.unlock().during("lock", &path)?;
-                    stop()?;
-                    thread::sleep(ASKING);
-                }
-                TryLockError::WouldBlock => {
-                    let is_shared = file.try_lock_shared().is_ok();
-                    let holder = if is_shared { SHARED.to_owned() } else { Self::name_of_holder(&mut file) };
-                    return Err(Error::Locked { path: layout.root().to_owned(), holder });
-                }
-                TryLockError::Error(e) if are_no_locks(&e) => {
-                    is_held = false;
-                    break;
-                }
-                TryLockError::Error(e) => return Err(e).during("lock", &path),
-            }
-        }
-        // Who has it is a courtesy, and the disk may be full of what a killed run has left.
-        let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
-        Ok(Lock { file, is_held })
-    }
-
-    /// The process that has the lock, if one has. To find out it is taken for an instant, shared; a run that starts in
-    /// that very instant tries again.
-    ///
-    /// # Errors
-    /// The lock's file cannot be opened.
-    pub fn holder(layout: &Layout) -> Result<Option<String>> {
-        let path = layout.lock();
-        let mut file = match File::open(&path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            file => file.during("open", &path)?,
-        };
-        match file.try_lock_shared() {
-            Ok(()) => Ok(None),
-            Err(TryLockError::WouldBlock) => Ok(Some(Self::name_of_holder(&mut file))),
-            Err(TryLockError::Error(e)) if are_no_locks(&e) => Ok(None),
-            Err(TryLockError::Error(e)) => Err(e).during("lock", &path),
-        }
-    }
-
-    fn name_of_holder(file: &mut File) -> String {
-        let mut holder = String::new();
-        let _ = file.read_to_string(&mut holder);
-        if holder.is_empty() { "another process".into() } else { format!("process {holder}") }
-    }
-}
-
-/// Whether an error says that a filesystem has no locks, as some network filesystems do.
-fn are_no_locks(error: &io::Error) -> bool {
-    matches!(Errno::from_io_error(error), Some(Errno::NOLCK | Errno::NOSYS | Errno::OPNOTSUPP))
-}
-
-/// Reads a journal: the manifest of a run that is being published.
-fn read_journal(path: &Path) -> Result<Manifest> {
-    Manifest::read(path).map_err(|error| match error {
-        Error::Manifest { path, cause } => {
-            let remedy = match cause.is_foreign() {
-                true => cause.remedy(),
-                false => "remove it, and 'sf-parquet verify' says what its run has left",
-            };
-            Error::Dataset { path, message: format!("{cause}; {remedy}") }
-        }
-        error => error,
-    })
-}
-
-/// The runs that have begun to publish and not ended: interrupted, or at it right now.
-///
-/// # Errors
-/// A journal cannot be read.
-pub fn journaled(layout: &Layout) -> Result<Vec<Manifest>> {
-    let mut runs = Vec::new();
-    for path in children(&layout.journals())?.iter().filter(|path| is_json(path)) {
-        match read_journal(path) {
-            // With its manifest a run is published.
-            Ok(run) if layout.manifest(&run.run).exists() => {}
-            Ok(run) => runs.push(run),
-            // The run has just ended.
-            Err(Error::Io { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(runs)
-}
 
 /// Completes a run that was interrupted while it published, and throws away what one left that was not.
 ///
@@ -163,7 +31,7 @@ pub fn recover(layout: &Layout) -> Result<()> {
             remove(&path);
             continue;
         }
-        let manifest = read_journal(&path)?;
+        let manifest = journal::read(&path)?;
         // A filesystem may show both after a crash. With its manifest a run is published, and others may have replaced files of
         // it since.
         if layout.manifest(&manifest.run).exists() {
@@ -194,13 +62,13 @@ fn remove(path: &PathBuf) {
 pub fn publish(layout: &Layout, manifest: &Manifest) -> Result<()> {
     let journal = layout.journal(&manifest.run);
     let undo = |error| {
-        remove(&temporary(&journal));
+        remove(&journal::temporary(&journal));
         unmake(layout, OsStr::new(&manifest.run));
         discard(layout, &manifest.run);
         error
     };
     make_ready(layout, manifest).map_err(undo)?;
-    write_journal(layout, manifest).map_err(|error| match journal.try_exists() {
+    journal::write(layout, manifest).map_err(|error| match journal.try_exists() {
         Ok(false) => undo(error),
         _ => half_published(error),
     })?;
@@ -261,26 +129,6 @@ fn unmake(layout: &Layout, run: &OsStr) {
         }
         let _ = fs::remove_dir(table);
     }
-}
-
-/// Writes the manifest as the journal.
-fn write_journal(layout: &Layout, manifest: &Manifest) -> Result<()> {
-    let syncs = Syncs::default();
-    for folder in [layout.staging(&manifest.run), layout.all_staging(), layout.private()] {
-        syncs.folder(&folder)?;
-    }
-    let (journal, temporary) = (layout.journal(&manifest.run), temporary(&layout.journal(&manifest.run)));
-    let mut file = BufWriter::new(File::create(&temporary).during("create", &temporary)?);
-    fault::point("temporary created");
-    // Without indentation, since every run reads all manifests.
-    serde_json::to_writer(&mut file, manifest).map_err(io::Error::from).during("write", &temporary)?;
-    file.write_all(b"\n").during("write", &temporary)?;
-    let file = file.into_inner().map_err(io::IntoInnerError::into_error).during("write", &temporary)?;
-    syncs.file(Arc::new(file), temporary.clone());
-    syncs.finish()?;
-    fault::point("temporary written");
-    fs::rename(&temporary, &journal).during("publish", &journal)?;
-    sync_folder(&layout.journals())
 }
 
 /// Throws away what a run has staged, that has no journal. What cannot be removed is left to the next run.
@@ -354,9 +202,4 @@ fn remove_if_there(path: &Path) -> Result<()> {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e).during("remove", path),
         _ => Ok(()),
     }
-}
-
-/// The name that a file has until it is whole and on disk.
-fn temporary(path: &Path) -> PathBuf {
-    path.with_extension("tmp")
 }

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::encode::Encodings;
 use super::layout::is_part_path;
-use super::part::{Encodings, PartFile};
+use super::part::PartFile;
 use crate::error::{Error, IoContext, Result};
 use crate::flatten::time::Window;
 use crate::input::Stat;
@@ -211,7 +212,7 @@ pub struct InputEntry {
     /// When its events and flows start, if not all of them are wanted: it has nothing of other times.
     #[serde(default, skip_serializing_if = "is_default")]
     pub span: Option<Window>,
-    /// What it has in common with all that it may grow to, see [`crate::batch::growth::Outline::head`].
+    /// What it has in common with all that it may grow to, see [`crate::batch::outline::Outline::head`].
     #[serde(default, skip_serializing_if = "is_default")]
     pub head: String,
     /// An input of an earlier run may have begun with it (`perhaps_twice` in `rejects`).
@@ -257,11 +258,6 @@ impl InputEntry {
             Status::Rejected => rejected_key(&self.sha256, &self.path),
             Status::Converted | Status::Damaged => key(&self.sha256, self.kind),
         }
-    }
-
-    /// Whether a file is as large and as old as it was when it was read.
-    pub fn is_as(&self, stat: &Stat) -> bool {
-        stat.is(self.size, self.mtime)
     }
 
     /// Size and SHA-256 of what it has rows of.

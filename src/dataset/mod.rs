@@ -3,10 +3,14 @@
 pub mod commit;
 pub mod compression;
 pub mod encode;
+pub mod journal;
 pub mod known;
 pub mod layout;
+pub mod lock;
 pub mod manifest;
+pub mod open_part;
 pub mod part;
+pub mod part_reader;
 pub mod state;
 pub mod sync;
 pub mod verify;

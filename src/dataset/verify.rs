@@ -14,8 +14,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::commit::{self, Lock};
+use super::journal;
 use super::layout::Layout;
+use super::lock::Lock;
 use super::manifest::Manifest;
 use super::state::State;
 use crate::error::{Error, Result};
@@ -62,7 +63,7 @@ pub fn verify(root: &Path, meter: &Meter) -> Result<Report> {
     let layout = Layout::new(root);
     let manifests = State::paths(&layout)?;
     let (state, damaged) = load(&layout, &manifests)?;
-    let journaled = commit::journaled(&layout)?;
+    let journaled = journal::unfinished(&layout)?;
     if state.manifests.is_empty() && damaged.is_empty() && journaled.is_empty() && layout.any_part()?.is_none() {
         let message = "it is no dataset: no conversion into it has ended".to_owned();
         return Err(Error::Dataset { path: root.to_owned(), message });
@@ -82,7 +83,7 @@ pub fn verify(root: &Path, meter: &Meter) -> Result<Report> {
     }
     // Journals first: one that goes leaves a manifest.
     let names = |runs: &[Manifest]| runs.iter().map(|run| run.run.clone()).collect::<Vec<_>>();
-    let is_published = names(&commit::journaled(&layout)?) != names(&journaled);
+    let is_published = names(&journal::unfinished(&layout)?) != names(&journaled);
     if is_published || State::paths(&layout)? != manifests {
         let message = "a conversion into it published while it was verified; verify it again".to_owned();
         return Err(Error::Dataset { path: root.to_owned(), message });

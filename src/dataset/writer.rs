@@ -10,8 +10,10 @@ use std::sync::Arc;
 use parquet::basic::Compression;
 use rayon::prelude::*;
 
+use super::encode::Encodings;
 use super::layout::part_path;
-use super::part::{Encoder, Encodings, OpenPart, PartFile};
+use super::open_part::{Encoder, OpenPart};
+use super::part::PartFile;
 use super::sync::Syncs;
 use crate::error::Result;
 use crate::fault;

@@ -398,8 +398,8 @@ impl Flattener {
         let record_no = place.record_no as i64;
         let CurrentTrace { info, date, row, entities, too_long, unknown } = trace;
         entities.make_room().map_err(|e| e.of_input(&self.input.name))?;
-        row.repaired += place.repaired as i64;
-        *too_long += place.too_long;
+        row.repaired += place.oddities.repaired as i64;
+        *too_long += place.oddities.too_long;
         let (counts, pending) = (&mut row.records, &mut self.pending);
         let mut target = Target { trace: info, rows: &mut row.rows, pending, input: self.input.index, date: *date };
         let (mut severity, mut problems) = (Severity::Error, Vec::new());
@@ -447,10 +447,10 @@ impl Flattener {
         for (code, message) in problems {
             self.reject(severity, code, message, Some(record_no), None, Some(0));
         }
-        if place.left_out > 0 {
+        if place.oddities.left_out > 0 {
             let message = format!(
                 "the lists of the record have more than {MAX_ENTRIES} entries; {} were left out",
-                place.left_out
+                place.oddities.left_out
             );
             self.reject(Severity::Error, Code::TooManyEntries, message, Some(record_no), None, Some(0));
         }

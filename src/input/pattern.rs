@@ -57,7 +57,6 @@ mod tests {
     use std::io;
 
     use super::super::find;
-    use super::*;
 
     #[test]
     fn a_glob_leaves_out_what_a_folder_leaves_out() {

@@ -40,22 +40,6 @@ impl<R: Send + Sync> Recycle for RowsOf<R> {
     }
 }
 
-impl Rows for records::Batch {
-    fn len(&self) -> usize {
-        records::Batch::len(self)
-    }
-
-    fn column(&self, index: usize) -> ColumnData<'_> {
-        records::Batch::column(self, index)
-    }
-}
-
-impl Recycle for records::Batch {
-    fn clear(&mut self) {
-        records::Batch::clear(self);
-    }
-}
-
 /// The rows of one date.
 struct Waiting<B> {
     rows: B,
@@ -186,8 +170,10 @@ impl<B: Recycle + 'static> Dates<B> {
     fn end(&mut self, (date, waiting): (Date, Waiting<B>), ready: &mut Ready) {
         let Waiting { rows, bytes, inputs, .. } = waiting;
         self.bytes -= bytes;
-        let full = rows.len() >= BATCH_ROWS;
-        ready.push(Chunk { table: self.table, date, inputs, rows: self.spares.lend(rows, full, bytes), bytes });
+        // Others may have little room.
+        let is_full = rows.len() >= BATCH_ROWS;
+        let rows = if is_full { self.spares.lend(rows, bytes) } else { Box::new(rows) };
+        ready.push(Chunk { table: self.table, date, inputs, rows, bytes });
     }
 }
 

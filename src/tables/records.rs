@@ -12,10 +12,12 @@ use std::sync::{Arc, OnceLock};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
+use super::chunk::Rows;
 use super::column::Get::{Bool, I32, I64, Seq, Str, StrList, Time};
 use super::column::{Column, ColumnData, Keys, Numbers, Values, column, record_no, trace_id};
 use super::entity_row::{given, list, text};
 use super::schema::ColumnInfo;
+use super::spare::Recycle;
 use crate::flatten::entities::{self, Latest};
 use crate::flatten::entity::{Container, File, Pod, Process, Trace};
 use crate::flatten::{net, opflags};
@@ -358,43 +360,9 @@ impl Batch {
         }
     }
 
-    /// Takes all rows out: it is another batch then, with the room of this one.
-    pub fn clear(&mut self) {
-        let Batch { number, record_nos, present, last_actor, numbers, .. } = self;
-        *number = next_number();
-        record_nos.clear();
-        present.clear();
-        *last_actor = None;
-        numbers.iter_mut().for_each(Vec::clear);
-        let Batch { traces, processes, parents, files, new_files, containers, pods, k8s, .. } = self;
-        traces.clear();
-        processes.clear();
-        parents.clear();
-        files.clear();
-        new_files.clear();
-        containers.clear();
-        pods.clear();
-        k8s.clear();
-        let Batch { row_kinds, kinds, ops, sips, dips, .. } = self;
-        row_kinds.clear();
-        kinds.take();
-        ops.take();
-        sips.take();
-        dips.take();
-    }
-
     /// How large it has become.
     pub fn shape(&self) -> Shape {
         Shape { rows: self.len(), numbers: self.numbers.each_ref().map(Vec::len) }
-    }
-
-    /// Rows so far.
-    pub fn len(&self) -> usize {
-        self.record_nos.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// Adds a row, after all that it shares with others.
@@ -419,33 +387,6 @@ impl Batch {
         self.containers.keys.repeat();
         self.pods.keys.repeat();
         Some(*lists)
-    }
-
-    /// The values of the column at `index`.
-    pub fn column(&self, index: usize) -> ColumnData<'_> {
-        match &COLUMNS[index] {
-            S::RecordNo(c) => {
-                let present = vec![true; self.len()];
-                Values::Numbers(Numbers { values: c.get.take(&self.record_nos), present }).into()
-            }
-            S::Number(number, c) => {
-                let present = self.present.iter().map(|numbers| numbers & number.bit() != 0).collect();
-                Values::Numbers(Numbers { values: c.get.take(&self.numbers[*number as usize]), present }).into()
-            }
-            S::State(c) => self.states(c),
-            S::Trace(c) => self.traces.column(c),
-            S::Process(c) => self.processes.column(c),
-            S::Parent(c) => self.parents.column(c),
-            S::File(c) => self.files.column(c),
-            S::NewFile(c) => self.new_files.column(c),
-            S::Container(c) => self.containers.column(c),
-            S::Pod(c) => self.pods.column(c),
-            S::K8s(c) => self.k8s.column(c),
-            S::Kind(c) => self.kinds.get_or_init(|| distinct(self.row_kinds.iter().copied().map(Some))).column(c),
-            S::Ops(c) => self.ops.get_or_init(|| distinct(self.ops())).column(c),
-            S::Sip(c) => self.sips.get_or_init(|| distinct(self.numbers(Number::Sip))).column(c),
-            S::Dip(c) => self.dips.get_or_init(|| distinct(self.numbers(Number::Dip))).column(c),
-        }
     }
 
     /// A number of each row.
@@ -475,5 +416,64 @@ impl Batch {
         });
         let keys: Keys = keys.collect();
         ColumnData { keys: Some(Cow::Owned(keys)), values: Values::Texts(states) }
+    }
+}
+
+impl Rows for Batch {
+    fn len(&self) -> usize {
+        self.record_nos.len()
+    }
+
+    fn column(&self, index: usize) -> ColumnData<'_> {
+        match &COLUMNS[index] {
+            S::RecordNo(c) => {
+                let present = vec![true; self.len()];
+                Values::Numbers(Numbers { values: c.get.take(&self.record_nos), present }).into()
+            }
+            S::Number(number, c) => {
+                let present = self.present.iter().map(|numbers| numbers & number.bit() != 0).collect();
+                Values::Numbers(Numbers { values: c.get.take(&self.numbers[*number as usize]), present }).into()
+            }
+            S::State(c) => self.states(c),
+            S::Trace(c) => self.traces.column(c),
+            S::Process(c) => self.processes.column(c),
+            S::Parent(c) => self.parents.column(c),
+            S::File(c) => self.files.column(c),
+            S::NewFile(c) => self.new_files.column(c),
+            S::Container(c) => self.containers.column(c),
+            S::Pod(c) => self.pods.column(c),
+            S::K8s(c) => self.k8s.column(c),
+            S::Kind(c) => self.kinds.get_or_init(|| distinct(self.row_kinds.iter().copied().map(Some))).column(c),
+            S::Ops(c) => self.ops.get_or_init(|| distinct(self.ops())).column(c),
+            S::Sip(c) => self.sips.get_or_init(|| distinct(self.numbers(Number::Sip))).column(c),
+            S::Dip(c) => self.dips.get_or_init(|| distinct(self.numbers(Number::Dip))).column(c),
+        }
+    }
+}
+
+impl Recycle for Batch {
+    /// It is another batch then.
+    fn clear(&mut self) {
+        let Batch { number, record_nos, present, last_actor, numbers, .. } = self;
+        *number = next_number();
+        record_nos.clear();
+        present.clear();
+        *last_actor = None;
+        numbers.iter_mut().for_each(Vec::clear);
+        let Batch { traces, processes, parents, files, new_files, containers, pods, k8s, .. } = self;
+        traces.clear();
+        processes.clear();
+        parents.clear();
+        files.clear();
+        new_files.clear();
+        containers.clear();
+        pods.clear();
+        k8s.clear();
+        let Batch { row_kinds, kinds, ops, sips, dips, .. } = self;
+        row_kinds.clear();
+        kinds.take();
+        ops.take();
+        sips.take();
+        dips.take();
     }
 }

@@ -36,7 +36,7 @@ struct Spare<B> {
     bytes: usize,
 }
 
-/// Full batches of a table that were written, without their rows.
+/// Batches of a table that were written, without their rows.
 pub struct Spares<B> {
     room: Room,
     home: Arc<Mutex<Vec<Spare<B>>>>,
@@ -54,16 +54,9 @@ impl<B: Recycle + 'static> Spares<B> {
         Some(rows)
     }
 
-    /// Rows of about `bytes` bytes that come back here when they are written, if the batch is `full`, others may have little
-    /// room, and if there is room for them.
-    pub fn lend(&self, rows: B, full: bool, bytes: usize) -> Box<dyn Rows> {
-        match full {
-            true => {
-                let (room, home) = (self.room.clone(), self.home.clone());
-                Box::new(Lent { spare: Spare { rows, bytes }, room, home })
-            }
-            false => Box::new(rows),
-        }
+    /// Rows of about `bytes` bytes that come back here when they are written, if there is room for them.
+    pub fn lend(&self, rows: B, bytes: usize) -> Box<dyn Rows> {
+        Box::new(Lent { spare: Spare { rows, bytes }, room: self.room.clone(), home: self.home.clone() })
     }
 }
 
@@ -117,8 +110,7 @@ mod tests {
     fn what_is_written_comes_back_empty_with_its_memory() {
         let spares = Spares::new(&Room::new(100));
         assert!(spares.take().is_none());
-        spares.lend(Numbers(vec![7; 10]), true, 80).written();
-        spares.lend(Numbers(vec![7; 10]), false, 1).written();
+        spares.lend(Numbers(vec![7; 10]), 80).written();
         let Numbers(spare) = spares.take().unwrap();
         assert!(spare.is_empty() && spare.capacity() >= 10);
         assert!(spares.take().is_none());
@@ -128,11 +120,11 @@ mod tests {
     fn all_tables_share_the_room() {
         let room = Room::new(100);
         let (one, other) = (Spares::new(&room), Spares::new(&room));
-        one.lend(Numbers(Vec::new()), true, 60).written();
-        other.lend(Numbers(Vec::new()), true, 60).written();
+        one.lend(Numbers(Vec::new()), 60).written();
+        other.lend(Numbers(Vec::new()), 60).written();
         assert!(other.take().is_none(), "there was no room for it");
         assert!(one.take().is_some());
-        other.lend(Numbers(Vec::new()), true, 60).written();
+        other.lend(Numbers(Vec::new()), 60).written();
         assert!(other.take().is_some());
     }
 }

@@ -55,17 +55,24 @@ pub struct Cursor<'a> {
     empty: usize,
     /// Entries of the record's lists that may still be kept.
     room: usize,
-    /// Entries of lists so far that were left out, see [`MAX_ENTRIES`].
-    pub left_out: u64,
-    /// Strings that held invalid UTF-8 so far.
+    /// Of the record so far.
+    pub oddities: Oddities,
+}
+
+/// What is odd about a record.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Oddities {
+    /// Strings in which invalid UTF-8 was replaced.
     pub repaired: u64,
-    /// Numbers so far that have more bits than SysFlow's, and count as missing.
+    /// Entries of lists that were left out, because they are more than [`MAX_ENTRIES`].
+    pub left_out: u64,
+    /// Numbers that are missing, since they have more bits than SysFlow's.
     pub too_long: u64,
 }
 
 impl<'a> Cursor<'a> {
     pub fn new(data: &'a [u8]) -> Self {
-        Cursor { data, pos: 0, depth: 0, empty: 0, room: MAX_ENTRIES, left_out: 0, repaired: 0, too_long: 0 }
+        Cursor { data, pos: 0, depth: 0, empty: 0, room: MAX_ENTRIES, oddities: Oddities::default() }
     }
 
     /// Byte offset in the inflated block.
@@ -168,7 +175,7 @@ impl<'a> Cursor<'a> {
         Ok(match std::str::from_utf8(bytes) {
             Ok(text) => Cow::Borrowed(text),
             Err(_) => {
-                self.repaired += 1;
+                self.oddities.repaired += 1;
                 Cow::Owned(String::from_utf8_lossy(bytes).into_owned())
             }
         })
@@ -197,14 +204,14 @@ impl<'a> Cursor<'a> {
 
     /// A new record begins.
     pub(super) fn begin_record(&mut self) {
-        self.room = MAX_ENTRIES;
+        (self.room, self.oddities) = (MAX_ENTRIES, Oddities::default());
     }
 
     /// Whether there is room for one more entry of the record's lists; if not, it is left out.
     pub(super) fn has_room(&mut self) -> bool {
         let room = self.room.checked_sub(1);
         self.room = room.unwrap_or(0);
-        self.left_out += u64::from(room.is_none());
+        self.oddities.left_out += u64::from(room.is_none());
         room.is_some()
     }
 
@@ -332,7 +339,7 @@ pub(super) mod tests {
     fn invalid_utf8_is_replaced_and_counted() {
         let mut cur = Cursor::new(b"\x06a\xffb");
         assert_eq!(cur.text().unwrap(), "a\u{fffd}b");
-        assert_eq!(cur.repaired, 1);
+        assert_eq!(cur.oddities.repaired, 1);
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl<'a> Decode<'a> for i32 {
     fn decode(cur: &mut Cursor<'a>, schema: &'a Schema, ty: TypeId) -> Result<Option<Self>> {
         let long = i64::decode(cur, schema, ty)?;
         let int = long.and_then(|long| i32::try_from(long).ok());
-        cur.too_long += u64::from(int.is_none() && long.is_some());
+        cur.oddities.too_long += u64::from(int.is_none() && long.is_some());
         Ok(int)
     }
 
@@ -93,7 +93,7 @@ impl Address {
 impl<'a> Decode<'a> for Address {
     fn decode(cur: &mut Cursor<'a>, schema: &'a Schema, ty: TypeId) -> Result<Option<Self>> {
         let address = i64::decode(cur, schema, ty)?.map(Address);
-        cur.too_long += u64::from(address.is_some_and(|address| address.get().is_none()));
+        cur.oddities.too_long += u64::from(address.is_some_and(|address| address.get().is_none()));
         Ok(address)
     }
 

@@ -218,7 +218,7 @@ impl<'a> Event<'a> {
                         },
                     };
                     if !numbers.set_slot(slot, value) {
-                        cur.too_long += 1;
+                        cur.oddities.too_long += 1;
                     }
                 }
                 PROCESS if reads == Reads::TwoNumbers => {

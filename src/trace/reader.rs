@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::ahead::{Ahead, Found};
 use super::codec::{InflateError, Inflater};
 use super::container::{FileHeader, Frame, Gap, GapCause, Marker, Step, Walk};
-use super::cursor::{Cursor, DecodeError};
+use super::cursor::{Cursor, DecodeError, Oddities};
 use super::records::{Event, Record};
 use crate::progress::Stopper;
 use crate::reject::{Code, Severity};
@@ -77,20 +77,18 @@ pub struct Place<'a> {
     pub record_no: u64,
     /// Bytes of the record.
     pub size: usize,
-    /// Strings of the record in which invalid UTF-8 was replaced.
-    pub repaired: u64,
-    /// Entries of the record's lists that were left out, because they are more than [`super::cursor::MAX_ENTRIES`].
-    pub left_out: u64,
-    /// Numbers of the record that are missing, since they have more bits than SysFlow's.
-    pub too_long: u64,
+    pub oddities: Oddities,
     /// The inflated block from behind the record on.
     pub rest: &'a [u8],
 }
 
-/// Why there is no inflated block, the first in words.
+/// Why nothing is read of a block.
 enum Unread {
+    /// In words.
     TooLarge(String),
     Damaged(InflateError),
+    /// Nothing says that it is one: its records do not fill it exactly either.
+    NoMarker,
 }
 
 /// What [`Blocks::next`] found.
@@ -185,36 +183,32 @@ impl Blocks {
         let first_record = self.next_record;
         let block =
             Block { offset: frame.offset, first_record, count: frame.count, has_marker: frame.marker.is_whole() };
-        let mut count = believable(frame.count, frame.data_len);
-        let inflated = self.inflate(frame, inflated, buffer)?;
-        // Without its marker nothing says that the block is one, unless its records fill it exactly.
-        let whole = block.has_marker || inflated.is_ok() && block.is_whole(header, buffer);
-        if inflated.is_ok() && !whole {
-            count = Some(frame.count.min(buffer.len() as u64));
-        }
+        let unread = match self.inflate(frame, inflated, buffer)? {
+            Ok(()) if block.has_marker || block.is_whole(header, buffer) => None,
+            Ok(()) => Some(Unread::NoMarker),
+            Err(unread) => Some(unread),
+        };
+        let count = match (&unread, frame.marker) {
+            (Some(_), Marker::Missing { .. }) => None,
+            (Some(Unread::NoMarker), _) => Some(frame.count.min(buffer.len() as u64)),
+            _ => believable(frame.count, frame.data_len),
+        };
         if let Marker::Missing { next } = frame.marker {
-            self.ahead.decide(Some(next).filter(|_| !whole));
-            if !whole {
-                (self.pos, count) = (next, None);
+            self.ahead.decide(unread.is_some().then_some(next));
+            if unread.is_some() {
+                self.pos = next;
             }
         }
         self.next_record += count.unwrap_or(0);
-        let (code, message) = match inflated {
-            Ok(()) if whole => return Ok(Some(Item::Block(block))),
-            Err(Unread::TooLarge(message)) => (Code::BlockTooLarge, message),
-            Err(Unread::Damaged(e)) if block.has_marker => (Code::BadCompression, format!("the block: {e}")),
-            _ => (
-                Code::BadSync,
-                match frame.marker {
-                    Marker::Missing { next } => {
-                        let bytes = next - frame.offset;
-                        format!(
-                            "no sync marker ends the block, nor is its data whole; no block was found in {bytes} bytes"
-                        )
-                    }
-                    _ => "no sync marker ends the block, nor is its data whole".to_owned(),
-                },
-            ),
+        let Some(unread) = unread else { return Ok(Some(Item::Block(block))) };
+        const NO_MARKER: &str = "no sync marker ends the block, nor is its data whole";
+        let (code, message) = match (unread, frame.marker) {
+            (Unread::TooLarge(message), _) => (Code::BlockTooLarge, message),
+            (Unread::Damaged(e), Marker::Whole) => (Code::BadCompression, format!("the block: {e}")),
+            (_, Marker::Missing { next }) => {
+                (Code::BadSync, format!("{NO_MARKER}; no block was found in {} bytes", next - frame.offset))
+            }
+            _ => (Code::BadSync, NO_MARKER.to_owned()),
         };
         Ok(Some(Item::Damage(Damage {
             severity: Severity::Error,
@@ -332,15 +326,13 @@ impl Block {
         let mut event = Event::default();
         let mut records = 0;
         while !cur.is_at_end() {
-            let (start, repaired, left_out, too_long) = (cur.pos(), cur.repaired, cur.left_out, cur.too_long);
+            let start = cur.pos();
             match Record::decode(&mut cur, &header.schema, &header.branches, &mut event) {
                 Ok(record) => {
                     let place = Place {
                         record_no: block.first_record + records,
                         size: cur.pos() - start,
-                        repaired: cur.repaired - repaired,
-                        left_out: cur.left_out - left_out,
-                        too_long: cur.too_long - too_long,
+                        oddities: cur.oddities,
                         rest: &data[cur.pos()..],
                     };
                     each(place, record)?;

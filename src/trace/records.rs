@@ -202,75 +202,58 @@ records! {
     }
 }
 
-/// The kinds of events and flows, with the reference's two letters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum EventKind {
-    ProcessEvent,
-    FileEvent,
-    NetworkEvent,
-    ProcessFlow,
-    FileFlow,
-    NetworkFlow,
-    K8sEvent,
+/// Declares the kinds of events and flows by the Avro names of their records: with the reference's two letters, and the Avro names
+/// of their fields in all schema versions.
+macro_rules! kinds {
+    ($($kind:ident = $code:literal { $fields:literal })*) => {
+        /// The kinds of events and flows.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum EventKind {
+            $($kind,)*
+        }
+
+        impl EventKind {
+            pub const ALL: &[EventKind] = &[$(EventKind::$kind),*];
+
+            /// The Avro name of the record.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(EventKind::$kind => stringify!($kind),)*
+                }
+            }
+
+            /// `PE`, `FE`, `NE`, `PF`, `FF`, `NF` or `KE`.
+            pub fn code(self) -> &'static str {
+                match self {
+                    $(EventKind::$kind => $code,)*
+                }
+            }
+
+            fn fields(self) -> &'static str {
+                match self {
+                    $(EventKind::$kind => $fields,)*
+                }
+            }
+        }
+    };
+}
+
+// The oldest layout of a process event is called a flow.
+kinds! {
+    ProcessEvent = "PE" { "procOID ts tid opFlags args ret type" }
+    FileEvent = "FE" { "procOID ts tid opFlags fileOID newFileOID ret type" }
+    NetworkEvent = "NE" { "procOID ts tid opFlags sip sport dip dport proto ret type" }
+    ProcessFlow = "PF" { "procOID ts endTs opFlags numThreadsCloned numThreadsExited numCloneErrors tid args ret type" }
+    FileFlow = "FF" {
+        "procOID ts endTs tid opFlags openFlags fileOID fd numRRecvOps numRRecvBytes numWSendOps numWSendBytes type"
+    }
+    NetworkFlow = "NF" {
+        "procOID ts endTs tid opFlags sip sport dip dport proto fd numRRecvOps numRRecvBytes numWSendOps numWSendBytes type"
+    }
+    K8sEvent = "KE" { "kind action ts message" }
 }
 
 impl EventKind {
-    pub const ALL: [EventKind; 7] = [
-        EventKind::ProcessEvent,
-        EventKind::FileEvent,
-        EventKind::NetworkEvent,
-        EventKind::ProcessFlow,
-        EventKind::FileFlow,
-        EventKind::NetworkFlow,
-        EventKind::K8sEvent,
-    ];
-
-    /// The Avro name of the record.
-    pub fn name(self) -> &'static str {
-        match self {
-            EventKind::ProcessEvent => "ProcessEvent",
-            EventKind::FileEvent => "FileEvent",
-            EventKind::NetworkEvent => "NetworkEvent",
-            EventKind::ProcessFlow => "ProcessFlow",
-            EventKind::FileFlow => "FileFlow",
-            EventKind::NetworkFlow => "NetworkFlow",
-            EventKind::K8sEvent => "K8sEvent",
-        }
-    }
-
-    /// The Avro names of its fields in all schema versions; the oldest layout of a process event is called a flow.
-    fn fields(self) -> &'static str {
-        match self {
-            EventKind::ProcessEvent => "procOID ts tid opFlags args ret type",
-            EventKind::FileEvent => "procOID ts tid opFlags fileOID newFileOID ret type",
-            EventKind::NetworkEvent => "procOID ts tid opFlags sip sport dip dport proto ret type",
-            EventKind::ProcessFlow => {
-                "procOID ts endTs opFlags numThreadsCloned numThreadsExited numCloneErrors tid args ret type"
-            }
-            EventKind::FileFlow => {
-                "procOID ts endTs tid opFlags openFlags fileOID fd numRRecvOps numRRecvBytes numWSendOps numWSendBytes type"
-            }
-            EventKind::NetworkFlow => {
-                "procOID ts endTs tid opFlags sip sport dip dport proto fd numRRecvOps numRRecvBytes numWSendOps \
-                 numWSendBytes type"
-            }
-            EventKind::K8sEvent => "kind action ts message",
-        }
-    }
-
-    /// `PE`, `FE`, `NE`, `PF`, `FF`, `NF` or `KE`.
-    pub fn code(self) -> &'static str {
-        match self {
-            EventKind::ProcessEvent => "PE",
-            EventKind::FileEvent => "FE",
-            EventKind::NetworkEvent => "NE",
-            EventKind::ProcessFlow => "PF",
-            EventKind::FileFlow => "FF",
-            EventKind::NetworkFlow => "NF",
-            EventKind::K8sEvent => "KE",
-        }
-    }
-
     /// A flow lasts, an event happens.
     pub fn is_flow(self) -> bool {
         matches!(self, EventKind::ProcessFlow | EventKind::FileFlow | EventKind::NetworkFlow)
@@ -292,7 +275,7 @@ pub enum Record<'a> {
 
 fn event_kind(record: &str) -> Option<EventKind> {
     let name = if record == "NetEvent" { EventKind::NetworkEvent.name() } else { record };
-    EventKind::ALL.into_iter().find(|kind| kind.name() == name)
+    EventKind::ALL.iter().copied().find(|kind| kind.name() == name)
 }
 
 /// The name under which the newest schema has a record: the oldest collectors called a process event a flow (a real

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
+use sf_parquet::batch::input::Input;
 use sf_parquet::batch::options::Options;
 use sf_parquet::batch::pipe::Item;
-use sf_parquet::batch::plan::Input;
 use sf_parquet::batch::source::{Last, Source};
+use sf_parquet::dataset::encode::Encodings;
 use sf_parquet::dataset::manifest::Kind;
-use sf_parquet::dataset::part::Encodings;
 use sf_parquet::flatten::flattener::InputCounts;
 use sf_parquet::input::{self, Stat};
 use sf_parquet::memory::Memory;

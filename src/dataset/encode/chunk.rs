@@ -24,8 +24,7 @@ use super::levels::{Lists, Presence, same, select};
 use super::pages::Pages;
 use super::range::Range;
 use super::scratch::{self, Scratch};
-use super::{delta, hybrid};
-use crate::dataset::part::Encodings;
+use super::{Encodings, delta, hybrid};
 use crate::tables::column::{ColumnData, ColumnType, Keys, Numbers, Texts, Values};
 use crate::tables::schema::{BLOOM_COLUMNS, ColumnInfo};
 

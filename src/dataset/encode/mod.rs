@@ -5,6 +5,8 @@
 //! [`delta`] write numbers, [`levels`] tells which rows have one, [`range`] keeps the least and the greatest, [`compress`]
 //! compresses pages, [`alike`] keeps those that other columns have, too, and [`chunk`] makes a column chunk of [`pages`]. Pages and metadata are serialized by the parquet crate.
 
+use serde::{Deserialize, Serialize};
+
 pub mod alike;
 pub mod chunk;
 pub mod compress;
@@ -15,3 +17,13 @@ pub mod levels;
 pub mod pages;
 pub mod range;
 pub mod scratch;
+
+/// Whether columns are encoded in a way that old readers lack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encodings {
+    /// DELTA_BINARY_PACKED for times and record numbers.
+    Default,
+    /// PLAIN for them.
+    Compatible,
+}

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use super::parts::Part;
 use crate::dataset::compression;
+use crate::dataset::encode::Encodings;
 use crate::dataset::layout::{Layout, staged_name};
 use crate::dataset::manifest::{Content, InputEntry, Kind, Manifest};
-use crate::dataset::part::Encodings;
 use crate::dataset::state::{Read, State};
 use crate::flatten::time::iso;
 use crate::input::Looker;

@@ -1,0 +1,85 @@
+//! What a run reads, and what it cannot read.
+
+use std::path::PathBuf;
+
+use crate::dataset::manifest::{CopyEntry, InputEntry, Kind, Rank, Start, key};
+use crate::flatten::time::Window;
+use crate::input::Stat;
+use crate::text::Escaped;
+
+/// An input that will be read.
+#[derive(Debug, Clone)]
+pub struct Input {
+    pub path: PathBuf,
+    /// The path as text, see [`crate::text::path_text`].
+    pub name: String,
+    pub stat: Stat,
+    pub sha256: String,
+    pub kind: Kind,
+    /// See [`super::outline::Outline::head`].
+    pub head: String,
+    /// It is no trace, or its header is damaged.
+    pub broken: bool,
+    /// The file ends inside a block, so it will probably grow.
+    pub incomplete: bool,
+    /// See [`InputEntry::whole`].
+    pub whole: Option<Start>,
+    /// Events and flows that are wanted: those of the options, and if it has grown those that the dataset has of it.
+    pub window: Window,
+    /// Name of an input of an earlier run that may have begun with it: then the dataset has its rows already.
+    pub doubtful: Option<String>,
+    /// Name of an input that starts alike and keeps its rows: if this one is damaged, it may be a copy of that.
+    pub alike: Option<String>,
+}
+
+impl Input {
+    /// What tells it apart, unless it is rejected.
+    pub fn key(&self) -> String {
+        key(&self.sha256, self.kind)
+    }
+
+    /// See [`InputEntry::extent`].
+    pub fn extent(&self) -> (u64, &str) {
+        Start::or(&self.whole, self.stat.size, &self.sha256)
+    }
+
+    /// See [`InputEntry::rank`].
+    pub fn rank(&self) -> Rank {
+        (self.extent().0, self.stat.size)
+    }
+
+    /// It as what a run read whose manifest is gone, see [`crate::dataset::state::State::tables_that_keep`].
+    pub fn as_kept(&self) -> InputEntry {
+        let (path, sha256) = (self.name.clone(), self.sha256.clone());
+        InputEntry { path, sha256, kind: self.kind, ..InputEntry::default() }
+    }
+
+    /// It as a copy of the input with the key `of`, or as the beginning of that.
+    pub fn copy_of(&self, of: String, beginning: bool) -> CopyEntry {
+        CopyEntry { path: self.name.clone(), size: self.stat.size, mtime: self.stat.mtime, of, beginning }
+    }
+}
+
+/// An input of which nothing can be read, and why.
+#[derive(Debug, Clone)]
+pub struct Unreadable {
+    pub name: String,
+    pub message: String,
+}
+
+impl Unreadable {
+    /// What is wrong with it.
+    pub fn what(&self) -> String {
+        format!("the file cannot be read: {}", self.message)
+    }
+
+    /// The same as a line for people.
+    pub fn problem(&self) -> String {
+        format!("error: {}: {}", Escaped(&self.name), Escaped(&self.what()))
+    }
+}
+
+/// What is to be said of an input that may have rows which the dataset has of the `other`.
+pub fn perhaps_twice(other: &str) -> String {
+    format!("it may be a copy of {other}, older or damaged: if it is, the dataset has its rows twice")
+}
