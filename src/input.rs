@@ -68,7 +68,7 @@ impl Found {
 
     /// Whether a file is one that is read, by whatever name. Each is looked at, which need not be done again.
     pub fn has(&mut self, file: &Path) -> bool {
-        let Some(stat) = Looker::default().look(file).file() else { return false };
+        let Some(stat) = Stat::at(file) else { return false };
         self.files.par_iter_mut().for_each_init(Looker::default, |looker, (path, known)| {
             *known = known.or_else(|| looker.look(path).file());
         });

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Phase {
-    /// Reading inputs to tell which are new.
+    /// Reading what is there: inputs, part files or traces.
     Checking,
     Converting,
     Publishing,

@@ -11,10 +11,10 @@ use super::input::{Input, Unreadable};
 use super::options::Options;
 use super::outline::{self, Outline};
 use super::skip::Skip;
-use crate::dataset::manifest::{Content, CopyEntry, InputEntry, Kind, Sound, Start, Status, rejected_key};
+use crate::dataset::manifest::{Content, CopyEntry, InputEntry, InputKind, Sound, Start, Status, rejected_key};
 use crate::dataset::state::{Read, State};
 use crate::flatten::time::Window;
-use crate::input::{self, Looker, Stat};
+use crate::input::{self, Stat};
 use crate::progress::Meter;
 use crate::text::path_text;
 
@@ -40,7 +40,7 @@ pub enum Checked<'s> {
 /// Looks at an input, and reads it if need be. Options and the `content` that they come to are those of the run.
 pub fn check<'s>(
     path: &Path,
-    kind: Kind,
+    kind: InputKind,
     state: &'s State,
     options: &Options,
     content: &Content,
@@ -74,10 +74,11 @@ pub fn check<'s>(
         let is_other = !input.broken && *sha256 != input.sha256;
         *live
             && (sha256.is_empty()
-                || *status == Status::Rejected && (is_other || kind == Kind::ExperimentLog && *sha256 == input.sha256))
+                || *status == Status::Rejected
+                    && (is_other || kind == InputKind::ExperimentLog && *sha256 == input.sha256))
     };
     supersedes.extend(of_path.iter().filter(mistaken));
-    let rejected = || state.by_key(&rejected_key(&input.sha256, &input.name)).filter(|_| kind == Kind::Trace);
+    let rejected = || state.by_key(&rejected_key(&input.sha256, &input.name)).filter(|_| kind == InputKind::Trace);
     // Without a head there are hardly any records: no reason to read anything again.
     let has_rows = |old: &Read| match old.input.status {
         Status::Rejected => old.input.path == name,
@@ -185,7 +186,7 @@ struct Seen<'s> {
 fn read<'s>(
     path: &Path,
     name: &str,
-    kind: Kind,
+    kind: InputKind,
     state: &'s State,
     of_path: &[Read<'s>],
     options: &Options,
@@ -237,7 +238,7 @@ fn restored<'s>(file: &Arc<File>, size: u64, was: &[Read<'s>], meter: &Meter) ->
 
 /// What a run saw last under a name, of which another read the rows if it is not what that run read itself. What came before
 /// may have rows, too, that a file which is as it was then should replace.
-fn last_seen(name: &str, kind: Kind, state: &State, of_path: &[Read]) -> Option<CopyEntry> {
+fn last_seen(name: &str, kind: InputKind, state: &State, of_path: &[Read]) -> Option<CopyEntry> {
     let read = of_path.iter().rev().find(|read| read.input.kind == kind);
     let is_of_kind = |copy: &&CopyEntry| state.by_key(&copy.of).is_some_and(|read| read.input.kind == kind);
     let copy = state.copies(name).rev().find(|(_, copy)| is_of_kind(copy));
@@ -257,13 +258,13 @@ fn last_seen(name: &str, kind: Kind, state: &State, of_path: &[Read]) -> Option<
 fn known<'s>(
     path: &Path,
     name: &str,
-    kind: Kind,
+    kind: InputKind,
     state: &'s State,
     of_path: &[Read<'s>],
     content: &Content,
 ) -> Option<(Piece<'s>, Skip)> {
     let seen = last_seen(name, kind, state, of_path)?;
-    let stat = Looker::default().look(path).file().filter(|stat| seen.is_as(stat))?;
+    let stat = Stat::at(path).filter(|stat| seen.is_as(stat))?;
     let read = state.by_key(&seen.of).filter(|read| !read.input.sha256.is_empty())?;
     let (input, beginning) = (read.input, seen.beginning);
     // Rows of its beginning may be there, too, from when nobody could tell.

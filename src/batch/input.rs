@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::dataset::manifest::{CopyEntry, InputEntry, Kind, Rank, Start, key};
+use crate::dataset::manifest::{CopyEntry, InputEntry, InputKind, Rank, Start, key};
 use crate::flatten::time::Window;
 use crate::input::Stat;
 use crate::text::Escaped;
@@ -15,7 +15,7 @@ pub struct Input {
     pub name: String,
     pub stat: Stat,
     pub sha256: String,
-    pub kind: Kind,
+    pub kind: InputKind,
     /// See [`super::outline::Outline::head`].
     pub head: String,
     /// It is no trace, or its header is damaged.
@@ -48,13 +48,13 @@ impl Input {
         (self.extent().0, self.stat.size)
     }
 
-    /// It as what a run read whose manifest is gone, see [`crate::dataset::state::State::tables_that_keep`].
+    /// Its entry in a run whose manifest is gone: but what its key needs, see [`crate::dataset::state::State::tables_that_keep`].
     pub fn as_kept(&self) -> InputEntry {
         let (path, sha256) = (self.name.clone(), self.sha256.clone());
         InputEntry { path, sha256, kind: self.kind, ..InputEntry::default() }
     }
 
-    /// It as a copy of the input with the key `of`, or as the beginning of that.
+    /// Its entry among the copies of the input with the key `of`, or the beginnings of that.
     pub fn copy_of(&self, of: String, beginning: bool) -> CopyEntry {
         CopyEntry { path: self.name.clone(), size: self.stat.size, mtime: self.stat.mtime, of, beginning }
     }

@@ -10,7 +10,7 @@ use super::plan::{Plan, named};
 use super::skip::Skip;
 use crate::dataset::known::{Early, Had, Known};
 use crate::dataset::layout::Layout;
-use crate::dataset::manifest::Kind;
+use crate::dataset::manifest::InputKind;
 use crate::error::Result;
 use crate::input::{Found, Looker, Stat};
 use crate::progress::{Meter, Phase};
@@ -31,9 +31,9 @@ pub fn nothing_new<'f>(
     if options.reconvert {
         return Ok(None);
     }
-    let files: Vec<(&'f PathBuf, Kind, Option<Stat>)> = named(found).collect();
+    let files: Vec<(&'f PathBuf, InputKind, Option<Stat>)> = named(found).collect();
     meter.begin(Phase::Checking, files.len() as u64, 0);
-    let look = |looker: &mut Looker, &(path, _, stat): &(&'f PathBuf, Kind, Option<Stat>)| {
+    let look = |looker: &mut Looker, &(path, _, stat): &(&'f PathBuf, InputKind, Option<Stat>)| {
         meter.check().ok()?;
         meter.files.fetch_add(1, Relaxed);
         // A wait for another run may have been long.
@@ -44,7 +44,7 @@ pub fn nothing_new<'f>(
     let known = early.and_then(|early| early.end(layout)).or_else(|| Known::read(layout));
     let Some(known) = known else { return Ok(None) };
     let content = options.content();
-    let skip = |((path, kind, _), stat): (&(&'f PathBuf, Kind, _), &Option<Stat>)| {
+    let skip = |((path, kind, _), stat): (&(&'f PathBuf, InputKind, _), &Option<Stat>)| {
         let (name, stat) = (path_text(path), stat.as_ref()?);
         let why = match known.find(&name, stat.size, stat.mtime, *kind)? {
             Had::Rows(had, span) => Skip::done(&had, &content, span, *kind)?,

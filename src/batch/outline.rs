@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::dataset::manifest::Kind;
+use crate::dataset::manifest::InputKind;
 use crate::input;
 use crate::progress::Meter;
 use crate::trace::container::{FileHeader, Frame, GapCause, HeaderError, Marker, Step, Walk};
@@ -29,11 +29,11 @@ pub struct Outline {
 impl Outline {
     /// # Errors
     /// The file cannot be read. Damage is no error.
-    pub fn of(file: &Arc<File>, size: u64, kind: Kind, meter: &Meter) -> io::Result<Outline> {
+    pub fn of(file: &Arc<File>, size: u64, kind: InputKind, meter: &Meter) -> io::Result<Outline> {
         let mut outline = Outline { head: String::new(), broken: false, walk: None };
         let end = match kind {
-            Kind::ExperimentLog => first_line(file, size)?,
-            Kind::Trace => {
+            InputKind::ExperimentLog => first_line(file, size)?,
+            InputKind::Trace => {
                 let header = match FileHeader::read(file, size) {
                     Ok(header) => header,
                     Err(HeaderError::Io(e)) => return Err(e),

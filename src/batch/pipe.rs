@@ -20,6 +20,7 @@ pub enum Item {
     Cut,
 }
 
+/// Batches on their way from the reader to the writer, of which a few may wait.
 pub struct Pipe {
     queue: Mutex<Queue>,
     writer: Mutex<DatasetWriter>,

@@ -13,7 +13,7 @@ use super::growth::{self, Relation};
 use super::input::{Input, Unreadable};
 use super::options::Options;
 use super::skip::Skip;
-use crate::dataset::manifest::{Content, CopyEntry, InputEntry, Kind, Status, rejected_key};
+use crate::dataset::manifest::{Content, CopyEntry, InputEntry, InputKind, Status, rejected_key};
 use crate::dataset::state::State;
 use crate::error::Result;
 use crate::flatten::time::Window;
@@ -48,9 +48,9 @@ impl Plan<'_> {
 }
 
 /// All that was found, and for what it is taken.
-pub fn named(found: &Found) -> impl Iterator<Item = (&PathBuf, Kind, Option<Stat>)> {
-    let traces = found.files.iter().map(|(path, stat)| (path, Kind::Trace, *stat));
-    traces.chain(found.experiment_log.iter().map(|path| (path, Kind::ExperimentLog, None)))
+pub fn named(found: &Found) -> impl Iterator<Item = (&PathBuf, InputKind, Option<Stat>)> {
+    let traces = found.files.iter().map(|(path, stat)| (path, InputKind::Trace, *stat));
+    traces.chain(found.experiment_log.iter().map(|path| (path, InputKind::ExperimentLog, None)))
 }
 
 /// Plans a run over what was found.
@@ -58,7 +58,7 @@ pub fn named(found: &Found) -> impl Iterator<Item = (&PathBuf, Kind, Option<Stat
 /// # Errors
 /// The run was asked to stop.
 pub fn plan<'f>(found: &'f Found, state: &State, options: &Options, meter: &Meter) -> Result<Plan<'f>> {
-    let files: Vec<(&PathBuf, Kind)> = named(found).map(|(path, kind, _)| (path, kind)).collect();
+    let files: Vec<(&PathBuf, InputKind)> = named(found).map(|(path, kind, _)| (path, kind)).collect();
     meter.begin(Phase::Checking, files.len() as u64, 0);
     let content = options.content();
     let checked: Vec<Checked> = files
@@ -201,9 +201,7 @@ fn parts_of(state: &State, superseded: &[InputEntry]) -> Vec<String> {
         return Vec::new();
     }
     for (manifest, file) in state.files() {
-        let keeps = file.kept.iter().any(|key| gone.contains(key));
-        let holds = |i: &u32| manifest.inputs.get(*i as usize).is_some_and(|input| gone.contains(&input.key()));
-        if keeps || file.rows == 0 || file.inputs.iter().any(holds) {
+        if file.rows == 0 || manifest.keys_of(file).any(|key| gone.contains(&key)) {
             paths.insert(file.path.clone());
         }
     }

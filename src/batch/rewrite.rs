@@ -9,6 +9,7 @@ use arrow_array::types::Int32Type;
 use arrow_array::{Array, ArrayAccessor, BooleanArray, RecordBatch, StringArray, TypedDictionaryArray};
 use arrow_select::filter::filter_record_batch;
 
+use crate::dataset::layout::part_date;
 use crate::dataset::manifest::{InputEntry, Manifest};
 use crate::dataset::part::{OTHER_COLUMNS, PartFile, has_columns_of};
 use crate::dataset::part_reader::{PartReader, written};
@@ -16,7 +17,6 @@ use crate::dataset::state::State;
 use crate::dataset::writer::DatasetWriter;
 use crate::error::{Error, IoContext, Result};
 use crate::flatten::flattener::input_id;
-use crate::flatten::time::Date;
 use crate::progress::Meter;
 use crate::tables::chunk::{Chunk, Rows};
 use crate::tables::column::ColumnData;
@@ -87,18 +87,16 @@ pub fn rewrite(
         Error::Dataset { path: path.clone(), message }
     };
     let table = TableId::by_name(&part.table).ok_or_else(|| lost("it belongs to no table of the contract"))?;
-    let date = part.path.split('/').nth(1).and_then(|d| d.strip_prefix("date=")).and_then(|d| d.parse().ok());
-    let date: Date = date.ok_or_else(|| lost("its folder names no date"))?;
-    let of_run = || part.inputs.iter().filter_map(|i| manifest.inputs.get(*i as usize));
+    let date = part_date(&part.path).ok_or_else(|| lost("its folder names no date"))?;
     let goes = |input: &&InputEntry| gone.keys.contains_key(&input.key());
     // All rows were written by one run first, which read each name once: no other input in the file has the name of one that goes.
-    let inputs = of_run().chain(part.kept.iter().filter_map(|key| state.by_key(key)).map(|read| read.input));
+    let inputs =
+        manifest.inputs_of(part).chain(part.kept.iter().filter_map(|key| state.by_key(key)).map(|read| read.input));
     let unknown = part.kept.iter().filter(|key| state.by_key(key).is_none());
     let names =
         inputs.filter(goes).map(|input| &*input.path).chain(unknown.filter_map(|key| gone.keys.get(key).copied()));
     let names: HashSet<&str> = names.collect();
-    let keys = of_run().map(InputEntry::key).chain(part.kept.iter().cloned());
-    let kept: BTreeSet<String> = keys.filter(|key| !gone.keys.contains_key(key)).collect();
+    let kept: BTreeSet<String> = manifest.keys_of(part).filter(|key| !gone.keys.contains_key(key)).collect();
     // Nothing of it stays, so it need not even be there: that is how a lost or damaged file is mended.
     if kept.is_empty() {
         return Ok(());

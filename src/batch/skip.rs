@@ -1,6 +1,6 @@
 //! Why an input is not read.
 
-use crate::dataset::manifest::{Content, Kind};
+use crate::dataset::manifest::{Content, InputKind};
 use crate::dataset::state::{Read, State};
 use crate::flatten::time::Window;
 
@@ -26,11 +26,11 @@ pub enum Skip {
 impl Skip {
     /// Why an input is not read whose rows the dataset has by the options `had`, where these are `wanted`. If it lacks but
     /// times (see [`crate::dataset::manifest::InputEntry::span`]), the input is read. Times do not matter to a log.
-    pub fn done(had: &Content, wanted: &Content, span: Option<Window>, kind: Kind) -> Option<Skip> {
+    pub fn done(had: &Content, wanted: &Content, span: Option<Window>, kind: InputKind) -> Option<Skip> {
         let has_tables = had.has_tables_of(wanted);
         match had.includes(wanted, span) {
             true => Some(Skip::Done),
-            false if has_tables && kind == Kind::ExperimentLog => Some(Skip::Done),
+            false if has_tables && kind == InputKind::ExperimentLog => Some(Skip::Done),
             false if has_tables && wanted.has_tables_of(had) => None,
             false => Some(Skip::DoneOtherwise),
         }

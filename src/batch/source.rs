@@ -11,7 +11,7 @@ use super::input::{Input, Unreadable, perhaps_twice};
 use super::options::Options;
 use super::pipe;
 use super::trace_date::trace_date;
-use crate::dataset::manifest::{Kind, Sound};
+use crate::dataset::manifest::{InputKind, Sound};
 use crate::error::{Error, IoContext, Result};
 use crate::experiment::{Step, lines};
 use crate::flatten::entities::Room;
@@ -206,7 +206,7 @@ impl<'p> Source<'p> {
             return Ok(());
         }
         let file = Arc::new(input::open(&input.path).during("open", &input.path)?);
-        if input.kind == Kind::ExperimentLog {
+        if input.kind == InputKind::ExperimentLog {
             self.experiment_log(&file, input)?;
             return self.end_input(&file).map(drop);
         }
@@ -233,7 +233,7 @@ impl<'p> Source<'p> {
         }
         self.opened = following + 1;
         if let Some(input) = self.inputs.get(following)
-            && input.kind == Kind::Trace
+            && input.kind == InputKind::Trace
             && let Ok(file) = input::open(&input.path)
             && let Ok(following) = OpenInput::new(Arc::new(file), input, self.block_limit, self.meter.stopper())
         {

@@ -15,8 +15,7 @@ use rayon::prelude::*;
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 
 use super::layout::Layout;
-use super::manifest::{Content, CopyEntry, FORMAT, Kind, Status, key, rejected_key};
-use super::state::State;
+use super::manifest::{Content, CopyEntry, FORMAT, InputKind, Status, key, rejected_key};
 use crate::flatten::time::Window;
 
 /// What is looked at of a manifest; the rest need only be JSON.
@@ -44,7 +43,7 @@ struct Seen<'t> {
     sha256: Cow<'t, str>,
     status: Status,
     #[serde(default)]
-    kind: Kind,
+    kind: InputKind,
     #[serde(borrow, default)]
     head: Cow<'t, str>,
     #[serde(default)]
@@ -93,7 +92,7 @@ struct Input {
     content: u32,
     /// It could be opened.
     has_content: bool,
-    kind: Kind,
+    kind: InputKind,
     /// Instead of the times in the options.
     window: Option<Box<Window>>,
     /// When its events and flows start, if not all of them are wanted.
@@ -125,7 +124,7 @@ impl Inputs {
         let Seen { path, size, mtime, sha256, status, kind, head, doubtful, window, span } = seen;
         let key = match status {
             Status::Rejected => hash(&rejected_key(&sha256, &path)),
-            _ if kind == Kind::Trace => hash(&sha256),
+            _ if kind == InputKind::Trace => hash(&sha256),
             _ => hash(&key(&sha256, kind)),
         };
         let head = hash(&head);
@@ -175,7 +174,7 @@ impl Early {
     /// Begins it. Each manifest is a job that waits for no other: a thread that waited could begin with what the pool is given
     /// later, and that waits for the job.
     pub fn begin(pool: &ThreadPool, layout: &Layout) -> Early {
-        let manifests = State::paths(layout).unwrap_or_default();
+        let manifests = layout.manifest_paths().unwrap_or_default();
         let (sender, looks) = channel();
         for (number, path) in manifests.iter().cloned().enumerate() {
             let sender = sender.clone();
@@ -190,14 +189,14 @@ impl Early {
         let mut looks: Vec<(usize, Option<Known>)> = self.looks.iter().collect();
         looks.sort_unstable_by_key(|(number, _)| *number);
         let known = Known::of_all(looks.into_iter().map(|(_, known)| known).collect::<Option<_>>()?);
-        (State::paths(layout).ok()? == self.manifests).then_some(known)
+        (layout.manifest_paths().ok()? == self.manifests).then_some(known)
     }
 }
 
 impl Known {
     /// What the manifests have of files, or nothing if something is wrong with one; reading it whole tells what.
     pub fn read(layout: &Layout) -> Option<Known> {
-        let manifests = State::paths(layout).ok()?;
+        let manifests = layout.manifest_paths().ok()?;
         manifests.par_iter().map(|path| Known::of_file(path)).collect::<Option<_>>().map(Known::of_all)
     }
 
@@ -242,7 +241,7 @@ impl Known {
 
     /// What the dataset has of a file, a trace or a log, if it is as large and as old as when it was read, and nothing speaks
     /// against it: a later run that replaced its rows, or rows of its beginning that the dataset may have, too.
-    pub fn find(&self, path: &str, size: u64, mtime: i64, kind: Kind) -> Option<Had<'_>> {
+    pub fn find(&self, path: &str, size: u64, mtime: i64, kind: InputKind) -> Option<Had<'_>> {
         let Inputs { all, by_path, doubtful } = &self.inputs;
         let input = by_path.get(path).map(|place| &all[*place as usize]);
         let is_same = |seen: &&Input| seen.has_content && seen.kind == kind && (seen.size, seen.mtime) == (size, mtime);
@@ -297,7 +296,7 @@ mod tests {
     }
 
     fn tables(known: &Known, path: &str, size: u64) -> Vec<String> {
-        match known.find(path, size, 7, Kind::Trace) {
+        match known.find(path, size, 7, InputKind::Trace) {
             Some(Had::Rows(content, _)) => content.tables.clone(),
             other => panic!("{path}: {other:?}"),
         }
@@ -309,11 +308,11 @@ mod tests {
         let known = known(&texts).unwrap();
         assert_eq!(tables(&known, "a\"b", 2), ["files"]);
         for (path, size, mtime, kind) in [
-            ("a\"b", 1, 7, Kind::Trace),
-            ("a\"b", 2, 8, Kind::Trace),
-            ("a\"b", 2, 7, Kind::ExperimentLog),
-            ("a", 2, 7, Kind::Trace),
-            ("c", 2, 7, Kind::Trace),
+            ("a\"b", 1, 7, InputKind::Trace),
+            ("a\"b", 2, 8, InputKind::Trace),
+            ("a\"b", 2, 7, InputKind::ExperimentLog),
+            ("a", 2, 7, InputKind::Trace),
+            ("c", 2, 7, InputKind::Trace),
         ] {
             assert_eq!(known.find(path, size, mtime, kind), None, "{path} {size} {mtime} {kind:?}");
         }
@@ -338,17 +337,17 @@ mod tests {
         let (short, long) = (run(1, input("a", 6, "x"), &[]), run(2, input("a", 9, "y"), &["x"]));
         let copied = run(3, input("b", 9, "y"), &["y"]);
         let all = known(&[copied.clone(), long.clone(), short.clone()]).unwrap();
-        assert!(all.find("a", 6, 7, Kind::Trace).is_none());
+        assert!(all.find("a", 6, 7, InputKind::Trace).is_none());
         // The last run that read this content read it elsewhere.
-        assert!(all.find("a", 9, 7, Kind::Trace).is_none());
+        assert!(all.find("a", 9, 7, InputKind::Trace).is_none());
         assert_eq!(tables(&all, "b", 9), ["3"]);
         assert_eq!(tables(&known(&[long.clone(), short.clone()]).unwrap(), "a", 9), ["2"]);
         let gone = run(4, input("c", 20, "z"), &["y"]);
-        assert!(known(&[short.clone(), long.clone(), gone]).unwrap().find("a", 9, 7, Kind::Trace).is_none());
+        assert!(known(&[short.clone(), long.clone(), gone]).unwrap().find("a", 9, 7, InputKind::Trace).is_none());
         // The beginning has rows of its own.
         let (first, second) = (run(1, input("a", 9, "y"), &[]), run(2, input("b", 5, "x"), &[]));
         let both = known(&[first, second]).unwrap();
-        assert!(both.find("a", 9, 7, Kind::Trace).is_none() && both.find("b", 5, 7, Kind::Trace).is_some());
+        assert!(both.find("a", 9, 7, InputKind::Trace).is_none() && both.find("b", 5, 7, InputKind::Trace).is_some());
     }
 
     #[test]
@@ -371,11 +370,13 @@ mod tests {
         assert_eq!(tables(&known(&[first.clone(), copied(2, "x", false)]).unwrap(), "copy", 5), ["files"]);
         assert_eq!(tables(&known(&[copied(2, "y", false)]).unwrap(), "copy", 5), ["pods"]);
         let begins = known(&[first.clone(), copied(2, "x", true)]).unwrap();
-        assert!(matches!(begins.find("copy", 5, 7, Kind::Trace), Some(Had::More(..))));
-        for (size, mtime, kind) in [(6, 7, Kind::Trace), (5, 8, Kind::Trace), (5, 7, Kind::ExperimentLog)] {
+        assert!(matches!(begins.find("copy", 5, 7, InputKind::Trace), Some(Had::More(..))));
+        for (size, mtime, kind) in
+            [(6, 7, InputKind::Trace), (5, 8, InputKind::Trace), (5, 7, InputKind::ExperimentLog)]
+        {
             assert_eq!(begins.find("copy", size, mtime, kind), None);
         }
-        assert_eq!(known(&[first, copied(2, "z", false)]).unwrap().find("copy", 5, 7, Kind::Trace), None);
+        assert_eq!(known(&[first, copied(2, "z", false)]).unwrap().find("copy", 5, 7, InputKind::Trace), None);
     }
 
     #[test]
@@ -393,7 +394,7 @@ mod tests {
             for _ in 0..100 {
                 let early = Early::begin(&pool, &layout);
                 let known = pool.install(|| early.end(&layout)).unwrap();
-                assert!(known.find("39", 1, 7, Kind::Trace).is_some() && known.inputs.by_path.len() == 40);
+                assert!(known.find("39", 1, 7, InputKind::Trace).is_some() && known.inputs.by_path.len() == 40);
             }
             let early = Early::begin(&pool, &layout);
             let another = layout.manifest(&format!("another-{threads}"));

@@ -32,26 +32,32 @@ impl Layout {
         self.root.join(PRIVATE)
     }
 
+    /// The folder of all manifests.
     pub fn manifests(&self) -> PathBuf {
         self.private().join("manifest")
     }
 
+    /// The manifest of a run.
     pub fn manifest(&self, run: &str) -> PathBuf {
         self.manifests().join(format!("{run}.json"))
     }
 
+    /// The folder of journals: manifests of runs that are being published.
     pub fn journals(&self) -> PathBuf {
         self.private().join("journal")
     }
 
+    /// The journal of a run.
     pub fn journal(&self, run: &str) -> PathBuf {
         self.journals().join(format!("{run}.json"))
     }
 
+    /// The folder of what runs stage.
     pub fn all_staging(&self) -> PathBuf {
         self.private().join("staging")
     }
 
+    /// Where a run's files are until it is published.
     pub fn staging(&self, run: &str) -> PathBuf {
         self.all_staging().join(run)
     }
@@ -63,6 +69,21 @@ impl Layout {
         below.is_some_and(|path| path.components().next().is_some_and(|first| is_ours(first.as_os_str())))
     }
 
+    /// Where the manifests are, in order.
+    ///
+    /// # Errors
+    /// Their folder cannot be listed.
+    pub fn manifest_paths(&self) -> Result<Vec<PathBuf>> {
+        let mut paths = children(&self.manifests())?;
+        paths.retain(|p| self.is_manifest(p));
+        Ok(paths)
+    }
+
+    /// Whether a file is taken for a manifest.
+    pub fn is_manifest(&self, path: &Path) -> bool {
+        path.parent() == Some(&self.manifests()) && is_json(path)
+    }
+
     /// A part file, if any lies there.
     ///
     /// # Errors
@@ -71,7 +92,7 @@ impl Layout {
         for table in TableId::ALL {
             for date in children(&self.root.join(table.name()))? {
                 let parts = if date.is_dir() { children(&date)? } else { Vec::new() };
-                if let Some(part) = parts.into_iter().find(|path| path.extension().is_some_and(|e| e == "parquet")) {
+                if let Some(part) = parts.into_iter().find(|path| is_parquet(path)) {
                     return Ok(Some(part));
                 }
             }
@@ -79,6 +100,7 @@ impl Layout {
         Ok(None)
     }
 
+    /// The file that is locked, see [`super::lock::Lock`].
     pub fn lock(&self) -> PathBuf {
         self.private().join("lock")
     }
@@ -106,6 +128,11 @@ pub fn is_json(path: &Path) -> bool {
     path.extension().is_some_and(|e| e == "json") && !path.file_name().is_some_and(is_hidden)
 }
 
+/// Whether readers take a file for rows, by its name.
+pub fn is_parquet(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "parquet")
+}
+
 /// Whether what has this name in the folder of a dataset is part of it.
 pub fn is_ours(name: &OsStr) -> bool {
     name == PRIVATE || name.to_str().is_some_and(|name| TableId::by_name(name).is_some())
@@ -121,6 +148,11 @@ pub fn is_part_path(path: &str) -> bool {
     let [table, date, file] = path.split('/').collect::<Vec<_>>()[..] else { return false };
     let is_table = !["", ".", "..", PRIVATE].contains(&table);
     is_table && date.starts_with("date=") && file.starts_with("part-") && file.ends_with(".parquet")
+}
+
+/// The date of a part file, by its path.
+pub fn part_date(path: &str) -> Option<Date> {
+    path.split('/').nth(1)?.strip_prefix("date=")?.parse().ok()
 }
 
 /// The name that a part file has while it is staged: all of a run lie in one folder, which is on disk with one sync.

@@ -52,12 +52,14 @@ impl NoManifest {
 pub struct Content {
     /// Names of the tables, in the order of the contract.
     pub tables: Vec<String>,
-    /// Nanoseconds since 1970.
+    /// Nanoseconds since 1970 of the first event or flow that is wanted; of all if `None`.
     pub since: Option<i64>,
+    /// The same of the first one behind them.
     pub until: Option<i64>,
 }
 
 impl Content {
+    /// The times of events and flows that are wanted.
     pub fn window(&self) -> Window {
         Window { since: self.since, until: self.until }
     }
@@ -145,7 +147,7 @@ pub enum Status {
 /// What an input was taken for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum InputKind {
     #[default]
     Trace,
     /// The log of an experiment.
@@ -157,7 +159,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// What tells which of two files that begin alike has more: bytes that it has rows of, and all.
+/// Which of two files that begin alike has more: bytes of which there are rows, then all bytes.
 pub type Rank = (u64, u64);
 
 /// The start of a file.
@@ -205,7 +207,7 @@ pub struct InputEntry {
     pub sha256: String,
     pub status: Status,
     #[serde(default, skip_serializing_if = "is_default")]
-    pub kind: Kind,
+    pub kind: InputKind,
     /// Times of which it has rows, where they are not those of the run: it has grown, and rows of other times stay.
     #[serde(default, skip_serializing_if = "is_default")]
     pub window: Option<Window>,
@@ -265,6 +267,7 @@ impl InputEntry {
         Start::or(&self.whole, self.size, &self.sha256)
     }
 
+    /// Its place among files that begin alike.
     pub fn rank(&self) -> Rank {
         (self.extent().0, self.size)
     }
@@ -293,10 +296,10 @@ impl CopyEntry {
 }
 
 /// The key of an input with this content, of which something could be read. A trace is not the same as a log.
-pub fn key(sha256: &str, kind: Kind) -> String {
+pub fn key(sha256: &str, kind: InputKind) -> String {
     match kind {
-        Kind::Trace => sha256.to_owned(),
-        Kind::ExperimentLog => format!("log {sha256}"),
+        InputKind::Trace => sha256.to_owned(),
+        InputKind::ExperimentLog => format!("log {sha256}"),
     }
 }
 
@@ -329,6 +332,16 @@ impl Manifest {
             Err(cause) if program != version() => Err(NoManifest::Program { program, cause }),
             Err(cause) => Err(NoManifest::Damaged(cause)),
         }
+    }
+
+    /// The inputs of this run of which one of its part files has rows.
+    pub fn inputs_of(&self, part: &PartFile) -> impl Iterator<Item = &InputEntry> {
+        part.inputs.iter().filter_map(|i| self.inputs.get(*i as usize))
+    }
+
+    /// Keys of all inputs of which one of its part files has rows, also of earlier runs.
+    pub fn keys_of(&self, part: &PartFile) -> impl Iterator<Item = String> {
+        self.inputs_of(part).map(InputEntry::key).chain(part.kept.iter().cloned())
     }
 
     /// It, if all that it names lies in a dataset: files are moved and removed by it.

@@ -3,15 +3,15 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::layout::{Layout, children, is_json};
-use super::manifest::{Content, CopyEntry, InputEntry, Kind, Manifest, Status};
+use super::layout::Layout;
+use super::manifest::{Content, CopyEntry, InputEntry, InputKind, Manifest, Status};
 use super::part::PartFile;
 use crate::error::Result;
-use crate::input::Looker;
+use crate::input::Stat;
 use crate::text::path_of;
 
 /// The sum of all manifests.
@@ -59,28 +59,13 @@ impl State {
     /// # Errors
     /// One cannot be read, or is none.
     pub fn load(layout: &Layout, unfinished: Vec<Manifest>) -> Result<State> {
-        let manifests: Vec<Result<Manifest>> = State::paths(layout)?.par_iter().map(|p| Manifest::read(p)).collect();
+        let manifests: Vec<Result<Manifest>> = layout.manifest_paths()?.par_iter().map(|p| Manifest::read(p)).collect();
         // The first error, whichever was found first.
         let mut manifests = manifests.into_iter().collect::<Result<Vec<_>>>()?;
         let is_new = |run: &Manifest| manifests.iter().all(|manifest| manifest.run != run.run);
         let unfinished: Vec<_> = unfinished.into_iter().filter(is_new).collect();
         manifests.extend(unfinished);
         Ok(State::of(manifests))
-    }
-
-    /// Where the manifests are, in order.
-    ///
-    /// # Errors
-    /// Their folder cannot be listed.
-    pub fn paths(layout: &Layout) -> Result<Vec<PathBuf>> {
-        let mut paths = children(&layout.manifests())?;
-        paths.retain(|p| State::is_manifest(layout, p));
-        Ok(paths)
-    }
-
-    /// Whether a file is taken for a manifest.
-    pub fn is_manifest(layout: &Layout, path: &Path) -> bool {
-        path.parent() == Some(&layout.manifests()) && is_json(path)
     }
 
     /// The sum of these manifests.
@@ -99,8 +84,10 @@ impl State {
                     state.live[m][i] = false;
                 }
                 state.by_path.entry(input.path.clone()).or_default().push(place);
-                let may_grow =
-                    !input.head.is_empty() || input.kind == Kind::ExperimentLog || input.records > 0 || input.truncated;
+                let may_grow = !input.head.is_empty()
+                    || input.kind == InputKind::ExperimentLog
+                    || input.records > 0
+                    || input.truncated;
                 if input.status != Status::Rejected && may_grow {
                     state.by_head.entry(input.head.clone()).or_default().push(place);
                 }
@@ -159,7 +146,7 @@ impl State {
         let mut files = [(&*input.path, input.size, input.mtime)].into_iter().chain(copies);
         files.find_map(|(path, size, mtime)| {
             let path = path_of(path);
-            let is_as_it_was = Looker::default().look(&path).file().is_some_and(|stat| stat.is(size, mtime));
+            let is_as_it_was = Stat::at(&path).is_some_and(|stat| stat.is(size, mtime));
             is_as_it_was.then_some(path)
         })
     }

@@ -61,7 +61,7 @@ pub struct Report {
 /// There is no dataset, a manifest cannot be read, a conversion changed the dataset meanwhile, or `meter` says to stop.
 pub fn verify(root: &Path, meter: &Meter) -> Result<Report> {
     let layout = Layout::new(root);
-    let manifests = State::paths(&layout)?;
+    let manifests = layout.manifest_paths()?;
     let (state, damaged) = load(&layout, &manifests)?;
     let journaled = journal::unfinished(&layout)?;
     if state.manifests.is_empty() && damaged.is_empty() && journaled.is_empty() && layout.any_part()?.is_none() {
@@ -84,7 +84,7 @@ pub fn verify(root: &Path, meter: &Meter) -> Result<Report> {
     // Journals first: one that goes leaves a manifest.
     let names = |runs: &[Manifest]| runs.iter().map(|run| run.run.clone()).collect::<Vec<_>>();
     let is_published = names(&journal::unfinished(&layout)?) != names(&journaled);
-    if is_published || State::paths(&layout)? != manifests {
+    if is_published || layout.manifest_paths()? != manifests {
         let message = "a conversion into it published while it was verified; verify it again".to_owned();
         return Err(Error::Dataset { path: root.to_owned(), message });
     }

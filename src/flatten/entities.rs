@@ -10,9 +10,9 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::entity::{Container, File, Pod, Process, ProcessId};
-pub use super::kind::{Index, Latest, Stamp};
-use super::kind::{Kind, Link};
 use super::spill::Spill;
+pub use super::store::{Index, Latest, Stamp};
+use super::store::{Link, Store};
 use crate::error::{Error, Result};
 use crate::trace::records;
 
@@ -109,10 +109,10 @@ fn file_key(oid: &[u8; 20]) -> FileKey {
 /// All entities of a trace so far.
 #[derive(Debug)]
 pub struct Entities {
-    pub processes: Kind<(i64, i64), Process>,
-    pub files: Kind<FileKey, File>,
-    pub containers: Kind<Name, Container>,
-    pub pods: Kind<Name, Pod>,
+    pub processes: Store<(i64, i64), Process>,
+    pub files: Store<FileKey, File>,
+    pub containers: Store<Name, Container>,
+    pub pods: Store<Name, Pod>,
     room: Room,
     spilled: bool,
     /// The process that was asked for last: most events come from the same as the one before.
@@ -140,10 +140,10 @@ impl Entities {
     pub fn new(room: Room) -> Self {
         let spill = || Spill::within(&room.folder);
         Entities {
-            processes: Kind::new(spill()),
-            files: Kind::new(spill()),
-            containers: Kind::new(spill()),
-            pods: Kind::new(spill()),
+            processes: Store::new(spill()),
+            files: Store::new(spill()),
+            containers: Store::new(spill()),
+            pods: Store::new(spill()),
             room,
             spilled: false,
             last: None,
@@ -210,20 +210,24 @@ impl Entities {
         self.exports
     }
 
+    /// Takes an export of a process; the result is its index.
     pub fn add_process(&mut self, process: Arc<Process>) -> Index {
         self.exported();
         self.processes.insert(process.id.map(ProcessId::key), process)
     }
 
+    /// The same of a file.
     pub fn add_file(&mut self, file: Arc<File>) -> Index {
         self.files.insert(file.oid.as_ref().map(file_key), file)
     }
 
+    /// The same of a container.
     pub fn add_container(&mut self, container: Arc<Container>) -> Index {
         self.exported();
         self.containers.insert(container.id().map(name), container)
     }
 
+    /// The same of a pod.
     pub fn add_pod(&mut self, pod: Arc<Pod>) -> Index {
         self.exported();
         self.pods.insert(pod.id().map(name), pod)
@@ -246,6 +250,7 @@ impl Entities {
         self.last.insert((id, Actor { process, parent, container, pod })).1
     }
 
+    /// The last export of a file.
     pub fn file(&self, oid: Option<&[u8; 20]>) -> Ref {
         oid.map_or(Ref::Absent, |oid| Ref::of(self.files.find(&file_key(oid))))
     }

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::Payload;
+use super::store::Payload;
 use super::texts::Texts;
 use crate::trace::decode::Address;
 use crate::trace::records;
 
+/// A string that is never added to.
 pub type Str = Box<str>;
 
 /// A header and its place, as all rows of the trace refer to it.
@@ -50,6 +51,7 @@ impl ProcessId {
     }
 }
 
+/// An exported process. Times are nanoseconds since 1970.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Process {
     pub record_no: i64,
@@ -65,6 +67,7 @@ pub struct Process {
     texts: Texts<6>,
 }
 
+/// An exported file, socket, pipe or directory.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct File {
     pub record_no: i64,
@@ -74,6 +77,7 @@ pub struct File {
     texts: Texts<3>,
 }
 
+/// An exported container.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Container {
     pub record_no: i64,
@@ -83,6 +87,7 @@ pub struct Container {
     texts: Texts<5>,
 }
 
+/// An exported Kubernetes pod.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pod {
     pub record_no: i64,

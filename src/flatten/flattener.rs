@@ -58,6 +58,7 @@ impl InputInfo {
 /// What became of an input.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InputCounts {
+    /// Headers, and one more if records come before the first.
     pub traces: i64,
     pub records: i64,
     /// When its events and flows start, at the earliest, and start or end at the latest: nanoseconds since 1970.
@@ -70,7 +71,9 @@ pub struct InputCounts {
     pub lost: i64,
     /// Events and flows outside the window.
     pub filtered: i64,
+    /// References to entities that were not exported before.
     pub dangling: i64,
+    /// Strings in which invalid UTF-8 was replaced.
     pub repaired: i64,
     /// Whether anything of the file was damaged or missing, also where nobody knows how many records that cost.
     pub damaged: bool,
@@ -166,6 +169,7 @@ impl Flattener {
         Ok(())
     }
 
+    /// What follows is of this input.
     pub fn begin_input(&mut self, input: InputInfo) {
         self.input = input;
         self.headers = 0;

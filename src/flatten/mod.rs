@@ -6,12 +6,12 @@ pub mod entity;
 pub mod event;
 pub mod exports;
 pub mod flattener;
-pub mod kind;
 #[cfg(test)]
 mod model;
 pub mod net;
 pub mod opflags;
 mod pieces;
 mod spill;
+pub mod store;
 pub mod texts;
 pub mod time;

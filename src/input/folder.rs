@@ -10,6 +10,7 @@ use std::path::Path;
 use super::Found;
 use super::natural::natural_key;
 use crate::dataset::layout::PRIVATE;
+use crate::trace::container::MAGIC;
 
 /// Collects a directory's files. Hidden files, links to directories and what a dataset keeps beside its tables are left out:
 /// its lock would be taken for a trace.
@@ -64,9 +65,9 @@ fn is_trace_name(path: &Path) -> bool {
 
 /// Whether a file is a trace by its content. One that cannot be read might be, so that the run accounts for it.
 fn starts_like_avro(path: &Path) -> bool {
-    let mut magic = [0; 4];
+    let mut magic = [0; MAGIC.len()];
     match File::open(path).and_then(|f| f.read_exact_at(&mut magic, 0)) {
-        Ok(()) => &magic == b"Obj\x01",
+        Ok(()) => magic == *MAGIC,
         Err(e) => !matches!(e.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound),
     }
 }

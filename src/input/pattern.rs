@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::folder::is_hidden;
 use super::natural::natural_key;
-use crate::dataset::layout::{PRIVATE, is_ours};
+use crate::dataset::layout::{PRIVATE, is_ours, is_parquet};
 use crate::error::{Error, Result};
 
 const WILDCARDS: &[u8] = b"*?[";
@@ -45,9 +45,8 @@ pub fn expand(pattern: &Path) -> Result<Vec<PathBuf>> {
 
 /// Whether a file belongs to a dataset, which `**` would find below the inputs: what lies beside the tables, and part files.
 fn is_of_a_dataset(path: &Path) -> bool {
-    let is_part = path.extension().is_some_and(|e| e == "parquet");
     path.ancestors().any(|folder| match (folder.file_name(), folder.parent()) {
-        (Some(name), Some(root)) => name == PRIVATE || is_part && is_ours(name) && root.join(PRIVATE).is_dir(),
+        (Some(name), Some(root)) => name == PRIVATE || is_parquet(path) && is_ours(name) && root.join(PRIVATE).is_dir(),
         _ => false,
     })
 }

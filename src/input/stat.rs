@@ -25,6 +25,11 @@ impl Stat {
         Ok(Stat::from(&rustix::fs::fstat(file)?))
     }
 
+    /// Of the regular file at `path`, or where it links to.
+    pub fn at(path: &Path) -> Option<Stat> {
+        Looker::default().look(path).file()
+    }
+
     /// Whether a file is as large and as old as one was.
     pub fn is(&self, size: u64, mtime: i64) -> bool {
         (self.size, self.mtime) == (size, mtime)

@@ -69,6 +69,9 @@ impl Inflater {
     }
 
     /// Inflates `input` into `out`, which holds exactly the result afterwards.
+    ///
+    /// # Errors
+    /// It is damaged, or inflates to more than the limit.
     pub fn inflate(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<(), InflateError> {
         let damaged = |e: &dyn std::fmt::Display| InflateError::Damaged(e.to_string());
         match self.codec {

@@ -17,7 +17,8 @@ use super::schema::Schema;
 use crate::progress::Stopper;
 use crate::reject::Code;
 
-const MAGIC: &[u8] = b"Obj\x01";
+/// What an Avro object container file starts with.
+pub const MAGIC: &[u8; 4] = b"Obj\x01";
 const SYNC_LEN: u64 = 16;
 /// A block header is two varints.
 const MAX_BLOCK_HEADER: usize = 20;
@@ -198,6 +199,7 @@ pub struct Gap {
     pub records_lost: Option<u64>,
 }
 
+/// Why bytes are no block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GapCause {
     /// The file ends inside a block: it was cut, or is still being written.

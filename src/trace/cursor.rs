@@ -88,6 +88,10 @@ impl<'a> Cursor<'a> {
         self.data.len() - self.pos
     }
 
+    /// The next `len` bytes.
+    ///
+    /// # Errors
+    /// There are fewer.
     #[inline]
     pub fn take(&mut self, len: usize) -> Result<&'a [u8]> {
         let end = self.pos.checked_add(len).ok_or(DecodeError::BadLength)?;
@@ -96,7 +100,10 @@ impl<'a> Cursor<'a> {
         Ok(bytes)
     }
 
-    /// A zigzag variable-length integer of at most ten bytes.
+    /// A zigzag variable-length integer of at most ten bytes (Avro specification, "Binary Encoding").
+    ///
+    /// # Errors
+    /// There is none.
     #[inline]
     pub fn long(&mut self) -> Result<i64> {
         match self.data.get(self.pos) {
@@ -240,6 +247,9 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes over a value of type `ty`.
+    ///
+    /// # Errors
+    /// There is none.
     pub fn skip(&mut self, schema: &Schema, ty: TypeId) -> Result<()> {
         match schema.get(ty) {
             Type::Null => self.nothing(),
@@ -267,6 +277,9 @@ impl<'a> Cursor<'a> {
 
     /// Reads the fields of a record: `set(slot, type)` for those that have a slot, the others are skipped. A value
     /// that is no record is skipped.
+    ///
+    /// # Errors
+    /// There is no such value, and those of `set`.
     #[inline]
     pub fn record(
         &mut self,

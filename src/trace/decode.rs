@@ -11,6 +11,10 @@ use super::schema::{Schema, Type, TypeId};
 /// A Rust value that can be read from a value of the writer's schema; `None` where the value is null or of a type that
 /// does not fit.
 pub trait Decode<'a>: Sized {
+    /// Reads a value of type `ty`.
+    ///
+    /// # Errors
+    /// The bytes are none.
     fn decode(cur: &mut Cursor<'a>, schema: &'a Schema, ty: TypeId) -> Result<Option<Self>>;
 
     /// The SysFlow record that it is, or is a list of.

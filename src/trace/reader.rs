@@ -17,7 +17,7 @@ use crate::progress::Stopper;
 use crate::reject::{Code, Severity};
 use crate::text::Escaped;
 
-/// Bytes that a block may have, compressed and inflated, where the user sets no limit of memory.
+/// Bytes that a block may have, compressed and inflated, in commands without `--memory` (concat, inspect, repair).
 pub const BLOCK_LIMIT: usize = 256 << 20;
 
 /// Bytes of a buffer that is used again.

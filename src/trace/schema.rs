@@ -72,6 +72,7 @@ pub enum Reads {
     Other,
 }
 
+/// A field of a record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Field {
     pub name: String,

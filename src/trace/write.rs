@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use super::codec::Codec;
 use super::compress::Compressor;
+use super::container::MAGIC;
 
 /// Appends a zigzag variable-length integer.
 pub fn put_long(out: &mut Vec<u8>, value: i64) {
@@ -36,7 +37,7 @@ impl<W: Write> ContainerWriter<W> {
     /// # Errors
     /// `out` fails, here and in all that follows.
     pub fn new(out: W, codec: Codec, schema_json: &[u8], sync: [u8; 16]) -> io::Result<Self> {
-        let mut header = b"Obj\x01".to_vec();
+        let mut header = MAGIC.to_vec();
         put_long(&mut header, 2);
         put_bytes(&mut header, b"avro.codec");
         put_bytes(&mut header, codec.name().as_bytes());

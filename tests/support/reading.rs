@@ -7,7 +7,7 @@ use sf_parquet::batch::options::Options;
 use sf_parquet::batch::pipe::Item;
 use sf_parquet::batch::source::{Last, Source};
 use sf_parquet::dataset::encode::Encodings;
-use sf_parquet::dataset::manifest::Kind;
+use sf_parquet::dataset::manifest::InputKind;
 use sf_parquet::flatten::flattener::InputCounts;
 use sf_parquet::input::{self, Stat};
 use sf_parquet::memory::Memory;
@@ -41,7 +41,7 @@ pub fn flatten(path: &Path) -> Last {
     let sha256 = input::sha256(&file, 0..stat.size, &|| Ok(())).unwrap();
     let name = "trace".to_owned();
     let (path, head) = (path.to_owned(), String::new());
-    let (kind, broken, incomplete, whole, doubtful, alike) = (Kind::Trace, false, false, None, None, None);
+    let (kind, broken, incomplete, whole, doubtful, alike) = (InputKind::Trace, false, false, None, None, None);
     let window = Default::default();
     let inputs = [Input { path, name, stat, sha256, kind, head, broken, incomplete, whole, window, doubtful, alike }];
     let (meter, options) = (Meter::default(), options(&inputs[0].path));

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Finding, Unfinished, remedy};
-use crate::dataset::layout::{self, Layout, part_run};
+use crate::dataset::layout::{self, Layout, is_parquet, part_run};
 use crate::dataset::state::State;
 use crate::error::{IoContext, Result};
 use crate::input::is_hidden;
@@ -62,7 +62,7 @@ fn private_file(layout: &Layout, unfinished: &Unfinished, path: &Path, name: &st
     let is = |known: PathBuf| path == known;
     let expected = is_unseen(path)
         || is(layout.lock())
-        || State::is_manifest(layout, path)
+        || layout.is_manifest(path)
         || unfinished.0.iter().any(|run| is(layout.journal(&run.run)));
     let of_a_run = [layout.all_staging(), layout.journals()].iter().any(|folder| path.starts_with(folder));
     let folders = [layout.private(), layout.all_staging(), layout.journals(), layout.manifests()];
@@ -83,7 +83,7 @@ fn private_file(layout: &Layout, unfinished: &Unfinished, path: &Path, name: &st
 /// Whether no reader takes a file for rows, by its name. Network filesystems keep removed files for a while under such names, and
 /// a run has some.
 fn is_unseen(path: &Path) -> bool {
-    path.file_name().is_some_and(is_hidden) && path.extension().is_none_or(|e| e != "parquet")
+    path.file_name().is_some_and(is_hidden) && !is_parquet(path)
 }
 
 /// All files of a dataset in the order of their names. What lies beside the tables is not the dataset's, and no reader takes it

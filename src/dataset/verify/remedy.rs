@@ -10,10 +10,10 @@ use super::parts::Part;
 use crate::dataset::compression;
 use crate::dataset::encode::Encodings;
 use crate::dataset::layout::{Layout, staged_name};
-use crate::dataset::manifest::{Content, InputEntry, Kind, Manifest};
+use crate::dataset::manifest::{Content, InputEntry, InputKind, Manifest};
 use crate::dataset::state::{Read, State};
 use crate::flatten::time::iso;
-use crate::input::Looker;
+use crate::input::Stat;
 use crate::memory::Memory;
 use crate::tables::schema::TableId;
 use crate::text::path_of;
@@ -29,12 +29,6 @@ pub fn reconvert_parts(layout: &Layout, state: &State, parts: &[Part]) -> Vec<St
     commands
 }
 
-/// Keys of the inputs that a part file has rows of.
-fn keys((manifest, part): Part) -> impl Iterator<Item = String> {
-    let of_run = part.inputs.iter().filter_map(|i| manifest.inputs.get(*i as usize)).map(InputEntry::key);
-    of_run.chain(part.kept.iter().cloned())
-}
-
 /// Places of part files that are connected by inputs. Those without rows are mended by any run: they go with the first.
 fn groups(parts: &[Part]) -> impl Iterator<Item = Vec<usize>> {
     fn root(before: &mut [usize], mut place: usize) -> usize {
@@ -48,9 +42,9 @@ fn groups(parts: &[Part]) -> impl Iterator<Item = Vec<usize>> {
     let mut before: Vec<usize> = (0..parts.len()).collect();
     let mut first_of: HashMap<String, usize> = HashMap::new();
     let with_rows = parts.iter().position(|(_, part)| part.rows > 0);
-    for (place, part) in parts.iter().enumerate() {
-        let any = (part.1.rows == 0 || Some(place) == with_rows).then(String::new);
-        for key in keys(*part).chain(any) {
+    for (place, (run, part)) in parts.iter().enumerate() {
+        let any = (part.rows == 0 || Some(place) == with_rows).then(String::new);
+        for key in run.keys_of(part).chain(any) {
             let first = *first_of.entry(key).or_insert(place);
             let (a, b) = (root(&mut before, first), root(&mut before, place));
             before[a.max(b)] = a.min(b);
@@ -65,7 +59,7 @@ fn groups(parts: &[Part]) -> impl Iterator<Item = Vec<usize>> {
 
 fn reconvert_together(layout: &Layout, state: &State, parts: &[Part]) -> String {
     let mut seen = HashSet::new();
-    let all = parts.iter().flat_map(|part| keys(*part)).filter(|key| seen.insert(key.clone()));
+    let all = parts.iter().flat_map(|(run, part)| run.keys_of(part)).filter(|key| seen.insert(key.clone()));
     let mut reads: Vec<Read> = all.filter_map(|key| state.by_key(&key)).collect();
     if reads.is_empty() {
         // Files without rows belong to none of the inputs; converting any of them writes them anew.
@@ -83,7 +77,7 @@ fn reconvert_together(layout: &Layout, state: &State, parts: &[Part]) -> String 
 
 fn any_input(state: &State) -> Option<Read<'_>> {
     let live = state.live();
-    let is_there = |read: &&Read| Looker::default().look(&path_of(&read.input.path)).file().is_some();
+    let is_there = |read: &&Read| Stat::at(&path_of(&read.input.path)).is_some();
     live.iter().find(is_there).or(live.first()).copied()
 }
 
@@ -202,7 +196,7 @@ fn command(
         }
     }
     let (logs, traces): (Vec<&InputEntry>, Vec<&InputEntry>) =
-        inputs.iter().partition(|input| input.kind == Kind::ExperimentLog);
+        inputs.iter().partition(|input| input.kind == InputKind::ExperimentLog);
     let path = |input: &InputEntry| quoted(&state.at_hand(input).unwrap_or_else(|| path_of(&input.path)));
     let traces: String = traces.iter().map(|input| format!(" {}", path(input))).collect();
     const NO_TRACES: &str = " --files-from /dev/null";

@@ -109,8 +109,9 @@ impl Place {
     }
 }
 
+/// The entities of one kind, `E`, by keys `K`.
 #[derive(Debug)]
-pub struct Kind<K, E> {
+pub struct Store<K, E> {
     by_key: HashTable<Index>,
     hasher: RandomState,
     known: Pieces<Known<K>>,
@@ -126,9 +127,9 @@ pub struct Kind<K, E> {
     nothing: Arc<E>,
 }
 
-impl<K: Hash + Eq + Default, E: Payload> Kind<K, E> {
+impl<K: Hash + Eq + Default, E: Payload> Store<K, E> {
     pub fn new(spill: Spill) -> Self {
-        Kind {
+        Store {
             by_key: HashTable::new(),
             hasher: RandomState::default(),
             known: Pieces::default(),
@@ -219,7 +220,7 @@ impl<K: Hash + Eq + Default, E: Payload> Kind<K, E> {
     }
 
     /// The latest export of an entity, from the file if it is there. If the file fails, it is an empty one, and
-    /// [`Kind::failure`] tells.
+    /// [`Store::failure`] tells.
     #[inline]
     pub fn get_mut(&mut self, index: Index) -> &mut Latest<E> {
         debug_assert!(self.evicted || self.known.get(index as usize).place.0 == Place::slot(index).0);
