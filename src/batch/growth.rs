@@ -1,7 +1,7 @@
 //! Which trace begins with which. One that has grown replaces what it was; one that another begins with has its rows there.
 //!
-//! Files that can begin with one another are found by their [`Outline::head`](super::outline::Outline::head), and then by hashes of their beginnings: the
-//! marker between Avro blocks is not enough, since collectors that begin a file in the same second have the same.
+//! Files that can begin with one another are found by their [head](super::outline::Outline::head), and then by hashes of their
+//! beginnings: the marker between Avro blocks is not enough, since collectors that begin a file in the same second have the same.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
@@ -58,6 +58,69 @@ struct Longer<'s> {
     key: String,
 }
 
+impl<'s> Longer<'s> {
+    fn of_read(path: Option<&'s Path>, Piece { of, rank, is_whole: _ }: Piece<'s>) -> Longer<'s> {
+        Longer { path, rank: (rank, 0), head: &of.head, read: Some(of), key: of.key() }
+    }
+}
+
+/// The inputs by what they start with. Hardly any that has no head has records.
+struct ByHead<'s> {
+    inputs: &'s [Input],
+    /// Ranks and places of those that start alike, ascending.
+    alike: BTreeMap<&'s str, Vec<(Rank, usize)>>,
+}
+
+impl<'s> ByHead<'s> {
+    fn of(inputs: &'s [Input]) -> ByHead<'s> {
+        let mut alike: BTreeMap<&str, Vec<(Rank, usize)>> = BTreeMap::new();
+        for (place, input) in inputs.iter().enumerate().filter(|(_, input)| !input.head.is_empty()) {
+            alike.entry(&input.head).or_default().push((input.rank(), place));
+        }
+        alike.values_mut().for_each(|alike| alike.sort_unstable());
+        ByHead { inputs, alike }
+    }
+
+    /// The inputs that a file of this head and rank may begin with.
+    fn shorter(&self, head: &str, rank: (Rank, usize)) -> &[(Rank, usize)] {
+        let alike = self.alike.get(head).map(Vec::as_slice).unwrap_or_default();
+        &alike[..alike.partition_point(|other| *other < rank)]
+    }
+
+    /// All files that an input may be the beginning of, the longest at last.
+    fn longer(&self, state: &'s State, at_hand: &'s [(&'s Path, Piece<'s>)]) -> Vec<Longer<'s>> {
+        // There may be many that no input is the beginning of.
+        let is_longer = |head: &str, rank: (Rank, usize)| !self.shorter(head, rank).is_empty();
+        let of_inputs = self.inputs.iter().enumerate().map(|(place, input)| (input, (input.rank(), place)));
+        let of_inputs = of_inputs.filter(|(input, rank)| is_longer(&input.head, *rank)).map(|(input, rank)| {
+            let (path, head, key) = (Some(&*input.path), &*input.head, input.key());
+            Longer { path, rank, head, read: None, key }
+        });
+        let skipped = at_hand.iter().filter(|(_, piece)| is_longer(&piece.of.head, (piece.rank, 0)));
+        let skipped = skipped.map(|(path, piece)| Longer::of_read(Some(*path), *piece));
+        let whole = at_hand.iter().filter(|(_, piece)| piece.is_whole);
+        let whole: HashSet<String> = whole.map(|(_, piece)| piece.of.key()).collect();
+        let reads = self.alike.keys().flat_map(|head| state.by_head(head)).map(|read| read.input);
+        let reads = reads.filter(|read| is_longer(&read.head, (read.rank(), 0)) && !whole.contains(&read.key()));
+        let reads = reads.map(|of| Longer::of_read(None, Piece::whole(of)));
+        let mut longer: Vec<Longer> = of_inputs.chain(skipped).chain(reads).collect();
+        longer.sort_by_key(|longer| longer.rank);
+        longer
+    }
+
+    /// The places of the inputs that a file begins with, if it is at hand.
+    fn beginnings(&self, longer: &Longer, state: &State, stop: Stop) -> Option<Vec<usize>> {
+        let path = longer.path.map(Cow::from).or_else(|| longer.read.and_then(|read| state.at_hand(read)))?;
+        let shorter = self.shorter(longer.head, longer.rank);
+        let mut sizes: Vec<u64> = shorter.iter().map(|((size, _), _)| *size).collect();
+        sizes.dedup();
+        let hashes = hashes(&path, &sizes, stop).ok()?;
+        let by_size = shorter.chunk_by(|((a, _), _), ((b, _), _)| a == b).zip(&hashes);
+        let places = by_size.flat_map(|(others, hash)| others.iter().map(move |(_, place)| (*place, hash)));
+        Some(places.filter(|(place, hash)| self.inputs[*place].extent().1 == **hash).map(|(place, _)| place).collect())
+    }
+}
+
 /// How each input is related to the others, and to those that earlier runs read, which are `at_hand` in other files.
 pub fn relations<'s>(
     inputs: &'s [Input],
@@ -65,52 +128,10 @@ pub fn relations<'s>(
     at_hand: &'s [(&'s Path, Piece<'s>)],
     stop: Stop,
 ) -> Vec<Relation> {
-    // By rank, then by place. Hardly any without a head has records.
-    let mut by_head: BTreeMap<&str, Vec<(Rank, usize)>> = BTreeMap::new();
-    for (place, input) in inputs.iter().enumerate().filter(|(_, input)| !input.head.is_empty()) {
-        by_head.entry(&input.head).or_default().push((input.rank(), place));
-    }
-    by_head.values_mut().for_each(|alike| alike.sort_unstable());
-    let shorter = |head: &str, rank: (Rank, usize)| {
-        let alike = by_head.get(head).map(Vec::as_slice).unwrap_or_default();
-        &alike[..alike.partition_point(|other| *other < rank)]
-    };
-    // The places of those that a file begins with, if it is at hand.
-    let beginnings = |longer: &Longer| -> Option<Vec<usize>> {
-        let path = longer.path.map(Cow::from).or_else(|| longer.read.and_then(|read| state.at_hand(read)))?;
-        let shorter = shorter(longer.head, longer.rank);
-        let mut sizes: Vec<u64> = shorter.iter().map(|((size, _), _)| *size).collect();
-        sizes.dedup();
-        let hashes = hashes(&path, &sizes, stop).ok()?;
-        let by_size = shorter.chunk_by(|((a, _), _), ((b, _), _)| a == b).zip(&hashes);
-        let places = by_size.flat_map(|(others, hash)| others.iter().map(move |(_, place)| (*place, hash)));
-        Some(places.filter(|(place, hash)| inputs[*place].extent().1 == **hash).map(|(place, _)| place).collect())
-    };
-    // There may be many that no input is the beginning of.
-    let is_longer = |head: &str, rank: (Rank, usize)| !shorter(head, rank).is_empty();
-    let of_inputs = inputs.iter().enumerate().map(|(place, input)| (input, (input.rank(), place)));
-    let of_inputs = of_inputs.filter(|(input, rank)| is_longer(&input.head, *rank)).map(|(input, rank)| Longer {
-        path: Some(&input.path),
-        rank,
-        head: &input.head,
-        read: None,
-        key: input.key(),
-    });
-    let of_read = |path, Piece { of, rank, is_whole: _ }: Piece<'s>| {
-        let rank = (rank, 0);
-        Longer { path, rank, head: &of.head, read: Some(of), key: of.key() }
-    };
-    let skipped = at_hand.iter().filter(|(_, piece)| is_longer(&piece.of.head, (piece.rank, 0)));
-    let skipped: Vec<Longer> = skipped.map(|(path, piece)| of_read(Some(*path), *piece)).collect();
-    let whole = at_hand.iter().filter(|(_, piece)| piece.is_whole);
-    let whole: HashSet<String> = whole.map(|(_, piece)| piece.of.key()).collect();
-    let reads = by_head.keys().flat_map(|head| state.by_head(head)).map(|read| read.input);
-    let reads = reads.filter(|read| is_longer(&read.head, (read.rank(), 0)) && !whole.contains(&read.key()));
-    let reads = reads.map(|of| of_read(None, Piece::whole(of)));
-    let mut longer: Vec<Longer> = of_inputs.chain(skipped).chain(reads).collect();
-    // The longest has the last word, for that is not the beginning of another one.
-    longer.sort_by_key(|longer| longer.rank);
-    let found: Vec<Option<Vec<usize>>> = longer.par_iter().map(beginnings).collect();
+    let by_head = ByHead::of(inputs);
+    let longer = by_head.longer(state, at_hand);
+    let found: Vec<Option<Vec<usize>>> =
+        longer.par_iter().map(|longer| by_head.beginnings(longer, state, stop)).collect();
 
     // How an input is related to earlier ones is settled if one of them has its content.
     let known: Vec<Option<Read>> = inputs.iter().map(|input| state.by_key(&input.key())).collect();
@@ -118,13 +139,14 @@ pub fn relations<'s>(
     let mut relations = vec![Relation::Apart; inputs.len()];
     for (longer, found) in longer.iter().zip(&found) {
         let Some(read) = longer.read else { continue };
-        let perhaps = shorter(longer.head, longer.rank).iter().map(|(_, place)| *place);
+        let perhaps = by_head.shorter(longer.head, longer.rank).iter().map(|(_, place)| *place);
         for place in perhaps.filter(|place| found.as_ref().is_none_or(|found| found.contains(place))) {
             if is_doubtful(place) && relations[place] == Relation::Apart {
                 relations[place] = Relation::Doubtful(read.path.clone());
             }
         }
     }
+    // The longest has the last word, for that is not the beginning of another one.
     for (longer, found) in longer.iter().zip(found) {
         // What cannot be read any more ends the run when it is converted. Rows that are there already stay until the longer
         // one is an input.
