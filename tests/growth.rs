@@ -631,6 +631,32 @@ fn a_damaged_trace_that_may_be_one_that_is_there_says_so() {
 }
 
 #[test]
+fn a_trace_whose_first_block_was_damaged_is_known_by_its_last_one() {
+    for repaired in [false, true] {
+        let growing = Growing::new();
+        let (path, other) = (growing.write("a.sf", 8), growing.folder.path().join("b.sf"));
+        damage(&growing, &path, 0);
+        expect_status(&convert(&[&path], &growing.out, &[]), 3);
+        let had = row_count(&growing.out, "records");
+        if repaired {
+            expect_status(&program(["repair"]).arg(&path).arg("-o").arg(&other).output().unwrap(), 3);
+        } else {
+            growing.write("b.sf", 8);
+        }
+        growing.expect(&[&other], &[], had + if repaired { 70 } else { 80 }, TWICE);
+        growing.expect(&[&other], &[], had + if repaired { 70 } else { 80 }, "");
+    }
+    // Another trace that has its marker.
+    let growing = Growing::new();
+    let (path, other) = (growing.write("a.sf", 8), growing.folder.path().join("b.sf"));
+    damage(&growing, &path, 0);
+    convert(&[&path], &growing.out, &[]);
+    let had = row_count(&growing.out, "records");
+    simple("another", 20).write(&other);
+    growing.expect(&[&other], &[], had + 20, "");
+}
+
+#[test]
 fn a_trace_whose_start_was_damaged_and_is_restored_is_one() {
     for block in 0..8 {
         let growing = Growing::new();

@@ -88,6 +88,8 @@ struct Seen<'s> {
     was: Vec<Read<'s>>,
     /// Those of which it has what is behind the damage, too, if it is whole.
     restores: Vec<Read<'s>>,
+    /// What they read under whatever name, in another form, that was damaged inside, and of which it has a block behind the damage.
+    shares: Vec<Read<'s>>,
 }
 
 /// What earlier runs read that has the rows of an input.
@@ -130,7 +132,7 @@ impl<'s> Candidate<'_, 's> {
                 supersedes.push(read);
             }
         }
-        let Seen { mut input, was, .. } = seen;
+        let Seen { mut input, was, shares, .. } = seen;
         if !reconvert {
             // What the dataset has of it stays.
             for read in supersedes.iter().filter(|read| read.input.status != Status::Rejected) {
@@ -141,7 +143,7 @@ impl<'s> Candidate<'_, 's> {
                 input.window = input.window.with(had.window());
             }
         }
-        (input.doubtful, input.alike) = self.copies(&input, &was, &supersedes);
+        (input.doubtful, input.alike) = self.copies(&input, &[was, shares].concat(), &supersedes);
         let mut supersedes: Vec<InputEntry> = supersedes.into_iter().map(|read| read.input.clone()).collect();
         if let Some(tables) = self.state.tables_that_keep(&input.key()) {
             // Nothing tells for which times.
@@ -212,14 +214,14 @@ impl<'s> Candidate<'_, 's> {
     }
 
     /// What an input is perhaps a copy of: [`Input::doubtful`] and [`Input::alike`].
-    fn copies(&self, input: &Input, was: &[Read], replaced: &[Read]) -> (Option<String>, Option<String>) {
+    fn copies(&self, input: &Input, pieces: &[Read], replaced: &[Read]) -> (Option<String>, Option<String>) {
         let stays = |read: &Read| {
             let is_replaced = replaced.iter().any(|replaced| replaced.input.key() == read.input.key());
             read.live && !is_replaced && read.input.sha256 != input.sha256 && read.input.kind == input.kind
         };
         let is_alike = |read: &Read| !input.head.is_empty() && read.input.head == input.head;
-        // It was another under its name, or one that was damaged, and nobody can tell how much of that it has.
-        let was = self.of_path.iter().filter(|read| is_alike(read)).chain(was).copied();
+        // It was another under its name, or has some of one that was damaged, and nobody can tell how much.
+        let was = self.of_path.iter().filter(|read| is_alike(read)).chain(pieces).copied();
         let others = || self.state.by_head(&input.head).filter(is_alike);
         let damaged = others().filter(|read| read.input.status == Status::Damaged);
         let name_of = |read: Read| read.input.path.clone();
@@ -237,7 +239,7 @@ impl<'s> Candidate<'_, 's> {
         let file = Arc::new(input::open(path)?);
         let stat = Stat::of(&file)?;
         let outline = Outline::of(&file, stat.size, kind, meter)?;
-        let (head, broken) = (outline.head.clone(), outline.broken);
+        let (head, broken, sync) = (outline.head.clone(), outline.broken, outline.sync());
         let of_path = || self.of_path.iter().copied();
         let alike = of_path().chain(state.by_head(&head)).filter(|read| read.input.kind == kind);
         let mut begins: Vec<Read> = alike.filter(|read| read.live && read.input.extent().0 <= stat.size).collect();
@@ -257,13 +259,17 @@ impl<'s> Candidate<'_, 's> {
         let beginnings: HashSet<(u64, &str)> = sizes.into_iter().zip(hashes.iter().map(String::as_str)).collect();
         begins.retain(|read| beginnings.contains(&read.input.extent()));
         was.retain(|read| sound(read).is_some_and(|sound| beginnings.contains(&sound)));
-        let restores = if blocks.is_sound { restored(&file, stat.size, &was, meter)? } else { Vec::new() };
+        let restores = if blocks.is_sound { with_last_block(&file, stat.size, &was, meter)? } else { Vec::new() };
+        // Of those that start like it nobody needs to know.
+        let is_other = |read: &Read| read.live && read.input.head != head;
+        let others: Vec<Read> = sync.iter().flat_map(|sync| state.by_sync(sync)).filter(is_other).collect();
+        let shares = with_last_block(&file, stat.size, &others, meter)?;
         let start = |size| io::Result::Ok(Start { size, sha256: input::sha256(&file, 0..size, &stop)? });
         let whole = blocks.end.filter(|_| !head.is_empty()).map(start).transpose()?;
         let (path, name, incomplete) = (path.to_owned(), self.name.clone(), blocks.is_cut);
         let (window, doubtful, alike) = (self.options.window, None, None);
         let input = Input { path, name, stat, sha256, kind, head, broken, incomplete, whole, window, doubtful, alike };
-        Ok(Seen { input, begins, was, restores })
+        Ok(Seen { input, begins, was, restores, shares })
     }
 
     /// What a run saw last under the name, of which another read the rows if it is not what that run read itself. What came
@@ -310,9 +316,10 @@ impl<'s> Candidate<'_, 's> {
     }
 }
 
-/// Those of which a file that begins with what was before the damage has the last block behind it, too.
-fn restored<'s>(file: &Arc<File>, size: u64, was: &[Read<'s>], meter: &Meter) -> io::Result<Vec<Read<'s>>> {
-    let sounds = || was.iter().filter_map(|read| Some((*read, read.input.sound.as_ref()?)));
+/// Those of which a file has the last block behind the damage, if there is one; it begins with what was before the damage, or has another
+/// header and first block.
+fn with_last_block<'s>(file: &Arc<File>, size: u64, damaged: &[Read<'s>], meter: &Meter) -> io::Result<Vec<Read<'s>>> {
+    let sounds = || damaged.iter().filter_map(|read| Some((*read, read.input.sound.as_ref()?)));
     let wanted: HashSet<&str> = sounds().filter_map(|(_, sound)| sound.last.as_deref()).collect();
     let found = match sounds().map(|(_, sound)| sound.size).min() {
         Some(pos) if !wanted.is_empty() => outline::blocks_among(file, size, pos, &wanted, meter)?,

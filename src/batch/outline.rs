@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::dataset::manifest::InputKind;
 use crate::input;
 use crate::progress::Meter;
+use crate::text::hex;
 use crate::trace::container::{FileHeader, Frame, GapCause, HeaderError, Marker, Step, Walk};
 use crate::trace::reader;
 
@@ -54,6 +55,11 @@ impl Outline {
             outline.head = hash[..16].to_owned();
         }
         Ok(outline)
+    }
+
+    /// The trace's sync marker as hex digits.
+    pub fn sync(&self) -> Option<String> {
+        self.walk.as_ref().map(|(header, ..)| hex(&header.sync))
     }
 
     /// Walks over all blocks, of which none may be larger than `limit` bytes.
@@ -106,7 +112,7 @@ fn is_whole(reader: impl FnOnce() -> reader::Blocks, header: &FileHeader, frame:
     reader().is_whole(header, frame, &mut Vec::new())
 }
 
-/// Which of these SHA-256 are of whole blocks of a trace, from the one at byte `pos` on.
+/// Which of these SHA-256 are of whole blocks of a trace, from byte `pos` on, or from the first.
 ///
 /// # Errors
 /// The file cannot be read.
@@ -119,7 +125,7 @@ pub fn blocks_among<'h>(
 ) -> io::Result<HashSet<&'h str>> {
     let mut found = HashSet::new();
     let Ok(header) = FileHeader::read(file, size) else { return Ok(found) };
-    let mut walk = Walk::new(file.clone(), header.sync, size, pos, meter.stopper());
+    let mut walk = Walk::new(file.clone(), header.sync, size, pos.max(header.len), meter.stopper());
     while let Some(step) = walk.step()? {
         if let Step::Block(frame) = step
             && frame.marker.is_whole()

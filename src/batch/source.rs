@@ -23,6 +23,7 @@ use crate::progress::{Meter, Stopper};
 use crate::reject::{Code, Severity};
 use crate::tables::chunk::Chunk;
 use crate::tables::pending::{Overflow, Pending};
+use crate::text::hex;
 use crate::trace::container::{FileHeader, HeaderError};
 use crate::trace::reader::{Blocks, Damage, Item, Place};
 use crate::trace::records::Record;
@@ -134,7 +135,7 @@ impl<'p> Source<'p> {
                 self.look_ahead(&open);
                 if self.block(&mut open)? {
                     self.open = Some(open);
-                } else if self.end_input(&open.file)? {
+                } else if self.end_input(&open.file, Some(&open.header))? {
                     return Ok(Some(self.cut()));
                 }
             } else {
@@ -208,7 +209,7 @@ impl<'p> Source<'p> {
         let file = Arc::new(input::open(&input.path).during("open", &input.path)?);
         if input.kind == InputKind::ExperimentLog {
             self.experiment_log(&file, input)?;
-            return self.end_input(&file).map(drop);
+            return self.end_input(&file, None).map(drop);
         }
         match OpenInput::new(file.clone(), input, self.block_limit, self.meter.stopper()) {
             Ok(open) => self.open = Some(open),
@@ -217,7 +218,7 @@ impl<'p> Source<'p> {
             Err(e) => {
                 let (code, message) = (e.code(), e.to_string());
                 self.flattener.reject_input(code, message);
-                self.end_input(&file)?;
+                self.end_input(&file, None)?;
             }
         }
         Ok(())
@@ -261,10 +262,11 @@ impl<'p> Source<'p> {
     }
 
     /// Ends the current input; says whether it must lie apart.
-    fn end_input(&mut self, file: &File) -> Result<bool> {
+    fn end_input(&mut self, file: &File, header: Option<&FileHeader>) -> Result<bool> {
         let input = &self.inputs[self.next];
         let counts = self.flattener.end_input();
-        let sound = counts.damaged_at.map(|size| sound(file, size, &self.last_block, self.meter));
+        let damaged = counts.damaged_at.zip(header);
+        let sound = damaged.map(|(size, header)| sound(file, header, size, &self.last_block, self.meter));
         let sound = sound.transpose().map_err(|e| unread(&input.path, e))?;
         unchanged(file, input, self.meter)?;
         self.ended.push(Ended { counts, sound });
@@ -339,10 +341,10 @@ fn unread(path: &Path, cause: io::Error) -> Error {
 }
 
 /// What is whole of an input that is damaged at byte `size`, and whose last block with rows is there.
-fn sound(file: &File, size: u64, last: &Range<u64>, meter: &Meter) -> io::Result<Sound> {
+fn sound(file: &File, header: &FileHeader, size: u64, last: &Range<u64>, meter: &Meter) -> io::Result<Sound> {
     let stop = || meter.check_io();
     let last = (last.start >= size).then(|| input::sha256(file, last.clone(), &stop)).transpose()?;
-    Ok(Sound { size, sha256: input::sha256(file, 0..size, &stop)?, last })
+    Ok(Sound { size, sha256: input::sha256(file, 0..size, &stop)?, last, sync: hex(&header.sync) })
 }
 
 /// An input must be what it was when its hash was taken; what was appended since does not matter.

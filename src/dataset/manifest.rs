@@ -185,6 +185,9 @@ pub struct Sound {
     /// SHA-256 of the last block behind it, or with it, of which there are rows, if there is one.
     #[serde(default, skip_serializing_if = "is_default")]
     pub last: Option<String>,
+    /// The sync marker as 32 hex digits, by which files are found that may have the same blocks.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sync: String,
 }
 
 impl Sound {

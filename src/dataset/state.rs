@@ -8,7 +8,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::layout::Layout;
-use super::manifest::{Content, CopyEntry, InputEntry, InputKind, Manifest, Status};
+use super::manifest::{Content, CopyEntry, InputEntry, InputKind, Manifest, Sound, Status};
 use super::part::PartFile;
 use crate::error::Result;
 use crate::input::Stat;
@@ -28,6 +28,8 @@ pub struct State {
     copies: HashMap<String, Vec<Place>>,
     /// Those without a head are there if they have rows, or ended inside their first block.
     by_head: HashMap<String, Vec<Place>>,
+    /// Those that are damaged inside and of which a block is known that has rows, by sync marker.
+    by_sync: HashMap<String, Vec<Place>>,
     /// Part files that runs removed, and the index of the manifest of the last that did. One that comes later may be called as
     /// one was whose manifest is gone.
     removed: HashMap<String, usize>,
@@ -88,6 +90,9 @@ impl State {
                     || input.kind == InputKind::ExperimentLog
                     || input.records > 0
                     || input.truncated;
+                if let Some(Sound { sync, last: Some(_), .. }) = &input.sound {
+                    state.by_sync.entry(sync.clone()).or_default().push(place);
+                }
                 if input.status != Status::Rejected && may_grow {
                     state.by_head.entry(input.head.clone()).or_default().push(place);
                 }
@@ -161,6 +166,11 @@ impl State {
         let heads = [Some(head).filter(|head| !head.is_empty()), Some("")];
         let places = heads.into_iter().flatten().filter_map(|head| self.by_head.get(head)).flatten();
         places.map(|place| self.read(*place))
+    }
+
+    /// Inputs that are damaged inside, of traces with this sync marker (as hex digits).
+    pub fn by_sync(&self, sync: &str) -> impl Iterator<Item = Read<'_>> {
+        self.by_sync.get(sync).into_iter().flatten().map(|place| self.read(*place))
     }
 
     /// The inputs whose rows the dataset has, in the order in which they were read.

@@ -112,7 +112,7 @@ pub fn expand(trace: &Arc<Trace>, record_no: i64, event: &Event, rows: &mut dyn 
         odd.names.dedup();
         odd.names.truncate(10);
         let names = odd.names.join(", ");
-        rows.warn((Code::K8sOddField, format!("{count} fields have an unexpected type and are NULL: {names}")));
+        rows.warn((Code::K8sOddField, format!("values of an unexpected type are NULL or left out ({count}): {names}")));
     }
     event
 }

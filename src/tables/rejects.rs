@@ -28,7 +28,7 @@ pub const COLUMNS: &[Column<Row>] = &[
     column("input", "", Str(|r| Some((&*r.input).into())), "the input as given"),
     column("record_no", "", Seq(|r| r.record_no), "ordinal of the first record concerned"),
     column("byte_offset", "", Seq(|r| r.byte_offset), "offset in the file of the block or gap concerned"),
-    column("severity", "", Str(|r| Some(r.severity.name().into())), "notice, warning (nothing lost) or error"),
+    column("severity", "", Str(|r| Some(r.severity.name().into())), "notice, warning (no record lost) or error"),
     column("code", "", Str(|r| Some(r.code.name().into())), "what happened, for programs"),
     column("message", "", Str(|r| Some((&*r.message).into())), "what happened, for people"),
     column("records_lost", "", I64(|r| r.records_lost), "records that are missing; NULL if nobody can know"),

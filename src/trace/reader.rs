@@ -400,9 +400,7 @@ fn gap_damage(gap: Gap, record_no: u64) -> Damage {
             Code::Truncated,
             format!("the file ends inside a block, {bytes} bytes of it are there: cut, or still being written"),
         ),
-        GapCause::BadBlockHeader => {
-            (Severity::Error, Code::BadBlockHeader, format!("{bytes} bytes up to the next sync marker are no block"))
-        }
+        GapCause::BadBlockHeader => (Severity::Error, Code::BadBlockHeader, format!("{bytes} bytes are no block")),
     };
     let records_lost = gap.records_lost.and_then(|count| believable(count, bytes));
     Damage { severity, code, offset: gap.offset, record_no, message, records_lost }
