@@ -42,9 +42,13 @@ fn every_code_of_rejects_is_explained() {
 
 #[test]
 fn what_is_special_in_a_location_stands_for_itself() {
-    for (format, location) in [("duckdb", r"'it''s/d[?][[]t]\a/pods/*/*.parquet'"), ("spark", r"'it\'s/d?[t]\\a/pods'")]
-    {
-        let ddl = stdout(&run(["schema", "pods", "--format", format, "--location", r"it's/d?[t]\a"]));
+    for (format, given, location) in [
+        ("duckdb", "it's/d?[t]", r"'it''s/d[?][[]t]/pods/*/*.parquet'"),
+        ("spark", r"it's/d?[t]\a", r"'it\'s/d?[t]\\a/pods'"),
+    ] {
+        let ddl = stdout(&run(["schema", "pods", "--format", format, "--location", given]));
         assert!(ddl.contains(location), "{ddl}");
     }
+    // DuckDB takes it for a separator.
+    expect_status(&run(["schema", "--format", "duckdb", "--location", r"a\b"]), 2);
 }

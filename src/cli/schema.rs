@@ -17,7 +17,7 @@ pub struct SchemaArgs {
     /// The form
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// The dataset's folder, as DDL should name it [default: dataset]
+    /// The dataset's folder, as DDL should name it; Spark wants an absolute path [default: dataset]
     #[arg(long, value_name = "DIR")]
     location: Option<String>,
 }
@@ -44,6 +44,12 @@ pub fn run(args: SchemaArgs) -> anyhow::Result<Outcome> {
         );
     }
     let location = location.as_deref().unwrap_or("dataset");
+    if matches!(format, Format::Duckdb) && location.contains('\\') {
+        return Err(Error::Usage(
+            "DuckDB takes a backslash in a path for a separator; give --location one without".into(),
+        )
+        .into());
+    }
     let tables: Vec<TableInfo> = wanted(&tables).into_iter().map(TableId::info).collect();
     let text = match format {
         Format::Text => ddl::text(&tables),
