@@ -287,7 +287,7 @@ mod tests {
         let (record_no, byte_offset, records_lost) = (None, None, None);
         let severity = Severity::Notice;
         let row = Row { trace_id: None, input, record_no, byte_offset, severity, code, message, records_lost };
-        pending.rejects.push(Date::default(), 0, row, 0, &mut pending.ready);
+        pending.push(Date::default(), 0, row, 0);
         pending.flush();
         pending.ready.take().remove(0)
     }

@@ -8,7 +8,7 @@ use super::entity::Trace;
 use super::opflags;
 use super::time::Date;
 use crate::k8s::expand::{self, ItemRow, KubernetesEvent, PortRow, Warning};
-use crate::tables::pending::{Pending, TEXT};
+use crate::tables::pending::{Pending, TEXT, TableRow};
 use crate::tables::records::ActorKey;
 use crate::tables::row_counts::RowCounts;
 use crate::tables::schema::TableId;
@@ -44,23 +44,19 @@ fn event_bytes(event: &KubernetesEvent) -> usize {
 
 impl expand::Rows for KubernetesRows<'_, '_> {
     fn item(&mut self, row: ItemRow) {
-        let Target { rows, pending, input, date, .. } = &mut *self.target;
-        rows[TableId::K8sItems] += 1;
         let shared = if std::mem::replace(&mut self.has_items, true) { 0 } else { event_bytes(&row.event) };
         let bytes = TEXT * row.json.len() + row.item.entry_bytes() + shared;
-        pending.k8s_items.push(*date, *input, row, bytes, &mut pending.ready);
+        self.target.push(row, bytes);
     }
 
     fn port(&mut self, row: PortRow) {
-        let Target { rows, pending, input, date, .. } = &mut *self.target;
-        rows[TableId::K8sServicePorts] += 1;
         let shared = match self.last_item.replace(row.item_no) {
             Some(item_no) if item_no == row.item_no => 0,
             Some(_) => row.item.entry_bytes(),
             None => event_bytes(&row.event) + row.item.entry_bytes(),
         };
         let bytes = 256 + TEXT * row.port.text_bytes() + shared;
-        pending.k8s_service_ports.push(*date, *input, row, bytes, &mut pending.ready);
+        self.target.push(row, bytes);
     }
 
     fn warn(&mut self, warning: Warning) {
@@ -69,15 +65,19 @@ impl expand::Rows for KubernetesRows<'_, '_> {
 }
 
 impl Target<'_> {
+    /// Adds a row to its table, with about `bytes` bytes of memory behind it.
+    pub(super) fn push<R: TableRow>(&mut self, row: R, bytes: usize) {
+        self.rows[R::TABLE] += 1;
+        self.pending.push(self.date, self.input, row, bytes);
+    }
+
     /// Adds a KE's rows to `k8s_events`, `k8s_items` and `k8s_service_ports`.
     pub fn push_kubernetes(&mut self, record_no: i64, event: &Event) -> (Option<Arc<KubernetesEvent>>, Vec<Warning>) {
         let trace = self.trace;
         let mut rows = KubernetesRows { target: self, has_items: false, last_item: None, warnings: Vec::new() };
         let k8s = expand::expand(trace, record_no, event, &mut rows);
         let warnings = rows.warnings;
-        self.rows[TableId::K8sEvents] += 1;
-        let pending = &mut *self.pending;
-        pending.k8s_events.push(self.date, self.input, k8s.clone(), event_bytes(&k8s), &mut pending.ready);
+        self.push(k8s.clone(), event_bytes(&k8s));
         (Some(k8s), warnings)
     }
 

@@ -9,7 +9,6 @@ use crate::k8s::expand::Warning;
 use crate::reject::Code;
 use crate::tables::entity_row::EntityRow;
 use crate::tables::pending::TEXT;
-use crate::tables::schema::TableId;
 use crate::tables::{pod_service_ports, pods, processes};
 use crate::trace::decode::Entries;
 use crate::trace::reader::Place;
@@ -33,13 +32,12 @@ impl Target<'_> {
         }
         let pod = Arc::new(Pod::new(place.record_no as i64, pod));
         entities.add_pod(pod.clone());
-        let Target { trace, rows, pending, input, date } = self;
+        let trace = self.trace;
         let mut ports = pod_service_ports::rows(trace, &pod, &services);
         let mut shared = TEXT * place.size;
         for row in ports.by_ref().take(MAX_POD_PORTS) {
-            rows[TableId::PodServicePorts] += 1;
             let bytes = row.bytes() + std::mem::take(&mut shared);
-            pending.pod_service_ports.push(*date, *input, row, bytes, &mut pending.ready);
+            self.push(row, bytes);
         }
         if ports.next().is_some() {
             let message = format!("the pod has more than {MAX_POD_PORTS} ports times cluster addresses");
@@ -50,11 +48,10 @@ impl Target<'_> {
             let message = format!("the pod has more than {MAX_POD_ADDRESSES} addresses of a kind");
             left_out.push((Code::TooManyAddresses, message));
         }
-        rows[TableId::Pods] += 1;
         let entries = [&labels, &selectors].into_iter().flatten().map(Vec::len).sum::<usize>();
         let bytes = TEXT * place.size + size_of::<(Str, Str)>() * entries;
         let base = EntityRow { trace: trace.clone(), entity: pod, container_no: None, pod_no: None };
-        pending.pods.push(*date, *input, pods::Row { base, labels, selectors }, bytes, &mut pending.ready);
+        self.push(pods::Row { base, labels, selectors }, bytes);
         left_out
     }
 
@@ -62,10 +59,8 @@ impl Target<'_> {
         let container = Arc::new(Container::new(place.record_no as i64, container));
         let at = entities.add_container(container.clone());
         let pod_no = pod_no(entities, at);
-        let Target { trace, rows, pending, input, date } = self;
-        rows[TableId::Containers] += 1;
-        let row = EntityRow { trace: trace.clone(), entity: container, container_no: None, pod_no };
-        pending.containers.push(*date, *input, row, TEXT * place.size, &mut pending.ready);
+        let row = EntityRow { trace: self.trace.clone(), entity: container, container_no: None, pod_no };
+        self.push(row, TEXT * place.size);
     }
 
     pub fn push_process(&mut self, entities: &mut Entities, place: Place, mut process: records::Process) {
@@ -77,13 +72,11 @@ impl Target<'_> {
         let pod_no = container.and_then(|c| pod_no(entities, c));
         let container = container.map(|c| &entities.containers.get_mut(c).entity);
         let (container_no, pod_id) = container.map(|c| (c.record_no, c.pod_id.clone())).unzip();
-        let Target { trace, rows, pending, input, date } = self;
-        rows[TableId::Processes] += 1;
         let entries = size_of::<Str>() * env.as_ref().map_or(0, Vec::len);
         let bytes = TEXT * place.size + entries + lineage.ancestors.iter().map(Ancestor::bytes).sum::<usize>();
-        let base = EntityRow { trace: trace.clone(), entity: process, container_no, pod_no };
+        let base = EntityRow { trace: self.trace.clone(), entity: process, container_no, pod_no };
         let row = processes::Row { base, env, lineage, pod_id: pod_id.flatten() };
-        pending.processes.push(*date, *input, row, bytes, &mut pending.ready);
+        self.push(row, bytes);
     }
 
     pub fn push_file(&mut self, entities: &mut Entities, place: Place, file: records::File) {
@@ -91,10 +84,8 @@ impl Target<'_> {
         entities.add_file(file.clone());
         let container = entities.container(file.container_id()).index();
         let container_no = container.map(|c| entities.containers.get_mut(c).entity.record_no);
-        let Target { trace, rows, pending, input, date } = self;
-        rows[TableId::Files] += 1;
-        let row = EntityRow { trace: trace.clone(), entity: file, container_no, pod_no: None };
-        pending.files.push(*date, *input, row, TEXT * place.size, &mut pending.ready);
+        let row = EntityRow { trace: self.trace.clone(), entity: file, container_no, pod_no: None };
+        self.push(row, TEXT * place.size);
     }
 }
 

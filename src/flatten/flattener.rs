@@ -163,7 +163,7 @@ impl Flattener {
         let Flattener { pending, dateless, .. } = self;
         dateless.drain(|input, row| {
             let bytes = TEXT * row.message.len();
-            pending.rejects.push(date, input, row, bytes, &mut pending.ready);
+            pending.push(date, input, row, bytes);
         })?;
         pending.end();
         Ok(())
@@ -284,7 +284,7 @@ impl Flattener {
         self.counts.repaired += row.repaired;
         self.counts.rows.add(&row.rows);
         let bytes = 256 + TEXT * row.trace.text_bytes();
-        self.pending.traces.push(date, self.input.index, row, bytes, &mut self.pending.ready);
+        self.pending.push(date, self.input.index, row, bytes);
     }
 
     /// Takes note that nothing of the input can be read.
@@ -307,7 +307,7 @@ impl Flattener {
         let bytes = TEXT * step.line.len();
         let row = experiment_events::Row { log_id: self.input.id().to_owned(), step };
         self.counts.rows[TableId::ExperimentEvents] += 1;
-        self.pending.experiment_events.push(date, self.input.index, row, bytes, &mut self.pending.ready);
+        self.pending.push(date, self.input.index, row, bytes);
     }
 
     /// Takes note of damage to the file, which is inside of it or at its end.
@@ -365,7 +365,7 @@ impl Flattener {
         match &mut self.trace {
             Some(trace) => {
                 trace.row.rows[TableId::Rejects] += 1;
-                self.pending.rejects.push(trace.date, self.input.index, row, bytes, &mut self.pending.ready);
+                self.pending.push(trace.date, self.input.index, row, bytes);
             }
             None => {
                 self.counts.rows[TableId::Rejects] += 1;

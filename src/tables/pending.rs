@@ -179,7 +179,6 @@ impl<B: Recycle + 'static> Dates<B> {
 
 /// The waiting rows of a table, whatever these are.
 trait Table {
-    fn table(&self) -> TableId;
     /// Of all rows so far, whether they wait or not.
     fn earliest(&self) -> Option<Date>;
     /// Makes all of them ready.
@@ -187,10 +186,6 @@ trait Table {
 }
 
 impl<B: Recycle + 'static> Table for Dates<B> {
-    fn table(&self) -> TableId {
-        self.table
-    }
-
     fn earliest(&self) -> Option<Date> {
         self.earliest
     }
@@ -214,8 +209,7 @@ impl<R: Send + Sync + 'static> ByDate<R> {
         ByDate { columns, dates: Dates::new(table, room) }
     }
 
-    /// Takes a row with about `bytes` bytes of memory behind it.
-    pub fn push(&mut self, date: Date, input: u32, row: R, bytes: usize, ready: &mut Ready) {
+    fn push(&mut self, date: Date, input: u32, row: R, bytes: usize, ready: &mut Ready) {
         let columns = self.columns;
         self.dates.rows_of(date, input, || RowsOf { columns, rows: Vec::new() }).rows.push(row);
         self.dates.added(bytes, ready);
@@ -253,43 +247,73 @@ impl RecordsByDate {
     }
 }
 
-/// The waiting rows of all tables.
-pub struct Pending {
-    pub records: RecordsByDate,
-    pub processes: ByDate<processes::Row>,
-    pub files: ByDate<files::Row>,
-    pub containers: ByDate<containers::Row>,
-    pub pods: ByDate<pods::Row>,
-    pub pod_service_ports: ByDate<pod_service_ports::Row>,
-    pub k8s_events: ByDate<k8s_events::Row>,
-    pub k8s_items: ByDate<k8s_items::Row>,
-    pub k8s_service_ports: ByDate<k8s_service_ports::Row>,
-    pub experiment_events: ByDate<experiment_events::Row>,
-    pub traces: ByDate<traces::Row>,
-    pub rejects: ByDate<rejects::Row>,
-    pub ready: Ready,
+/// A row of a table. That of `records` is none: it is pushed piece by piece.
+pub trait TableRow: Send + Sync + Sized + 'static {
+    const TABLE: TableId;
+
+    /// The rows of its table, and what takes them.
+    fn rows(pending: &mut Pending) -> (&mut ByDate<Self>, &mut Ready);
+}
+
+/// Declares what waits of `records` and all other tables, in the order of the contract.
+macro_rules! pending {
+    ($($table:ident = $module:ident,)*) => {
+        /// The waiting rows of all tables.
+        pub struct Pending {
+            pub records: RecordsByDate,
+            $($module: ByDate<$module::Row>,)*
+            pub ready: Ready,
+        }
+
+        impl Pending {
+            /// Rows wait until they are a batch or take `batch_bytes` bytes of memory; chunks wait until they are taken, or
+            /// too many.
+            pub fn new(batch_bytes: usize, overflow: Option<Overflow>) -> Pending {
+                let room = &Room::new(2 * batch_bytes);
+                Pending {
+                    records: RecordsByDate { dates: Dates::new(TableId::Records, room), full: None },
+                    $($module: ByDate::new(TableId::$table, $module::COLUMNS, room),)*
+                    ready: Ready { chunks: Vec::new(), bytes: 0, batch_bytes, overflow },
+                }
+            }
+
+            /// All tables, and what takes their rows.
+            fn tables(&mut self) -> ([&mut dyn Table; TableId::COUNT], &mut Ready) {
+                ([&mut self.records.dates, $(&mut self.$module.dates,)*], &mut self.ready)
+            }
+        }
+
+        $(
+            impl TableRow for $module::Row {
+                const TABLE: TableId = TableId::$table;
+
+                fn rows(pending: &mut Pending) -> (&mut ByDate<Self>, &mut Ready) {
+                    (&mut pending.$module, &mut pending.ready)
+                }
+            }
+        )*
+    };
+}
+
+pending! {
+    Processes = processes,
+    Files = files,
+    Containers = containers,
+    Pods = pods,
+    PodServicePorts = pod_service_ports,
+    K8sEvents = k8s_events,
+    K8sItems = k8s_items,
+    K8sServicePorts = k8s_service_ports,
+    ExperimentEvents = experiment_events,
+    Traces = traces,
+    Rejects = rejects,
 }
 
 impl Pending {
-    /// Rows wait until they are a batch or take `batch_bytes` bytes of memory; chunks wait until they are taken, or
-    /// too many.
-    pub fn new(batch_bytes: usize, overflow: Option<Overflow>) -> Pending {
-        let room = &Room::new(2 * batch_bytes);
-        Pending {
-            records: RecordsByDate { dates: Dates::new(TableId::Records, room), full: None },
-            processes: ByDate::new(TableId::Processes, processes::COLUMNS, room),
-            files: ByDate::new(TableId::Files, files::COLUMNS, room),
-            containers: ByDate::new(TableId::Containers, containers::COLUMNS, room),
-            pods: ByDate::new(TableId::Pods, pods::COLUMNS, room),
-            pod_service_ports: ByDate::new(TableId::PodServicePorts, pod_service_ports::COLUMNS, room),
-            k8s_events: ByDate::new(TableId::K8sEvents, k8s_events::COLUMNS, room),
-            k8s_items: ByDate::new(TableId::K8sItems, k8s_items::COLUMNS, room),
-            k8s_service_ports: ByDate::new(TableId::K8sServicePorts, k8s_service_ports::COLUMNS, room),
-            experiment_events: ByDate::new(TableId::ExperimentEvents, experiment_events::COLUMNS, room),
-            traces: ByDate::new(TableId::Traces, traces::COLUMNS, room),
-            rejects: ByDate::new(TableId::Rejects, rejects::COLUMNS, room),
-            ready: Ready { chunks: Vec::new(), bytes: 0, batch_bytes, overflow },
-        }
+    /// Takes a row of any table but `records`, with about `bytes` bytes of memory behind it.
+    pub fn push<R: TableRow>(&mut self, date: Date, input: u32, row: R, bytes: usize) {
+        let (rows, ready) = R::rows(self);
+        rows.push(date, input, row, bytes, ready);
     }
 
     /// Bytes of memory at which a batch is full.
@@ -297,29 +321,11 @@ impl Pending {
         self.ready.batch_bytes
     }
 
-    /// All tables, and what takes their rows.
-    fn tables(&mut self) -> ([&mut dyn Table; TableId::ALL.len()], &mut Ready) {
-        let tables: [&mut dyn Table; TableId::ALL.len()] = [
-            &mut self.records.dates,
-            &mut self.processes.dates,
-            &mut self.files.dates,
-            &mut self.containers.dates,
-            &mut self.pods.dates,
-            &mut self.pod_service_ports.dates,
-            &mut self.k8s_events.dates,
-            &mut self.k8s_items.dates,
-            &mut self.k8s_service_ports.dates,
-            &mut self.experiment_events.dates,
-            &mut self.traces.dates,
-            &mut self.rejects.dates,
-        ];
-        (tables, &mut self.ready)
-    }
-
     /// The earliest date of any row so far, but for rejects, which may have none of their own.
     pub fn earliest_date(&mut self) -> Option<Date> {
         let (tables, _) = self.tables();
-        tables.into_iter().filter(|rows| rows.table() != TableId::Rejects).filter_map(|rows| rows.earliest()).min()
+        let tables = TableId::ALL.into_iter().zip(tables).filter(|(table, _)| *table != TableId::Rejects);
+        tables.filter_map(|(_, rows)| rows.earliest()).min()
     }
 
     /// Makes everything ready. Nobody is asked to take chunks any more: all are written in parallel.

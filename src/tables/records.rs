@@ -164,7 +164,7 @@ pub struct Batch {
 }
 
 /// Where a column's values come from: the row, or something that many rows share.
-enum Source {
+pub(super) enum Source {
     RecordNo(Column<i64>),
     /// A number of the event itself.
     Number(Number, Column<i64>),
@@ -186,6 +186,24 @@ enum Source {
 
 use Source as S;
 
+impl Source {
+    /// The column's description.
+    pub fn info(&self) -> ColumnInfo {
+        match self {
+            S::RecordNo(c) | S::Number(_, c) => c.info(),
+            S::Trace(c) => c.info(),
+            S::State(c) | S::Process(c) | S::Parent(c) => c.info(),
+            S::File(c) | S::NewFile(c) => c.info(),
+            S::Container(c) => c.info(),
+            S::Pod(c) => c.info(),
+            S::K8s(c) => c.info(),
+            S::Kind(c) => c.info(),
+            S::Ops(c) => c.info(),
+            S::Sip(c) | S::Dip(c) => c.info(),
+        }
+    }
+}
+
 // The numbers of events are columns already; these only say of which type.
 fn some(number: &i64) -> Option<i64> {
     Some(*number)
@@ -200,7 +218,7 @@ fn operations(flags: &i32, names: &mut Vec<&str>) -> bool {
     true
 }
 
-const COLUMNS: &[Source] = &[
+pub(super) const COLUMNS: &[Source] = &[
     S::Trace(trace_id(|t| Some((&*t.id).into()))),
     S::RecordNo(record_no(some)),
     S::Kind(column("type", "type", Str(|k| Some(k.code().into())), "PE, FE, NE, PF, FF, NF or KE")),
@@ -308,25 +326,6 @@ const NUMBERS: u32 = {
     }
     numbers
 };
-
-/// The columns' descriptions.
-pub fn columns() -> Vec<ColumnInfo> {
-    COLUMNS
-        .iter()
-        .map(|source| match source {
-            S::RecordNo(c) | S::Number(_, c) => c.info(),
-            S::Trace(c) => c.info(),
-            S::State(c) | S::Process(c) | S::Parent(c) => c.info(),
-            S::File(c) | S::NewFile(c) => c.info(),
-            S::Container(c) => c.info(),
-            S::Pod(c) => c.info(),
-            S::K8s(c) => c.info(),
-            S::Kind(c) => c.info(),
-            S::Ops(c) => c.info(),
-            S::Sip(c) | S::Dip(c) => c.info(),
-        })
-        .collect()
-}
 
 /// A number for each batch.
 fn next_number() -> u64 {

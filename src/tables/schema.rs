@@ -37,86 +37,58 @@ pub struct TableInfo {
 /// Columns that people filter by equality: they get bloom filters.
 pub const BLOOM_COLUMNS: [&str; 6] = ["container_id", "pod_name", "proc_exe", "net_sip", "net_dip", "ip"];
 
-/// The tables of the contract. The discriminant is the index in [`TableId::ALL`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(usize)]
-pub enum TableId {
-    Records,
-    Processes,
-    Files,
-    Containers,
-    Pods,
-    PodServicePorts,
-    K8sEvents,
-    K8sItems,
-    K8sServicePorts,
-    ExperimentEvents,
-    Traces,
-    Rejects,
+/// Declares the tables by their modules, which are called as the tables are.
+macro_rules! tables {
+    ($($table:ident = $module:ident,)*) => {
+        /// The tables of the contract. The discriminant is the index in [`TableId::ALL`].
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(usize)]
+        pub enum TableId {
+            $($table,)*
+        }
+
+        impl TableId {
+            pub const ALL: [TableId; [$(TableId::$table),*].len()] = [$(TableId::$table),*];
+
+            /// The table's name, which is also its folder in a dataset.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(TableId::$table => stringify!($module),)*
+                }
+            }
+
+            /// The description of the table.
+            pub fn info(self) -> TableInfo {
+                let (doc, columns) = match self {
+                    $(TableId::$table => ($module::DOC, $module::COLUMNS.iter().map(|c| c.info()).collect()),)*
+                };
+                TableInfo { name: self.name(), doc, columns }
+            }
+        }
+    };
+}
+
+tables! {
+    Records = records,
+    Processes = processes,
+    Files = files,
+    Containers = containers,
+    Pods = pods,
+    PodServicePorts = pod_service_ports,
+    K8sEvents = k8s_events,
+    K8sItems = k8s_items,
+    K8sServicePorts = k8s_service_ports,
+    ExperimentEvents = experiment_events,
+    Traces = traces,
+    Rejects = rejects,
 }
 
 impl TableId {
-    pub const ALL: [TableId; 12] = [
-        TableId::Records,
-        TableId::Processes,
-        TableId::Files,
-        TableId::Containers,
-        TableId::Pods,
-        TableId::PodServicePorts,
-        TableId::K8sEvents,
-        TableId::K8sItems,
-        TableId::K8sServicePorts,
-        TableId::ExperimentEvents,
-        TableId::Traces,
-        TableId::Rejects,
-    ];
-
     pub const COUNT: usize = Self::ALL.len();
-
-    /// The table's name, which is also its folder in a dataset.
-    pub fn name(self) -> &'static str {
-        match self {
-            TableId::Records => "records",
-            TableId::Processes => "processes",
-            TableId::Files => "files",
-            TableId::Containers => "containers",
-            TableId::Pods => "pods",
-            TableId::PodServicePorts => "pod_service_ports",
-            TableId::K8sEvents => "k8s_events",
-            TableId::K8sItems => "k8s_items",
-            TableId::K8sServicePorts => "k8s_service_ports",
-            TableId::ExperimentEvents => "experiment_events",
-            TableId::Traces => "traces",
-            TableId::Rejects => "rejects",
-        }
-    }
 
     pub fn by_name(name: &str) -> Option<TableId> {
         Self::ALL.into_iter().find(|t| t.name() == name)
     }
-
-    /// The description of the table.
-    pub fn info(self) -> TableInfo {
-        let (doc, columns) = match self {
-            TableId::Records => (records::DOC, records::columns()),
-            TableId::Processes => (processes::DOC, describe(processes::COLUMNS)),
-            TableId::Files => (files::DOC, describe(files::COLUMNS)),
-            TableId::Containers => (containers::DOC, describe(containers::COLUMNS)),
-            TableId::Pods => (pods::DOC, describe(pods::COLUMNS)),
-            TableId::PodServicePorts => (pod_service_ports::DOC, describe(pod_service_ports::COLUMNS)),
-            TableId::K8sEvents => (k8s_events::DOC, describe(k8s_events::COLUMNS)),
-            TableId::K8sItems => (k8s_items::DOC, describe(k8s_items::COLUMNS)),
-            TableId::K8sServicePorts => (k8s_service_ports::DOC, describe(k8s_service_ports::COLUMNS)),
-            TableId::ExperimentEvents => (experiment_events::DOC, describe(experiment_events::COLUMNS)),
-            TableId::Traces => (traces::DOC, describe(traces::COLUMNS)),
-            TableId::Rejects => (rejects::DOC, describe(rejects::COLUMNS)),
-        };
-        TableInfo { name: self.name(), doc, columns }
-    }
-}
-
-fn describe<R>(columns: &[Column<R>]) -> Vec<ColumnInfo> {
-    columns.iter().map(Column::info).collect()
 }
 
 impl<R: ?Sized> Column<R> {
