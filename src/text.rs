@@ -65,7 +65,7 @@ impl fmt::Display for EscapedJson<'_> {
 }
 
 /// Controls, what reorders text or breaks lines, and the byte order mark.
-fn is_harmful(c: char) -> bool {
+pub fn is_harmful(c: char) -> bool {
     let reorders = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     c.is_control() || reorders || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')
 }

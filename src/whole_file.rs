@@ -41,11 +41,29 @@ impl WholeFile {
             return Ok(there);
         }
         let path = if path.is_symlink() { path.canonicalize().during("follow", path)? } else { path.to_owned() };
-        let name = path.file_name().filter(|_| !path.is_dir());
-        let name = name.ok_or_else(|| Error::Usage(format!("'{}' is no name of a file", path.display())))?;
-        let temporary = path.with_file_name(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));
-        let file = File::create(&temporary).during("create", &temporary)?;
-        Ok(WholeFile { path, temporary: Some(temporary), file })
+        if path.file_name().is_none() || path.is_dir() {
+            return Err(Error::Usage(format!("'{}' is no name of a file", path.display())));
+        }
+        // In containers, every process may be the first.
+        for number in 0.. {
+            let temporary = path.with_file_name(format!(".sf-parquet.{}.{number}.tmp", std::process::id()));
+            match File::create_new(&temporary) {
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                file => {
+                    let file = WholeFile { file: file.during("create", &temporary)?, path, temporary: Some(temporary) };
+                    return file.like_before();
+                }
+            }
+        }
+        unreachable!("no folder has so many files")
+    }
+
+    /// Who may read the file that it replaces may read it, and nobody else.
+    fn like_before(self) -> Result<WholeFile> {
+        if let Ok(before) = self.path.metadata() {
+            self.file.set_permissions(before.permissions()).during("set who may read", &self.path)?;
+        }
+        Ok(self)
     }
 
     /// What is written to as it is, if it is there. A pipe without a reader is waited for.

@@ -9,7 +9,11 @@ use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{IFlags, ioctl_getflags};
+use rustix::io::Errno;
 
 use super::journal;
 use super::layout::{Layout, children, is_json, staged_name};
@@ -25,6 +29,12 @@ use crate::text::path_text;
 /// # Errors
 /// A journal cannot be read, or a step of what it says failed.
 pub fn recover(layout: &Layout) -> Result<()> {
+    // What lies behind a link is not the dataset's.
+    for folder in [layout.journals(), layout.all_staging()] {
+        if folder.is_symlink() {
+            return Err(Error::Dataset { path: folder, message: "it is a link; remove it".to_owned() });
+        }
+    }
     for path in children(&layout.journals())? {
         // A journal gets its name only when it is whole; a temporary one never counted.
         if !is_json(&path) {
@@ -109,8 +119,45 @@ fn make_ready(layout: &Layout, manifest: &Manifest) -> Result<()> {
         }
         File::open(&folder).during("sync the folder", &folder)?;
     }
+    let owner = fs::symlink_metadata(&at).during("look at", &at)?.uid();
+    for path in manifest.files.iter().map(|file| &file.path).chain(&manifest.removed) {
+        can_go(&layout.root().join(path), owner)?;
+    }
     fs::remove_file(&at).during("remove", &at)
 }
+
+/// Whether a user can remove what is at a path, or move a file there, as far as the folder lets him.
+///
+/// # Errors
+/// He cannot: it is a folder, is protected (`chattr +i`), or belongs to another in a folder like `/tmp` (unlink(2), "EPERM").
+fn can_go(path: &Path, user: u32) -> Result<()> {
+    let there = match fs::symlink_metadata(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        there => there.during("look at", path)?,
+    };
+    if there.is_dir() {
+        return Err(Error::Dataset {
+            path: path.to_owned(),
+            message: "a folder has the name of a file; remove it".into(),
+        });
+    }
+    let is_protected = || {
+        let flags = ioctl_getflags(File::open(path).ok()?).ok()?;
+        Some(flags.intersects(IFlags::IMMUTABLE | IFlags::APPEND))
+    };
+    let is_others = || {
+        let folder = path.parent()?.metadata().ok()?;
+        Some(folder.mode() & STICKY != 0 && user != ROOT && ![there.uid(), folder.uid()].contains(&user))
+    };
+    match is_protected().unwrap_or_default() || is_others().unwrap_or_default() {
+        true => Err(io::Error::from(Errno::PERM)).during("remove", path),
+        false => Ok(()),
+    }
+}
+
+/// The bit of a folder in which files can be removed by those only that they, or it, belong to.
+const STICKY: u32 = 0o1000;
+const ROOT: u32 = 0;
 
 /// The name of the empty file that a run moves through its folders.
 fn probe(run: &OsStr) -> OsString {
@@ -201,5 +248,28 @@ fn remove_if_there(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e).during("remove", path),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn what_belongs_to_another_stays_in_a_sticky_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("part");
+        let owner = folder.path().metadata().unwrap().uid();
+        assert!(can_go(&path, owner + 1).is_ok(), "it is not there");
+        fs::write(&path, "").unwrap();
+        for (mode, is_sticky) in [(0o777, false), (0o1777, true)] {
+            fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+            assert!(can_go(&path, owner).is_ok());
+            assert_eq!(can_go(&path, owner + 1).is_err(), is_sticky);
+        }
+        fs::create_dir(folder.path().join("folder")).unwrap();
+        assert!(can_go(&folder.path().join("folder"), owner).is_err());
     }
 }

@@ -3,8 +3,8 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::fs;
 use std::hash::BuildHasher;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 
@@ -17,6 +17,7 @@ use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use super::layout::Layout;
 use super::manifest::{Content, CopyEntry, FORMAT, InputKind, Status, key, rejected_key};
 use crate::flatten::time::Window;
+use crate::input;
 
 /// What is looked at of a manifest; the rest need only be JSON.
 #[derive(Debug, serde::Deserialize)]
@@ -201,7 +202,9 @@ impl Known {
     }
 
     fn of_file(path: &Path) -> Option<Known> {
-        Known::of_text(&fs::read_to_string(path).ok()?)
+        let mut text = String::new();
+        input::open(path).and_then(|mut file| file.read_to_string(&mut text)).ok()?;
+        Known::of_text(&text)
     }
 
     fn of_text(text: &str) -> Option<Known> {
@@ -276,6 +279,8 @@ impl<'t> Glance<'t> {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
+
+    use std::fs;
 
     use super::*;
 

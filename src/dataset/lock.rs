@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use super::layout::Layout;
 use crate::error::{Error, IoContext, Result};
+use crate::input;
 
 /// Longer than it takes to ask whether a dataset is locked.
 const ASKING: Duration = Duration::from_millis(1);
@@ -81,7 +82,7 @@ impl Lock {
     /// The lock's file cannot be opened.
     pub fn holder(layout: &Layout) -> Result<Option<String>> {
         let path = layout.lock();
-        let mut file = match File::open(&path) {
+        let mut file = match input::open(&path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             file => file.during("open", &path)?,
         };

@@ -1,6 +1,7 @@
 //! What a run read and wrote: the form of a manifest, which `state` sums up.
 
 use std::borrow::Cow;
+use std::io::Read;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use super::layout::is_part_path;
 use super::part::PartFile;
 use crate::error::{Error, IoContext, Result};
 use crate::flatten::time::Window;
-use crate::input::Stat;
+use crate::input::{self, Stat};
 use crate::tables::row_counts::RowCounts;
 use crate::tables::schema::TableId;
 
@@ -316,7 +317,9 @@ impl Manifest {
     /// # Errors
     /// The file cannot be read, or is no manifest of a form that this program knows.
     pub fn read(path: &Path) -> Result<Manifest> {
-        let bytes = std::fs::read(path).during("read the manifest", path)?;
+        let mut bytes = Vec::new();
+        let read = input::open(path).and_then(|mut file| file.read_to_end(&mut bytes));
+        read.during("read the manifest", path)?;
         Manifest::parse(&bytes).map_err(|cause| Error::Manifest { path: path.to_owned(), cause })
     }
 

@@ -3,14 +3,14 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
 use super::layout::Layout;
 use super::manifest::{Content, CopyEntry, InputEntry, InputKind, Manifest, Sound, Status};
 use super::part::PartFile;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::input::Stat;
 use crate::text::path_of;
 
@@ -59,9 +59,21 @@ impl State {
     /// Reads all manifests of a dataset, on the current rayon pool, and adds those of runs that have yet to be completed.
     ///
     /// # Errors
-    /// One cannot be read, or is none.
+    /// One cannot be read, is none, or is not called as its run.
     pub fn load(layout: &Layout, unfinished: Vec<Manifest>) -> Result<State> {
-        let manifests: Vec<Result<Manifest>> = layout.manifest_paths()?.par_iter().map(|p| Manifest::read(p)).collect();
+        let read = |path: &PathBuf| {
+            let manifest = Manifest::read(path)?;
+            // A copy of another: what is in both would be taken twice.
+            if *path != layout.manifest(&manifest.run) {
+                let message = format!(
+                    "it is not called as its run, {}; 'sf-parquet verify' names the command that mends the dataset",
+                    manifest.run
+                );
+                return Err(Error::Dataset { path: path.clone(), message });
+            }
+            Ok(manifest)
+        };
+        let manifests: Vec<Result<Manifest>> = layout.manifest_paths()?.par_iter().map(read).collect();
         // The first error, whichever was found first.
         let mut manifests = manifests.into_iter().collect::<Result<Vec<_>>>()?;
         let is_new = |run: &Manifest| manifests.iter().all(|manifest| manifest.run != run.run);

@@ -85,6 +85,19 @@ fn real(names: &[&str]) -> Vec<PathBuf> {
 }
 
 #[test]
+fn what_replaces_a_file_is_for_its_readers_only_and_may_have_any_name() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let (a, out) = (folder.path().join("a"), folder.path().join("o".repeat(250)));
+    simple("a", 5).write(&a);
+    fs::write(&out, "").unwrap();
+    fs::set_permissions(&out, fs::Permissions::from_mode(0o600)).unwrap();
+    expect_status(&program(["concat"]).arg(&a).arg("-o").arg(&out).output().unwrap(), 0);
+    assert_eq!(fs::metadata(&out).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+#[test]
 fn the_same_schema_is_copied_and_gives_the_same_rows() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out.sf");

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use sf_parquet::tables::schema::TableId;
 
+use crate::support::batches;
 use crate::support::trace::{SECOND, T0, Trace, simple};
 use crate::support::*;
 
@@ -638,12 +639,83 @@ fn tampering_is_found() {
 }
 
 #[test]
+fn what_would_be_taken_twice_or_is_no_files_is_refused_and_nothing_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b, out) = (folder.path().join("a"), folder.path().join("b"), &folder.path().join("out"));
+    let whole = folder.path().join("whole");
+    for input in [&a, &b] {
+        simple(input.to_str().unwrap(), 5).write(input);
+    }
+    expect_status(&convert(&[&a, &b], &whole, &[]), 0);
+    let scratch = folder.path().join("scratch");
+    fs::create_dir_all(scratch.join("someone's")).unwrap();
+    let own = |out: &Path| fs::read_dir(out.join("_sf_parquet/manifest")).unwrap().next().unwrap().unwrap().path();
+    let cases: [(&str, &dyn Fn()); 3] = [
+        ("it is not called as its run", &|| {
+            fs::copy(own(out), out.join("_sf_parquet/manifest/Copy of it.json")).unwrap();
+        }),
+        ("a folder has the name of a file", &|| {
+            let part = parts(out, "records").remove(0);
+            fs::remove_file(&part).unwrap();
+            fs::create_dir(part).unwrap();
+        }),
+        ("it is a link", &|| {
+            let staging = out.join("_sf_parquet/staging");
+            fs::remove_dir(&staging).unwrap();
+            std::os::unix::fs::symlink(&scratch, staging).unwrap();
+        }),
+    ];
+    for (says, tamper) in cases {
+        let _ = fs::remove_dir_all(out);
+        batches::copy(&whole, out);
+        tamper();
+        let before = tree(out);
+        let output = convert(&[&a, &b], out, &["--reconvert"]);
+        expect_status(&output, 1);
+        assert!(stderr(&output).contains(says), "{}", stderr(&output));
+        assert_eq!(tree(out), before, "{says}");
+    }
+    assert!(scratch.join("someone's").exists());
+}
+
+#[test]
+fn a_new_dataset_gets_all_that_any_run_was_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, out, other) = (folder.path().join("a"), &folder.path().join("out"), &folder.path().join("other"));
+    simple("a", 5).write(&a);
+    expect_status(&convert(&[&a], out, &["--tables", "records"]), 0);
+    expect_status(&convert(&[&a], other, &["--tables", "processes"]), 0);
+    let copied = std::process::Command::new("cp").arg("-r").arg(other.join(".")).arg(out).status();
+    assert!(copied.unwrap().success());
+    fs::create_dir(folder.path().join("out.new")).unwrap();
+    assert!(found(out).contains(&"wrong_sum".to_owned()));
+    mend(out);
+    let new = folder.path().join("out.new1");
+    assert_eq!(found(&new), [""; 0]);
+    assert_eq!((row_count(&new, "records"), row_count(&new, "processes")), (5, 1));
+}
+
+#[test]
+fn a_pipe_among_the_manifests_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, out) = (folder.path().join("a"), &folder.path().join("out"));
+    simple("a", 5).write(&a);
+    expect_status(&convert(&[&a], out, &[]), 0);
+    let pipe = out.join("_sf_parquet/manifest/x.json");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for output in [run(["verify".as_ref(), out.as_os_str()]), convert(&[&a], out, &[])] {
+        expect_status(&output, 1);
+        assert!(stderr(&output).contains("x.json: it is no regular file"), "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn a_remedy_names_inputs_whose_names_are_no_utf8() {
     use std::os::unix::ffi::OsStrExt;
     let folder = tempfile::tempdir().unwrap();
     let (inputs, out) = (folder.path().join("in"), folder.path().join("out"));
     fs::create_dir(&inputs).unwrap();
-    for (name, node) in [(&b"a\xff.sf"[..], "one"), (br"a\xff.sf", "another")] {
+    for (name, node) in [(&b"a\xff.sf"[..], "one"), (br"a\xff.sf", "another"), ("a\n\u{202e}".as_bytes(), "a third")] {
         simple(node, 25).write(&inputs.join(std::ffi::OsStr::from_bytes(name)));
     }
     expect_status(&convert(&[&inputs], &out, &[]), 0);

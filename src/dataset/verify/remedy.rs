@@ -16,7 +16,7 @@ use crate::flatten::time::iso;
 use crate::input::Stat;
 use crate::memory::Memory;
 use crate::tables::schema::TableId;
-use crate::text::path_of;
+use crate::text::{is_harmful, path_of};
 
 /// Converts again what part files have rows of: a command for each. Where files have inputs in common, one cannot be mended
 /// without the others, since what stays of an input is read of all of its files: the first has the command for all.
@@ -112,12 +112,23 @@ pub fn any_convert(layout: &Layout) -> String {
 
 /// Converts all inputs into a new dataset beside this one.
 pub fn start_anew(layout: &Layout, state: &State, live: &[Read]) -> String {
-    let new = beside(layout, ".new");
-    let mut contents: Vec<(&Manifest, Cow<Content>, Vec<&InputEntry>)> = Vec::new();
+    let names = (0..).map(|n| beside(layout, &if n == 0 { ".new".to_owned() } else { format!(".new{n}") }));
+    let new = names.into_iter().find(|new| !new.exists()).unwrap_or_default();
+    // All that any run was asked for of an input.
+    let mut wanted: HashMap<String, Content> = HashMap::new();
+    for run in &state.manifests {
+        for input in &run.inputs {
+            let content = run.content.of_times(input.window);
+            let all = wanted.entry(input.key()).or_insert_with(|| content.clone().into_owned());
+            *all = all.with(&content);
+        }
+    }
+    let mut contents: Vec<(&Manifest, &Content, Vec<&InputEntry>)> = Vec::new();
     for read in live {
-        match contents.iter_mut().find(|(_, content, _)| *content == read.content()) {
+        let content = &wanted[&read.input.key()];
+        match contents.iter_mut().find(|(_, other, _)| *other == content) {
             Some((_, _, inputs)) => inputs.push(read.input),
-            None => contents.push((read.run, read.content(), vec![read.input])),
+            None => contents.push((read.run, content, vec![read.input])),
         }
     }
     // A damaged input is no reason to leave out the others.
@@ -197,10 +208,14 @@ fn command(
     }
     let (logs, traces): (Vec<&InputEntry>, Vec<&InputEntry>) =
         inputs.iter().partition(|input| input.kind == InputKind::ExperimentLog);
-    let path = |input: &InputEntry| quoted(&state.at_hand(input).unwrap_or_else(|| path_of(&input.path)));
-    let traces: String = traces.iter().map(|input| format!(" {}", path(input))).collect();
+    let path = |input| state.at_hand(input).unwrap_or_else(|| path_of(&input.path));
+    // As given: what was rejected is known by that.
+    let paths: Vec<Cow<Path>> = traces.iter().map(|input| path(*input)).collect();
+    let is_like_option = |path: &Cow<Path>| path.as_os_str().as_bytes().starts_with(b"-");
+    let end = if paths.iter().any(is_like_option) { " --" } else { "" };
+    let traces = paths.iter().fold(end.to_owned(), |traces, path| format!("{traces} {}", as_given(path)));
     const NO_TRACES: &str = " --files-from /dev/null";
-    let mut logs = logs.iter().map(|log| format!(" --experiment-log {}", path(log)));
+    let mut logs = logs.iter().map(|log| format!(" --experiment-log {}", quoted(&path(log))));
     let first = match logs.next() {
         Some(log) => log + if traces.is_empty() { NO_TRACES } else { &traces },
         None => traces,
@@ -215,20 +230,26 @@ fn with_lost(state: &State, remedy: String) -> String {
     if state.has_lost() { remedy + " # and the inputs of the run whose manifest is lost" } else { remedy }
 }
 
-/// A path as a shell takes it; one that is no UTF-8 as bash and zsh do.
+/// A path as a shell takes it, and commands for no option.
 fn quoted(path: &Path) -> String {
-    let Some(text) = path.to_str() else {
+    match path.as_os_str().as_bytes().starts_with(b"-") {
+        true => as_given(&Path::new(".").join(path)),
+        false => as_given(path),
+    }
+}
+
+/// A path as a shell takes it; one that is no UTF-8, or not for terminals, as bash and zsh do.
+fn as_given(path: &Path) -> String {
+    let Some(text) = path.to_str().filter(|text| !text.contains(is_harmful)) else {
         let escaped = |byte: &u8| match byte {
             b' '..=b'~' if !b"'\\".contains(byte) => char::from(*byte).to_string(),
             byte => format!("\\{byte:03o}"),
         };
-        let bytes = path.as_os_str().as_bytes();
-        let here = if bytes.starts_with(b"-") { "./" } else { "" };
-        return format!("$'{here}{}'", bytes.iter().map(escaped).collect::<String>());
+        return format!("$'{}'", path.as_os_str().as_bytes().iter().map(escaped).collect::<String>());
     };
-    let text = if text.starts_with('-') { format!("./{text}") } else { text.to_owned() };
     let plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    let is_plain = !text.is_empty() && text.chars().all(plain);
+    if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 #[cfg(test)]
