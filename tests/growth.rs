@@ -631,6 +631,24 @@ fn a_damaged_trace_that_may_be_one_that_is_there_says_so() {
 }
 
 #[test]
+fn the_reject_of_what_is_now_a_beginning_goes() {
+    for early in ["", "no trace"] {
+        let growing = Growing::new();
+        let (long, short) = (growing.write("a.sf", 8), growing.folder.path().join("b.sf"));
+        fs::write(&short, early).unwrap();
+        expect_status(&convert(&[&long, &short], &growing.out, &[]), 3);
+        assert_eq!(row_count(&growing.out, "rejects"), 1);
+        growing.write("b.sf", 5);
+        for _ in 0..2 {
+            growing.expect(&[&long, &short], &[], 80, "beginning of another input");
+            assert_eq!(row_count(&growing.out, "rejects"), 0);
+        }
+        let dry = convert(&[&long, &short], &growing.out, &["--dry-run", "--summary-json", "-"]);
+        assert!(stdout(&dry).contains("\"run\": null"), "{}", stdout(&dry));
+    }
+}
+
+#[test]
 fn a_trace_whose_first_block_was_damaged_is_known_by_its_last_one() {
     for repaired in [false, true] {
         let growing = Growing::new();

@@ -41,9 +41,9 @@ pub struct Plan<'f> {
 }
 
 impl Plan<'_> {
-    /// Whether there is anything to write.
+    /// Whether there is anything to write, or to take out.
     pub fn is_empty(&self) -> bool {
-        self.inputs.is_empty() && self.unreadable.is_empty()
+        self.inputs.is_empty() && self.unreadable.is_empty() && self.superseded.is_empty()
     }
 }
 
