@@ -3,19 +3,16 @@
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::destination::Destination;
 use super::log::Log;
-use super::signals::stop_on_signals;
-use super::{Outcome, Output, progress, show, show_json, start_threads};
+use super::{Outcome, Output, progress, show, show_json, signals, start_threads};
 use crate::concat::{self, Options, Summary};
 use crate::error::Error;
 use crate::input;
-use crate::progress::Meter;
 use crate::text::{Escaped, grouped, path_text};
 use crate::trace::codec::Codec;
 
@@ -68,8 +65,7 @@ pub fn run(args: ConcatArgs, output: &Output, log: &Log) -> anyhow::Result<Outco
     let inputs: Vec<PathBuf> = found.files.into_iter().map(|(path, _)| path).collect();
     let destination = Destination::of(out, json)?;
     let to_stdout = destination.is_stdout();
-    let meter = Arc::new(Meter::default());
-    stop_on_signals(meter.clone())?;
+    let meter = signals::meter(destination.is_open())?;
     let summary = progress::shown(&meter, output, log, || -> Result<Summary, Error> {
         let plan = concat::plan(&inputs, Options { codec, allow_loss }, &meter)?;
         destination.write(|out, name| plan.write(out, name, &meter))

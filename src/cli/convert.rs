@@ -3,15 +3,13 @@
 use std::io::{self, BufReader, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::thread;
 
 use clap::{Args, ValueEnum, value_parser};
 use parquet::basic::Compression;
 
 use super::log::Log;
-use super::signals::stop_on_signals;
-use super::{Outcome, Output, cannot_start, is_stdout, progress, show, show_json, size, table_names, wanted};
+use super::{Outcome, Output, cannot_start, is_stdout, progress, show, show_json, signals, size, table_names, wanted};
 use crate::batch::options::Options;
 use crate::batch::run;
 use crate::batch::summary::Summary;
@@ -24,7 +22,6 @@ use crate::flatten::time;
 use crate::flatten::time::Window;
 use crate::input;
 use crate::memory::Memory;
-use crate::progress::Meter;
 use crate::tables::schema::TableId;
 use crate::text::{Escaped, path_text};
 use crate::whole_file::{WholeFile, folder_of};
@@ -179,8 +176,7 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
         }
     }
     let summary_json = summary_json.map(SummaryFile::of).transpose()?;
-    let meter = Arc::new(Meter::default());
-    stop_on_signals(meter.clone())?;
+    let meter = signals::meter(false)?;
     let summary =
         progress::shown(&meter, output, log, || pool.install(|| run::convert(&found, early, &options, &meter)))?;
     match report(&summary, output, log, summary_json) {

@@ -33,6 +33,11 @@ impl Destination {
         matches!(self, Destination::Stdout)
     }
 
+    /// Whether what is written is seen at once, whatever becomes of the command.
+    pub fn is_open(&self) -> bool {
+        matches!(self, Destination::Stdout | Destination::File(_, Some(_)))
+    }
+
     /// Has the trace written, to what has the name that errors give it. A file appears when it is whole.
     ///
     /// # Errors

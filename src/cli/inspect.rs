@@ -4,18 +4,16 @@ use std::collections::BTreeSet;
 use std::fmt::{self, Display};
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Args;
 use rayon::prelude::*;
 
 use super::log::Log;
-use super::signals::stop_on_signals;
-use super::{Outcome, Output, progress, show, start_threads};
+use super::{Outcome, Output, progress, show, signals, start_threads};
 use crate::error::Error;
 use crate::input;
 use crate::inspect::{HeaderInfo, Inspection, inspect};
-use crate::progress::{Meter, Phase};
+use crate::progress::Phase;
 use crate::text::{Escaped, EscapedJson, grouped};
 
 /// Show what traces hold
@@ -54,8 +52,7 @@ pub fn run(args: InspectArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
     let InspectArgs { input, records, json } = args;
     let found = input::find(&input, Vec::new(), &mut io::stdin().lock())?;
     log.passed_over(&found);
-    let meter = Arc::new(Meter::default());
-    stop_on_signals(meter.clone())?;
+    let meter = signals::meter(true)?;
     let bytes = found.paths().filter_map(|path| path.metadata().ok()).map(|m| m.len()).sum();
     meter.begin(Phase::Checking, found.files.len() as u64, bytes);
     let (mut all_whole, mut between) = (true, "");

@@ -3,17 +3,14 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::Args;
 
 use super::destination::Destination;
 use super::log::Log;
-use super::signals::stop_on_signals;
-use super::{Outcome, Output, progress, show, show_json};
+use super::{Outcome, Output, progress, show, show_json, signals};
 use crate::error::Error;
 use crate::input::is_same_file;
-use crate::progress::Meter;
 use crate::repair::{Keep, Report, repair};
 use crate::text::{Escaped, grouped};
 
@@ -61,8 +58,7 @@ pub fn run(args: RepairArgs, output: &Output, log: &Log) -> anyhow::Result<Outco
     };
     let destination = out.map(|out| Destination::of(out, json)).transpose()?;
     let to_stdout = destination.as_ref().is_some_and(Destination::is_stdout);
-    let meter = Arc::new(Meter::default());
-    stop_on_signals(meter.clone())?;
+    let meter = signals::meter(destination.as_ref().is_none_or(Destination::is_open))?;
     let report = progress::shown(&meter, output, log, || match destination {
         None => repair(&input, keep, io::sink(), Path::new("nothing"), &meter),
         Some(destination) => destination.write(|out, name| repair(&input, keep, out, name, &meter)),

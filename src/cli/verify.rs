@@ -2,15 +2,12 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Args;
 
 use super::log::Log;
-use super::signals::stop_on_signals;
-use super::{Outcome, Output, progress, show, show_json, start_threads};
+use super::{Outcome, Output, progress, show, show_json, signals, start_threads};
 use crate::dataset::verify::{self, Finding, Report};
-use crate::progress::Meter;
 use crate::text::{Escaped, grouped};
 
 /// Check that a dataset is whole
@@ -40,8 +37,7 @@ const LONGEST: usize = 2000;
 pub fn run(args: VerifyArgs, output: &Output, log: &Log) -> anyhow::Result<Outcome> {
     start_threads()?;
     let VerifyArgs { dir, json } = args;
-    let meter = Arc::new(Meter::default());
-    stop_on_signals(meter.clone())?;
+    let meter = signals::meter(true)?;
     let report = progress::shown(&meter, output, log, || verify::verify(&dir, &meter))?;
     for Finding { code: _, path, message, remedy } in &report.findings {
         let mut remedy = Escaped(remedy).to_string();

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -25,7 +25,11 @@ fn long(path: &Path, blocks: usize) {
 }
 
 /// Sends SIGINT as soon as a command watches for it, and waits for its end.
-fn interrupted(mut command: Command) -> std::process::Output {
+fn interrupted(command: Command) -> std::process::Output {
+    interrupt(command).wait_with_output().unwrap()
+}
+
+fn interrupt(mut command: Command) -> Child {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let catches = || {
         let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
@@ -37,7 +41,20 @@ fn interrupted(mut command: Command) -> std::process::Output {
     }
     let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(kill.success());
-    child.wait_with_output().unwrap()
+    child
+}
+
+#[test]
+fn sigint_ends_a_command_whose_reader_lets_it_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    long(&folder.path().join("long"), 500);
+    let commands: [&[&str]; 3] =
+        [&["repair", "long", "-o", "-"], &["concat", "long", "-o", "-"], &["inspect", "--records", "500000", "long"]];
+    for arguments in commands {
+        let mut command = program(arguments);
+        command.current_dir(folder.path());
+        assert_eq!(interrupt(command).wait().unwrap().code(), Some(130), "{arguments:?}");
+    }
 }
 
 #[test]
