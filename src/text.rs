@@ -30,7 +30,7 @@ pub fn path_text(path: &Path) -> Cow<'_, str> {
         chunk.valid().replace(r"\x", r"\x5cx") + &invalid
     };
     match path.to_str() {
-        Some(text) if !text.contains(r"\x") => text.into(),
+        Some(text) if !text.contains('\\') => text.into(),
         _ => path.as_os_str().as_bytes().utf8_chunks().map(escaped).collect(),
     }
 }

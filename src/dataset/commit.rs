@@ -21,6 +21,7 @@ use super::manifest::Manifest;
 use super::sync::{Syncs, sync_folder};
 use crate::error::{Error, IoContext, Result};
 use crate::fault;
+use crate::input;
 use crate::tables::schema::TableId;
 use crate::text::path_text;
 
@@ -142,7 +143,7 @@ fn can_go(path: &Path, user: u32) -> Result<()> {
         });
     }
     let is_protected = || {
-        let flags = ioctl_getflags(File::open(path).ok()?).ok()?;
+        let flags = ioctl_getflags(input::open(path).ok()?).ok()?;
         Some(flags.intersects(IFlags::IMMUTABLE | IFlags::APPEND))
     };
     let is_others = || {

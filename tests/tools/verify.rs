@@ -548,7 +548,7 @@ fn tampering_is_found() {
     copy(out, &whole);
     let part = |table: &str, n: usize| parts(out, table).remove(n);
     type Case<'c> = (&'c str, &'c [&'c str], &'c dyn Fn());
-    let cases: [Case; 23] = [
+    let cases: [Case; 24] = [
         ("nothing", &[], &|| {}),
         ("a part without its footer", &["changed_file"], &|| {
             let file = File::options().write(true).open(part("records", 0)).unwrap();
@@ -609,6 +609,9 @@ fn tampering_is_found() {
             std::os::unix::fs::symlink(&whole, out.join("_sf_parquet/notes")).unwrap();
         }),
         ("manifests behind a link", &["strange_file"], &|| link(out, "_sf_parquet/manifest")),
+        ("a folder with the name of a part", &["strange_file"], &|| {
+            fs::create_dir(out.join("files/date=2022-03-17/part-x-00000.parquet")).unwrap();
+        }),
         ("a name that is no UTF-8", &["strange_file"], &|| {
             fs::write(out.join("records").join(std::ffi::OsStr::from_bytes(b"\xff.parquet")), "").unwrap();
         }),

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Finding, Unfinished, remedy};
-use crate::dataset::layout::{self, Layout, is_parquet, part_run};
+use crate::dataset::layout::{self, Layout, is_parquet, is_part_path, part_run};
 use crate::dataset::state::State;
 use crate::error::{IoContext, Result};
 use crate::input::is_hidden;
@@ -45,6 +45,7 @@ pub fn find(layout: &Layout, state: &State, unfinished: &Unfinished) -> Result<V
                 _ if path.is_symlink() && known.iter().any(|part| part.starts_with(&below)) => {
                     (LINK.to_owned(), remedy::replace_link(layout, &path, &name))
                 }
+                _ if path.is_dir() => (STRANGE.to_owned(), remedy::move_away(layout, &path, &name)),
                 Some(run) if state.runs().all(|known| known != run) => {
                     let message = format!("{STRANGE}; the run {run} wrote it, whose manifest is lost");
                     (message, remedy::remove_for_good(&path))
@@ -96,8 +97,11 @@ fn files_of(layout: &Layout) -> Result<Vec<PathBuf>> {
             if folder == layout.root() && !layout::is_ours(&entry.file_name()) {
                 continue;
             }
-            let list = if entry.file_type().during("look at", &folder)?.is_dir() { &mut folders } else { &mut files };
-            list.push(entry.path());
+            let path = entry.path();
+            // A folder in the place of a part file is in the way of one.
+            let is_folder = entry.file_type().during("look at", &folder)?.is_dir();
+            let list = if is_folder && !is_part_path(&relative(layout, &path)) { &mut folders } else { &mut files };
+            list.push(path);
         }
     }
     files.sort();
