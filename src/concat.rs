@@ -103,7 +103,7 @@ pub fn plan(paths: &[PathBuf], options: Options, meter: &Meter) -> Result<Plan> 
         members.push(Member { path: path.clone(), size, codec: header.codec, sync: header.sync, schema });
         meter.files.fetch_add(1, Relaxed);
     }
-    let (target, transcoders) = schemas.choose();
+    let (target, transcoders) = schemas.choose(meter)?;
     let Some(first) = members.first() else { return Err(Error::Usage("there is no input".into())) };
     let agreed = Some(first.codec).filter(|codec| members.iter().all(|m| m.codec == *codec));
     let origin = &members[schemas.origin(target)];

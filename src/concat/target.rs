@@ -5,6 +5,8 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+use crate::error::Result;
+use crate::progress::Meter;
 use crate::trace::container::FileHeader;
 use crate::trace::schema::{Schema, Type};
 use crate::trace::transcode::Transcoder;
@@ -53,20 +55,25 @@ impl Schemas {
 
     /// Chooses the schema that all others can become and in which the least of them is lost, of several the one of the newest version, of
     /// several the one that comes first. Returns it, and how the others become it.
-    pub fn choose(&self) -> (usize, Vec<Option<Transcoder>>) {
-        let into = |target: usize| -> Vec<Option<Transcoder>> {
+    ///
+    /// # Errors
+    /// The run was asked to stop.
+    pub fn choose(&self, meter: &Meter) -> Result<(usize, Vec<Option<Transcoder>>)> {
+        let into = |target: usize| -> Result<Vec<Option<Transcoder>>> {
+            meter.check()?;
             let transcoder = |(i, known): (usize, &Known)| {
                 (i != target).then(|| Transcoder::new(&known.schema, &self.all[target].schema))
             };
-            self.all.iter().enumerate().map(transcoder).collect()
+            Ok(self.all.iter().enumerate().map(transcoder).collect())
         };
         let cost = |plans: Vec<Option<Transcoder>>| {
             let of = |list: fn(&Transcoder) -> usize| plans.iter().flatten().map(list).sum::<usize>();
             (of(|t| t.impossible.len()), of(|t| t.losses.len()))
         };
-        let best = (0..self.all.len()).min_by_key(|&i| (cost(into(i)), Reverse(version(&self.all[i].schema))));
-        let best = best.unwrap_or(0);
-        (best, into(best))
+        let rank = |i: usize| Ok((cost(into(i)?), Reverse(version(&self.all[i].schema)), i));
+        let ranks = (0..self.all.len()).map(rank).collect::<Result<Vec<_>>>()?;
+        let best = ranks.into_iter().min().map_or(0, |(_, _, best)| best);
+        Ok((best, into(best)?))
     }
 }
 
