@@ -631,6 +631,18 @@ fn a_damaged_trace_that_may_be_one_that_is_there_says_so() {
 }
 
 #[test]
+fn the_reject_of_what_is_now_a_folder_goes() {
+    let growing = Growing::new();
+    let folder = growing.folder.path().join("in");
+    expect_status(&convert(&[&folder], &growing.out, &[]), 3);
+    assert_eq!(row_count(&growing.out, "rejects"), 1);
+    fs::create_dir(&folder).unwrap();
+    growing.write("in/a.sf", 8);
+    growing.expect(&[&folder], &[], 80, "");
+    assert_eq!(row_count(&growing.out, "rejects"), 0);
+}
+
+#[test]
 fn the_reject_of_what_is_now_a_beginning_goes() {
     for early in ["", "no trace"] {
         let growing = Growing::new();

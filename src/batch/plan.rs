@@ -14,12 +14,12 @@ use super::input::{Input, Unreadable};
 use super::options::Options;
 use super::skip::Skip;
 use crate::dataset::manifest::{Content, CopyEntry, InputEntry, InputKind, Status, rejected_key};
-use crate::dataset::state::State;
+use crate::dataset::state::{Read, State};
 use crate::error::Result;
 use crate::flatten::time::Window;
 use crate::input::{Found, Stat};
 use crate::progress::{Meter, Phase};
-use crate::text::hex;
+use crate::text::{hex, path_of};
 
 /// What a run will do.
 #[derive(Debug, Default)]
@@ -108,11 +108,24 @@ pub fn plan<'f>(found: &'f Found, state: &State, options: &Options, meter: &Mete
     let relations = growth::relations(&plan.inputs, state, &at_hand, &|| meter.check_io());
     meter.check()?;
     settle(&mut plan, relations, &places, replaced, state, &content);
+    plan.superseded.extend(now_listed(found, state));
     plan.superseded.sort_by_key(InputEntry::key);
     plan.superseded.dedup_by_key(|input| input.key());
     plan.rewrite = parts_of(state, &plan.superseded);
     plan.run = run_name(&plan, state, options);
     Ok(plan)
+}
+
+/// What was an input that could not be read, and now is a folder of which there are files.
+fn now_listed<'s>(found: &Found, state: &'s State) -> impl Iterator<Item = InputEntry> + use<'s> {
+    let mut unread = state.live();
+    unread.retain(|read| read.input.sha256.is_empty());
+    let is_listed = |read: &Read| {
+        let folder = path_of(&read.input.path);
+        found.paths().any(|path| **path != *folder && path.starts_with(&folder))
+    };
+    unread.retain(is_listed);
+    unread.into_iter().map(|read| read.input.clone())
 }
 
 /// Leaves out inputs that are the beginning of others. What an input replaces goes only if it is read after all, or a longer one of
