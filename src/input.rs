@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 use rayon::prelude::*;
 
-pub use self::fingerprint::{Stop, open, sha256, sha256_and_prefixes};
+pub use self::fingerprint::{open, sha256, sha256_and_prefixes};
 pub use self::folder::is_hidden;
 pub use self::list::read_list;
 pub use self::stat::{Look, Looker, Stat};

@@ -235,7 +235,6 @@ impl<'s> Candidate<'_, 's> {
     /// It cannot be read.
     fn read(&self) -> io::Result<Seen<'s>> {
         let Candidate { path, kind, state, meter, .. } = *self;
-        let stop = || meter.check_io();
         let file = Arc::new(input::open(path)?);
         let stat = Stat::of(&file)?;
         let outline = Outline::of(&file, stat.size, kind, meter)?;
@@ -251,7 +250,7 @@ impl<'s> Candidate<'_, 's> {
         sizes.sort_unstable();
         sizes.dedup();
         let (hashed, blocks) = rayon::join(
-            || input::sha256_and_prefixes(&file, stat.size, &sizes, &stop),
+            || input::sha256_and_prefixes(&file, stat.size, &sizes, meter),
             || outline.blocks(&file, stat.size, self.options.memory.block(), meter),
         );
         let ((sha256, mut hashes), blocks) = (hashed?, blocks?);
@@ -264,7 +263,7 @@ impl<'s> Candidate<'_, 's> {
         let is_other = |read: &Read| read.live && read.input.head != head;
         let others: Vec<Read> = sync.iter().flat_map(|sync| state.by_sync(sync)).filter(is_other).collect();
         let shares = with_last_block(&file, stat.size, &others, meter)?;
-        let start = |size| io::Result::Ok(Start { size, sha256: input::sha256(&file, 0..size, &stop)? });
+        let start = |size| io::Result::Ok(Start { size, sha256: input::sha256(&file, 0..size, meter)? });
         let whole = blocks.end.filter(|_| !head.is_empty()).map(start).transpose()?;
         let (path, name, incomplete) = (path.to_owned(), self.name.clone(), blocks.is_cut);
         let (window, doubtful, alike) = (self.options.window, None, None);

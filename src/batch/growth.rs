@@ -13,7 +13,8 @@ use rayon::prelude::*;
 use super::input::Input;
 use crate::dataset::manifest::{InputEntry, Rank};
 use crate::dataset::state::{Read, State};
-use crate::input::{self, Stop};
+use crate::input;
+use crate::progress::Meter;
 
 /// Whether rows of an input are there without it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,12 +110,12 @@ impl<'s> ByHead<'s> {
     }
 
     /// The places of the inputs that a file begins with, if it is at hand.
-    fn beginnings(&self, longer: &Longer, state: &State, stop: Stop) -> Option<Vec<usize>> {
+    fn beginnings(&self, longer: &Longer, state: &State, meter: &Meter) -> Option<Vec<usize>> {
         let path = longer.path.map(Cow::from).or_else(|| longer.read.and_then(|read| state.at_hand(read)))?;
         let shorter = self.shorter(longer.head, longer.rank);
         let mut sizes: Vec<u64> = shorter.iter().map(|((size, _), _)| *size).collect();
         sizes.dedup();
-        let hashes = hashes(&path, &sizes, stop).ok()?;
+        let hashes = hashes(&path, &sizes, meter).ok()?;
         let by_size = shorter.chunk_by(|((a, _), _), ((b, _), _)| a == b).zip(&hashes);
         let places = by_size.flat_map(|(others, hash)| others.iter().map(move |(_, place)| (*place, hash)));
         Some(places.filter(|(place, hash)| self.inputs[*place].extent().1 == **hash).map(|(place, _)| place).collect())
@@ -126,12 +127,12 @@ pub fn relations<'s>(
     inputs: &'s [Input],
     state: &'s State,
     at_hand: &'s [(&'s Path, Piece<'s>)],
-    stop: Stop,
+    meter: &Meter,
 ) -> Vec<Relation> {
     let by_head = ByHead::of(inputs);
     let longer = by_head.longer(state, at_hand);
     let found: Vec<Option<Vec<usize>>> =
-        longer.par_iter().map(|longer| by_head.beginnings(longer, state, stop)).collect();
+        longer.par_iter().map(|longer| by_head.beginnings(longer, state, meter)).collect();
 
     // How an input is related to earlier ones is settled if one of them has its content.
     let known: Vec<Option<Read>> = inputs.iter().map(|input| state.by_key(&input.key())).collect();
@@ -160,9 +161,9 @@ pub fn relations<'s>(
 }
 
 /// SHA-256 of the beginnings of a file that have these sizes, ascending.
-fn hashes(path: &Path, sizes: &[u64], stop: Stop) -> io::Result<Vec<String>> {
+fn hashes(path: &Path, sizes: &[u64], meter: &Meter) -> io::Result<Vec<String>> {
     let Some((longest, others)) = sizes.split_last() else { return Ok(Vec::new()) };
-    let (last, mut hashes) = input::sha256_and_prefixes(&input::open(path)?, *longest, others, stop)?;
+    let (last, mut hashes) = input::sha256_and_prefixes(&input::open(path)?, *longest, others, meter)?;
     hashes.push(last);
     Ok(hashes)
 }

@@ -51,7 +51,7 @@ impl Outline {
             }
         };
         if let Some(end) = end {
-            let hash = input::sha256(file, 0..end, &|| meter.check_io())?;
+            let hash = input::sha256(file, 0..end, meter)?;
             outline.head = hash[..16].to_owned();
         }
         Ok(outline)
@@ -130,7 +130,7 @@ pub fn blocks_among<'h>(
         if let Step::Block(frame) = step
             && frame.marker.is_whole()
         {
-            let hash = input::sha256(file, frame.offset..walk.pos(), &|| meter.check_io())?;
+            let hash = input::sha256(file, frame.offset..walk.pos(), meter)?;
             found.extend(hashes.get(hash.as_str()));
         }
     }

@@ -105,7 +105,7 @@ pub fn plan<'f>(found: &'f Found, state: &State, options: &Options, meter: &Mete
             }
         }
     }
-    let relations = growth::relations(&plan.inputs, state, &at_hand, &|| meter.check_io());
+    let relations = growth::relations(&plan.inputs, state, &at_hand, meter);
     meter.check()?;
     settle(&mut plan, relations, &places, replaced, state, &content);
     plan.superseded.extend(now_listed(found, state));

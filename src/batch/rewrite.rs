@@ -106,8 +106,7 @@ pub fn rewrite(
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(lost("the file is not there")),
         opened => opened.during("open", &path)?,
     };
-    let stop = || meter.check_io();
-    if let Some(difference) = part.difference(&file.file, file.len, &stop).during("read", &path)? {
+    if let Some(difference) = part.difference(&file.file, file.len, meter).during("read", &path)? {
         return Err(lost(&difference));
     }
     let metadata = file.metadata().map_err(error)?;

@@ -41,16 +41,14 @@ use crate::text::Escaped;
 pub fn convert(found: &Found, early: Option<Early>, options: &Options, meter: &Meter) -> Result<Summary> {
     let start = Instant::now();
     let layout = Layout::new(&options.out);
-    // Asking what would be done changes nothing, so it needs no lock either.
-    let lock = if options.dry_run {
-        None
+    // Asking what would be done changes nothing, so it needs no lock, and counts with what a run would recover first.
+    let (lock, unfinished) = if options.dry_run {
+        (None, journal::unfinished(&layout)?)
     } else {
-        let lock = Lock::take(&layout, options.wait, &|| meter.check())?;
+        let lock = Lock::take(&layout, options.wait, meter)?;
         commit::recover(&layout)?;
-        Some(lock)
+        (Some(lock), Vec::new())
     };
-    // What a run recovers first.
-    let unfinished = if options.dry_run { journal::unfinished(&layout)? } else { Vec::new() };
     let mut summary = Summary::default();
     if lock.as_ref().is_some_and(|lock| !lock.is_held) {
         summary

@@ -342,9 +342,8 @@ fn unread(path: &Path, cause: io::Error) -> Error {
 
 /// What is whole of an input that is damaged at byte `size`, and whose last block with rows is there.
 fn sound(file: &File, header: &FileHeader, size: u64, last: &Range<u64>, meter: &Meter) -> io::Result<Sound> {
-    let stop = || meter.check_io();
-    let last = (last.start >= size).then(|| input::sha256(file, last.clone(), &stop)).transpose()?;
-    Ok(Sound { size, sha256: input::sha256(file, 0..size, &stop)?, last, sync: hex(&header.sync) })
+    let last = (last.start >= size).then(|| input::sha256(file, last.clone(), meter)).transpose()?;
+    Ok(Sound { size, sha256: input::sha256(file, 0..size, meter)?, last, sync: hex(&header.sync) })
 }
 
 /// An input must be what it was when its hash was taken; what was appended since does not matter.
@@ -353,8 +352,7 @@ fn unchanged(file: &File, input: &Input, meter: &Meter) -> Result<()> {
     if now == input.stat {
         return Ok(());
     }
-    let stop = || meter.check_io();
-    match input::sha256(file, 0..input.stat.size, &stop) {
+    match input::sha256(file, 0..input.stat.size, meter) {
         Ok(hash) if hash == input.sha256 => Ok(()),
         _ => {
             meter.check()?;

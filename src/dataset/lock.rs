@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use super::layout::Layout;
 use crate::error::{Error, IoContext, Result};
 use crate::input;
+use crate::progress::Meter;
 
 /// Longer than it takes to ask whether a dataset is locked.
 const ASKING: Duration = Duration::from_millis(1);
@@ -35,11 +36,11 @@ impl Drop for Lock {
 }
 
 impl Lock {
-    /// Takes the lock, waiting for it if `wait`, until `stop` fails. Where the filesystem has none, nobody can hold it.
+    /// Takes the lock, waiting for it if `wait`. Where the filesystem has none, nobody can hold it.
     ///
     /// # Errors
-    /// [`Error::Locked`] with the number of the process that has it, and those of `stop`.
-    pub fn take(layout: &Layout, wait: bool, stop: &dyn Fn() -> Result<()>) -> Result<Lock> {
+    /// [`Error::Locked`] with the number of the process that has it, or the run was asked to stop.
+    pub fn take(layout: &Layout, wait: bool, meter: &Meter) -> Result<Lock> {
         let (folder, path) = (layout.private(), layout.lock());
         fs::create_dir_all(&folder).during("create the folder", &folder)?;
         let mut file =
@@ -49,13 +50,13 @@ impl Lock {
             match e {
                 // Asked again and again: a signal would not end a wait within the system.
                 TryLockError::WouldBlock if wait => {
-                    stop()?;
+                    meter.check()?;
                     thread::sleep(WAITING);
                 }
                 // It can be shared, so no run has it: another process just asks, see `holder`.
                 TryLockError::WouldBlock if started.elapsed() < ASKED && file.try_lock_shared().is_ok() => {
                     file.unlock().during("lock", &path)?;
-                    stop()?;
+                    meter.check()?;
                     thread::sleep(ASKING);
                 }
                 TryLockError::WouldBlock => {

@@ -10,7 +10,8 @@ use parquet::file::metadata::ParquetMetaData;
 use parquet::schema::types::SchemaDescriptor;
 use serde::{Deserialize, Serialize};
 
-use crate::input::{self, Stop};
+use crate::input;
+use crate::progress::Meter;
 use crate::tables::schema::TableInfo;
 
 /// A part file as a manifest lists it.
@@ -36,12 +37,12 @@ impl PartFile {
     /// How a file of so many bytes differs from what was written, if it does.
     ///
     /// # Errors
-    /// The file cannot be read, or `stop` says so.
-    pub fn difference(&self, file: &File, size: u64, stop: Stop) -> io::Result<Option<String>> {
+    /// The file cannot be read, or the run was asked to stop.
+    pub fn difference(&self, file: &File, size: u64, meter: &Meter) -> io::Result<Option<String>> {
         if size != self.bytes {
             return Ok(Some(format!("the file has {size} bytes, it was written with {}", self.bytes)));
         }
-        let hash = input::sha256(file, 0..size, stop)?;
+        let hash = input::sha256(file, 0..size, meter)?;
         let differs = hash != self.sha256;
         Ok(differs.then(|| "the file's content is not what was written: its SHA-256 differs".to_owned()))
     }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use crate::progress::Meter;
 use crate::text::hex;
 
 /// Opens a regular file. Pipes and devices would never end.
@@ -28,32 +29,34 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// Bytes that are hashed together: enough to share the work, and little memory.
 const HASHED: u64 = 256 << 10;
 
-/// Ends what takes long with an error of its own.
-pub type Stop<'s> = &'s (dyn Fn() -> io::Result<()> + Sync);
-
 /// SHA-256 of some bytes of a file as hex digits.
 ///
 /// # Errors
-/// The file cannot be read, or is shorter, and those of `stop`.
-pub fn sha256(file: &File, bytes: Range<u64>, stop: Stop) -> io::Result<String> {
-    Ok(hashes(file, bytes, &[], stop)?.0)
+/// The file cannot be read, is shorter, or the run was asked to stop.
+pub fn sha256(file: &File, bytes: Range<u64>, meter: &Meter) -> io::Result<String> {
+    Ok(hashes(file, bytes, &[], meter)?.0)
 }
 
 /// SHA-256 of the first `size` bytes of a file as hex digits, and of each shorter prefix in `prefixes` (ascending).
 ///
 /// # Errors
 /// As [`sha256`].
-pub fn sha256_and_prefixes(file: &File, size: u64, prefixes: &[u64], stop: Stop) -> io::Result<(String, Vec<String>)> {
-    hashes(file, 0..size, prefixes, stop)
+pub fn sha256_and_prefixes(
+    file: &File,
+    size: u64,
+    prefixes: &[u64],
+    meter: &Meter,
+) -> io::Result<(String, Vec<String>)> {
+    hashes(file, 0..size, prefixes, meter)
 }
 
 /// The hash of some bytes, and of those up to each of some `ends` (ascending) before the last. Bytes are read while those
 /// before them are hashed.
-fn hashes(file: &File, bytes: Range<u64>, ends: &[u64], stop: Stop) -> io::Result<(String, Vec<String>)> {
+fn hashes(file: &File, bytes: Range<u64>, ends: &[u64], meter: &Meter) -> io::Result<(String, Vec<String>)> {
     let Range { start, end } = bytes;
     let mut pos = start;
     let mut read = |buffer: &mut Vec<u8>| -> io::Result<()> {
-        stop()?;
+        meter.check_io()?;
         buffer.resize((end - pos).min(HASHED) as usize, 0);
         file.read_exact_at(buffer, pos)?;
         pos += buffer.len() as u64;
@@ -94,7 +97,7 @@ mod tests {
         let path = folder.path().join("f");
         std::fs::write(&path, b"hello world").unwrap();
         let file = open(&path).unwrap();
-        let never = || Ok(());
+        let never = Meter::default();
         let (whole, prefixes) = sha256_and_prefixes(&file, 11, &[0, 5, 11], &never).unwrap();
         assert_eq!(prefixes.len(), 2);
         assert_eq!(sha256(&file, 0..5, &never).unwrap(), prefixes[1]);
@@ -110,15 +113,16 @@ mod tests {
         std::fs::write(&path, &bytes).unwrap();
         let ends = [0, 1, HASHED - 1, HASHED, 2 * HASHED + 3, 3 * HASHED];
         let file = open(&path).unwrap();
-        let (whole, prefixes) = sha256_and_prefixes(&file, bytes.len() as u64, &ends, &|| Ok(())).unwrap();
+        let (whole, prefixes) = sha256_and_prefixes(&file, bytes.len() as u64, &ends, &Meter::default()).unwrap();
         assert_eq!(whole, hex(&Sha256::digest(&bytes)));
         assert_eq!(prefixes, ends.map(|end| hex(&Sha256::digest(&bytes[..end as usize]))));
-        let stopped = sha256(&file, 0..bytes.len() as u64, &|| Err(io::Error::other("stopped")));
-        assert_eq!(stopped.unwrap_err().to_string(), "stopped");
-        assert!(sha256(&file, 0..bytes.len() as u64 + 1, &|| Ok(())).is_err());
+        let stopped = Meter::default();
+        stopped.stop(15);
+        assert!(sha256(&file, 0..bytes.len() as u64, &stopped).is_err());
+        assert!(sha256(&file, 0..bytes.len() as u64 + 1, &Meter::default()).is_err());
         for range in [0..0, 5..HASHED + 5, 3..3 * HASHED] {
             let expected = hex(&Sha256::digest(&bytes[range.start as usize..range.end as usize]));
-            assert_eq!(sha256(&file, range, &|| Ok(())).unwrap(), expected);
+            assert_eq!(sha256(&file, range, &Meter::default()).unwrap(), expected);
         }
     }
 }

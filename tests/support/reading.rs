@@ -38,7 +38,7 @@ pub fn options(out: &Path) -> Options {
 pub fn flatten(path: &Path) -> Last {
     let file = input::open(path).unwrap();
     let stat = Stat::of(&file).unwrap();
-    let sha256 = input::sha256(&file, 0..stat.size, &|| Ok(())).unwrap();
+    let sha256 = input::sha256(&file, 0..stat.size, &Meter::default()).unwrap();
     let name = "trace".to_owned();
     let (path, head) = (path.to_owned(), String::new());
     let (kind, broken, incomplete, whole, doubtful, alike) = (InputKind::Trace, false, false, None, None, None);

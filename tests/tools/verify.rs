@@ -507,7 +507,10 @@ fn damaged_lost_copied_and_renamed_manifests_are_found_and_mended() {
     let (_, report) = verify(out);
     let finding = &report["findings"][0];
     assert!(finding["message"].as_str().unwrap().contains("whose manifest is lost"), "{finding:#}");
-    assert!(finding["remedy"].as_str().unwrap().ends_with("# and convert the inputs of its run again"), "{finding:#}");
+    assert!(
+        finding["remedy"].as_str().unwrap().ends_with("# and convert the inputs of its run again, with --reconvert"),
+        "{finding:#}"
+    );
     mend_all();
 
     // One of another form is for another program.

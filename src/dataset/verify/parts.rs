@@ -63,8 +63,7 @@ fn look(path: &Path, part: &PartFile, meter: &Meter) -> Option<(&'static str, St
         Ok(metadata) => metadata.len(),
         Err(e) => return Some(unreadable(e)),
     };
-    let stop = || meter.check_io();
-    match part.difference(&file, size, &stop) {
+    match part.difference(&file, size, meter) {
         Err(e) => Some(unreadable(e)),
         Ok(Some(difference)) => Some(("changed_file", difference)),
         Ok(None) => content(&file, part),

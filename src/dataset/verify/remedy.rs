@@ -173,7 +173,7 @@ pub fn rename(from: &Path, to: &Path) -> String {
 
 /// Removes a file of a run whose inputs nobody knows any more.
 pub fn remove_for_good(path: &Path) -> String {
-    format!("{} # and convert the inputs of its run again", remove(path))
+    format!("{} # and convert the inputs of its run again, with --reconvert", remove(path))
 }
 
 /// Converts traces and logs, with part files `like` those of a run: a command, or several if there are several logs, of which
