@@ -57,6 +57,9 @@ impl Limits {
 /// What a part file has rows of.
 type Place = (TableId, Date);
 
+/// The file that is open for each place, if one is, and what else is to be written to it.
+type Last = BTreeMap<Place, (Option<OpenPart>, Vec<Chunk>)>;
+
 /// Writes part files into a staging folder.
 pub struct DatasetWriter {
     staging: PathBuf,
@@ -171,10 +174,7 @@ impl DatasetWriter {
     /// # Errors
     /// A part file cannot be made or written.
     pub fn write_last(&mut self, chunks: Vec<Chunk>, needed: BTreeSet<TableId>, earliest: Option<Date>) -> Result<()> {
-        let mut last: BTreeMap<Place, (Option<OpenPart>, Vec<Chunk>)> = BTreeMap::new();
-        for (place, open) in std::mem::take(&mut self.open) {
-            last.insert(place, (Some(open.part), Vec::new()));
-        }
+        let mut last = self.take_open();
         for chunk in chunks.into_iter().filter(|chunk| self.wanted.contains(&chunk.table)) {
             last.entry((chunk.table, chunk.date)).or_default().1.push(chunk);
         }
@@ -183,6 +183,25 @@ impl DatasetWriter {
         let dates = last.keys().chain(self.numbers.keys()).map(|(_, date)| *date);
         let date = dates.chain(earliest).min().unwrap_or_default();
         last.extend(missing.into_iter().map(|table| ((table, date), Default::default())));
+        self.end(last)
+    }
+
+    /// Ends all open files, so that what comes next lies in files of its own.
+    ///
+    /// # Errors
+    /// A part file cannot be written.
+    pub fn cut(&mut self) -> Result<()> {
+        let open = self.take_open();
+        self.end(open)
+    }
+
+    fn take_open(&mut self) -> Last {
+        let open = std::mem::take(&mut self.open).into_iter();
+        open.map(|(place, open)| (place, (Some(open.part), Vec::new()))).collect()
+    }
+
+    /// Writes what is left for each place to its file, or to a new one, and ends that.
+    fn end(&mut self, last: Last) -> Result<()> {
         // The names do not depend on the order in which files are made.
         let work: Vec<_> = last
             .into_iter()
@@ -234,14 +253,6 @@ impl DatasetWriter {
             self.parts.push(open.part.close(&self.syncs)?);
         }
         Ok(())
-    }
-
-    /// Ends all open files, so that what comes next lies in files of its own.
-    ///
-    /// # Errors
-    /// A part file cannot be written.
-    pub fn cut(&mut self) -> Result<()> {
-        self.write_last(Vec::new(), BTreeSet::new(), None)
     }
 
     /// Files ended so far.
