@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
-use std::io::BufRead;
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -95,7 +95,7 @@ impl Found {
 ///
 /// # Errors
 /// A list that cannot be read, a glob that is none or matches nothing. A directory that cannot be read is one of the files.
-pub fn find(arguments: &[PathBuf], listed: Vec<PathBuf>, stdin: &mut dyn BufRead) -> Result<Found> {
+pub fn find(arguments: &[PathBuf], listed: Vec<PathBuf>, stdin: &mut dyn Read) -> Result<Found> {
     let mut named: Vec<(Cow<Path>, Named)> = Vec::with_capacity(arguments.len() + listed.len());
     let list = |names: Vec<PathBuf>| names.into_iter().map(|name| (Cow::Owned(name), Named::Listed));
     for argument in arguments {

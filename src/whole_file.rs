@@ -79,11 +79,6 @@ impl WholeFile {
         Ok(file.map(|file| WholeFile { path: path.to_owned(), temporary: None, file }))
     }
 
-    /// Whether what is written goes to what is there already, such as a pipe, whose reader waits.
-    pub fn is_open_already(&self) -> bool {
-        self.temporary.is_none()
-    }
-
     /// Makes the file appear; one that has its name already is replaced.
     ///
     /// # Errors

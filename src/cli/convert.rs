@@ -1,6 +1,6 @@
 //! `convert`: the main job.
 
-use std::io::{self, BufReader, Write};
+use std::io;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread;
@@ -8,8 +8,9 @@ use std::thread;
 use clap::{Args, ValueEnum, value_parser};
 use parquet::basic::Compression;
 
+use super::destination::Destination;
 use super::log::Log;
-use super::{Outcome, Output, cannot_start, is_stdout, progress, show, show_json, signals, size, table_names, wanted};
+use super::{Outcome, Output, cannot_start, progress, show, show_json, signals, size, table_names, wanted};
 use crate::batch::options::Options;
 use crate::batch::run;
 use crate::batch::summary::Summary;
@@ -24,7 +25,7 @@ use crate::input;
 use crate::memory::Memory;
 use crate::tables::schema::TableId;
 use crate::text::{Escaped, path_text};
-use crate::whole_file::{WholeFile, folder_of};
+use crate::whole_file::folder_of;
 
 /// Convert traces to a Parquet dataset
 ///
@@ -133,7 +134,7 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
     {
         return Err(Error::Usage("--since must be earlier than --until".into()).into());
     }
-    let mut stdin = BufReader::new(io::stdin());
+    let mut stdin = io::stdin();
     let listed = files_from.as_ref().map(|list| input::read_list(list, &mut stdin)).transpose()?.unwrap_or_default();
     let options = Options {
         out,
@@ -175,7 +176,9 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
             return Err(Error::Usage("the summary cannot replace what is read; give another name".into()).into());
         }
     }
-    let summary_json = summary_json.map(SummaryFile::of).transpose()?;
+    let summary_json = summary_json.map(|path| Destination::of(path, false)).transpose()?;
+    // A place where nothing can be written must be known before the dataset is changed.
+    summary_json.as_ref().map_or(Ok(()), Destination::try_out)?;
     let meter = signals::meter(false)?;
     let summary =
         progress::shown(&meter, output, log, || pool.install(|| run::convert(&found, early, &options, &meter)))?;
@@ -190,43 +193,19 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
     Ok(if summary.is_damaged() && !dry_run { Outcome::Damaged } else { Outcome::Whole })
 }
 
-/// Where the summary goes as JSON.
-enum SummaryFile {
-    /// Instead of the table.
-    Stdout,
-    /// What is there already and no regular file.
-    Open(WholeFile, PathBuf),
-    Named(PathBuf),
-}
-
-impl SummaryFile {
-    /// A place where nothing can be written must be known before the dataset is changed.
-    fn of(path: PathBuf) -> Result<SummaryFile, Error> {
-        if is_stdout(&path) {
-            return Ok(SummaryFile::Stdout);
-        }
-        let file = WholeFile::create(&path)?;
-        Ok(if file.is_open_already() { SummaryFile::Open(file, path) } else { SummaryFile::Named(path) })
-    }
-
-    fn write(self, summary: &Summary) -> anyhow::Result<()> {
-        let (mut file, path) = match self {
-            SummaryFile::Stdout => return show_json(summary),
-            SummaryFile::Open(file, path) => (file, path),
-            SummaryFile::Named(path) => (WholeFile::create(&path)?, path),
-        };
-        writeln!(file, "{}", serde_json::to_string_pretty(summary)?).during("write", &path)?;
-        Ok(file.publish()?)
-    }
-}
-
-fn report(summary: &Summary, output: &Output, log: &Log, json: Option<SummaryFile>) -> anyhow::Result<()> {
+fn report(summary: &Summary, output: &Output, log: &Log, json: Option<Destination>) -> anyhow::Result<()> {
     summary.problems.iter().for_each(|line| log.problem(line));
     summary.notes.iter().for_each(|line| log.note(line));
-    let shown = match &json {
-        Some(SummaryFile::Stdout) => Ok(()),
-        _ if output.quiet || summary.refused => Ok(()),
-        _ => show(summary),
-    };
-    json.map_or(Ok(()), |json| json.write(summary)).and(shown)
+    let is_instead = json.as_ref().is_some_and(Destination::is_stdout);
+    let table = if is_instead || output.quiet || summary.refused { Ok(()) } else { show(summary) };
+    match json {
+        None => table,
+        // Instead of the table.
+        Some(Destination::Stdout) => show_json(summary),
+        Some(file) => {
+            let json = serde_json::to_string_pretty(summary)?;
+            file.write(|out, path| writeln!(out, "{json}").during("write", path))?;
+            table
+        }
+    }
 }

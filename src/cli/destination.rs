@@ -1,4 +1,4 @@
-//! Where a trace goes that a command makes.
+//! Where a trace goes that a command makes, or a summary.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -38,7 +38,18 @@ impl Destination {
         matches!(self, Destination::Stdout | Destination::File(_, Some(_)))
     }
 
-    /// Has the trace written, to what has the name that errors give it. A file appears when it is whole.
+    /// Sees whether a file can be made, without making it.
+    ///
+    /// # Errors
+    /// It cannot.
+    pub fn try_out(&self) -> Result<(), Error> {
+        match self {
+            Destination::File(path, None) => WholeFile::create(path).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// Has it written, to what has the name that errors give it. A file appears when it is whole.
     ///
     /// # Errors
     /// Those of `write`, or the file cannot be made.

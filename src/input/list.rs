@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{BufRead, Read};
+use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::error::{IoContext, Result};
 ///
 /// # Errors
 /// The list cannot be read.
-pub fn read_list(path: &Path, stdin: &mut dyn BufRead) -> Result<Vec<PathBuf>> {
+pub fn read_list(path: &Path, stdin: &mut dyn Read) -> Result<Vec<PathBuf>> {
     let mut bytes = Vec::new();
     if path.as_os_str() == "-" {
         stdin.read_to_end(&mut bytes).during("read the list of inputs on", Path::new("standard input"))?;

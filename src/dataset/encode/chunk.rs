@@ -79,6 +79,15 @@ enum Form {
     Full(Dictionary),
 }
 
+impl Form {
+    fn dictionary(&self) -> Option<&Dictionary> {
+        match self {
+            Form::Dictionary(dictionary) | Form::Full(dictionary) => Some(dictionary),
+            Form::Bits | Form::Delta | Form::Plain => None,
+        }
+    }
+}
+
 enum Bloom {
     /// All values are in the dictionary, and inserted at the end.
     OfDictionary,
@@ -200,16 +209,9 @@ impl ChunkWriter {
         }
     }
 
-    fn dictionary(&self) -> Option<&Dictionary> {
-        match &self.form {
-            Form::Dictionary(dictionary) | Form::Full(dictionary) => Some(dictionary),
-            Form::Bits | Form::Delta | Form::Plain => None,
-        }
-    }
-
     /// Bytes of memory.
     pub fn memory(&self) -> usize {
-        self.bytes + self.dictionary().map_or(0, Dictionary::memory)
+        self.bytes + self.form.dictionary().map_or(0, Dictionary::memory)
     }
 
     /// Appends a batch.
@@ -223,7 +225,7 @@ impl ChunkWriter {
     }
 
     fn write_numbers(&mut self, keys: Option<&Keys>, numbers: &Numbers, scratch: &mut Scratch) -> Result<()> {
-        let range = Range::of_numbers(&numbers.values, self.column_type);
+        let range = Range::of_numbers(&numbers.values);
         self.range.include(&range);
         self.begin_batch(8 * numbers.values.len(), || false)?;
         let Numbers { values, present } = numbers;
@@ -409,7 +411,7 @@ impl ChunkWriter {
         self.bytes += bytes.len();
         self.pages.push(bytes);
         if let Some(index) = &mut self.index {
-            let (min, max) = range.bytes();
+            let (min, max) = range.bytes(self.column_type);
             index.append(nulls == values, min, max, nulls as i64, None);
         }
         *self.page_counts.entry(encoding).or_default() += 1;
@@ -425,12 +427,7 @@ impl ChunkWriter {
         let mut encodings = BTreeSet::from([Encoding::RLE]);
         encodings.extend(self.page_counts.keys());
         let mut stats = Vec::new();
-        let dictionary = match &self.form {
-            Form::Dictionary(dictionary) | Form::Full(dictionary) => {
-                Some(dictionary).filter(|_| encodings.contains(&Encoding::RLE_DICTIONARY))
-            }
-            Form::Bits | Form::Delta | Form::Plain => None,
-        };
+        let dictionary = self.form.dictionary().filter(|_| encodings.contains(&Encoding::RLE_DICTIONARY));
         if let Some(dictionary) = dictionary {
             let mut page = Vec::with_capacity(dictionary.bytes());
             dictionary.plain(&mut page);

@@ -12,20 +12,15 @@ const STATISTICS_TEXT: usize = 64;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Range {
     None,
-    Bool(bool, bool),
-    I32(i32, i32),
-    I64(i64, i64),
+    /// Integers, truth values (0 and 1) and times.
+    Numbers(i64, i64),
+    /// Of each as much as is kept.
     Text(Vec<u8>, Vec<u8>),
 }
 
 impl Range {
-    pub fn of_numbers(values: &[i64], column_type: ColumnType) -> Range {
-        let Some((min, max)) = min_max(values) else { return Range::None };
-        match column_type {
-            ColumnType::Boolean => Range::Bool(min != 0, max != 0),
-            ColumnType::Int32 => Range::I32(min as i32, max as i32),
-            _ => Range::I64(min, max),
-        }
+    pub fn of_numbers(values: &[i64]) -> Range {
+        min_max(values).map_or(Range::None, |(min, max)| Range::Numbers(min, max))
     }
 
     pub fn of_texts<'t>(mut texts: impl Iterator<Item = &'t [u8]>) -> Range {
@@ -38,9 +33,7 @@ impl Range {
         match (&mut *self, other) {
             (_, Range::None) => {}
             (Range::None, other) => *self = other.clone(),
-            (Range::Bool(min, max), Range::Bool(a, b)) => (*min, *max) = (*min & a, *max | b),
-            (Range::I32(min, max), Range::I32(a, b)) => (*min, *max) = ((*min).min(*a), (*max).max(*b)),
-            (Range::I64(min, max), Range::I64(a, b)) => (*min, *max) = ((*min).min(*a), (*max).max(*b)),
+            (Range::Numbers(min, max), Range::Numbers(a, b)) => (*min, *max) = ((*min).min(*a), (*max).max(*b)),
             (Range::Text(min, max), Range::Text(a, b)) => {
                 if a < min {
                     min.clone_from(a);
@@ -53,39 +46,46 @@ impl Range {
         }
     }
 
-    /// As the page index wants it.
-    pub fn bytes(&self) -> (Vec<u8>, Vec<u8>) {
+    /// As the page index of a column of this type wants it.
+    pub fn bytes(&self, column_type: ColumnType) -> (Vec<u8>, Vec<u8>) {
+        let width = match column_type {
+            ColumnType::Boolean => 1,
+            ColumnType::Int32 => 4,
+            _ => 8,
+        };
+        let plain = |number: &i64| number.to_le_bytes()[..width].to_vec();
         match self {
             Range::None => (Vec::new(), Vec::new()),
-            Range::Bool(min, max) => (vec![u8::from(*min)], vec![u8::from(*max)]),
-            Range::I32(min, max) => (min.to_le_bytes().to_vec(), max.to_le_bytes().to_vec()),
-            Range::I64(min, max) => (min.to_le_bytes().to_vec(), max.to_le_bytes().to_vec()),
+            Range::Numbers(min, max) => (plain(min), plain(max)),
             Range::Text(min, max) => (min.clone(), max.clone()),
         }
     }
 
+    /// As the statistics of a chunk of this type want it.
     pub fn statistics(self, nulls: u64, column_type: ColumnType) -> Statistics {
-        match (self, column_type) {
-            (Range::Bool(min, max), _) => Statistics::boolean(Some(min), Some(max), None, Some(nulls), false),
-            (Range::I32(min, max), _) => Statistics::int32(Some(min), Some(max), None, Some(nulls), false),
-            (Range::I64(min, max), _) => Statistics::int64(Some(min), Some(max), None, Some(nulls), false),
-            (Range::Text(min, max), _) => {
-                // A prefix is never greater than the whole.
-                let least = ByteArray::from(prefix(&min).to_vec());
-                let greatest = increased(&max).map(ByteArray::from);
-                let statistics = ValueStatistics::new(Some(least), greatest, None, Some(nulls), false)
-                    .with_min_is_exact(min.len() <= STATISTICS_TEXT)
-                    .with_max_is_exact(max.len() <= STATISTICS_TEXT);
-                Statistics::from(statistics)
-            }
-            (Range::None, ColumnType::Boolean) => Statistics::boolean(None, None, None, Some(nulls), false),
-            (Range::None, ColumnType::Int32) => Statistics::int32(None, None, None, Some(nulls), false),
-            (Range::None, ColumnType::Int64 | ColumnType::Timestamp) => {
-                Statistics::int64(None, None, None, Some(nulls), false)
-            }
-            (Range::None, _) => Statistics::byte_array(None, None, None, Some(nulls), false),
+        let (min, max) = match self {
+            Range::None => (None, None),
+            Range::Numbers(min, max) => (Some(min), Some(max)),
+            Range::Text(min, max) => return text_statistics(&min, &max, nulls),
+        };
+        let (bool, int) = (|number: i64| number != 0, |number: i64| number as i32);
+        match column_type {
+            ColumnType::Boolean => Statistics::boolean(min.map(bool), max.map(bool), None, Some(nulls), false),
+            ColumnType::Int32 => Statistics::int32(min.map(int), max.map(int), None, Some(nulls), false),
+            ColumnType::Int64 | ColumnType::Timestamp => Statistics::int64(min, max, None, Some(nulls), false),
+            _ => Statistics::byte_array(None, None, None, Some(nulls), false),
         }
     }
+}
+
+fn text_statistics(min: &[u8], max: &[u8], nulls: u64) -> Statistics {
+    // A prefix is never greater than the whole.
+    let least = ByteArray::from(prefix(min).to_vec());
+    let greatest = increased(max).map(ByteArray::from);
+    let statistics = ValueStatistics::new(Some(least), greatest, None, Some(nulls), false)
+        .with_min_is_exact(min.len() <= STATISTICS_TEXT)
+        .with_max_is_exact(max.len() <= STATISTICS_TEXT);
+    Statistics::from(statistics)
 }
 
 /// Least and greatest number, if there is any.
