@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::chunk::{Chunk, Rows};
 use super::column::{Column, ColumnData};
 use super::records;
-use super::schema::TableId;
+use super::schema::{TableId, with_tables};
 use super::spare::{Recycle, Room, Spares};
 use super::{
     containers, experiment_events, files, k8s_events, k8s_items, k8s_service_ports, pod_service_ports, pods, processes,
@@ -255,9 +255,9 @@ pub trait TableRow: Send + Sync + Sized + 'static {
     fn rows(pending: &mut Pending) -> (&mut ByDate<Self>, &mut Ready);
 }
 
-/// Declares what waits of `records` and all other tables, in the order of the contract.
+/// Declares what waits of `records` and all other tables.
 macro_rules! pending {
-    ($($table:ident = $module:ident,)*) => {
+    (Records = records, $($table:ident = $module:ident,)*) => {
         /// The waiting rows of all tables.
         pub struct Pending {
             pub records: RecordsByDate,
@@ -295,19 +295,7 @@ macro_rules! pending {
     };
 }
 
-pending! {
-    Processes = processes,
-    Files = files,
-    Containers = containers,
-    Pods = pods,
-    PodServicePorts = pod_service_ports,
-    K8sEvents = k8s_events,
-    K8sItems = k8s_items,
-    K8sServicePorts = k8s_service_ports,
-    ExperimentEvents = experiment_events,
-    Traces = traces,
-    Rejects = rejects,
-}
+with_tables!(pending);
 
 impl Pending {
     /// Takes a row of any table but `records`, with about `bytes` bytes of memory behind it.

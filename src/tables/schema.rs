@@ -37,7 +37,28 @@ pub struct TableInfo {
 /// Columns that people filter by equality: they get bloom filters.
 pub const BLOOM_COLUMNS: [&str; 6] = ["container_id", "pod_name", "proc_exe", "net_sip", "net_dip", "ip"];
 
-/// Declares the tables by their modules, which are called as the tables are.
+/// Hands all tables of the contract to a macro, in order, with their modules, which are called as the tables are.
+macro_rules! with_tables {
+    ($declare:ident) => {
+        $declare! {
+            Records = records,
+            Processes = processes,
+            Files = files,
+            Containers = containers,
+            Pods = pods,
+            PodServicePorts = pod_service_ports,
+            K8sEvents = k8s_events,
+            K8sItems = k8s_items,
+            K8sServicePorts = k8s_service_ports,
+            ExperimentEvents = experiment_events,
+            Traces = traces,
+            Rejects = rejects,
+        }
+    };
+}
+pub(super) use with_tables;
+
+/// Declares the tables.
 macro_rules! tables {
     ($($table:ident = $module:ident,)*) => {
         /// The tables of the contract. The discriminant is the index in [`TableId::ALL`].
@@ -68,20 +89,7 @@ macro_rules! tables {
     };
 }
 
-tables! {
-    Records = records,
-    Processes = processes,
-    Files = files,
-    Containers = containers,
-    Pods = pods,
-    PodServicePorts = pod_service_ports,
-    K8sEvents = k8s_events,
-    K8sItems = k8s_items,
-    K8sServicePorts = k8s_service_ports,
-    ExperimentEvents = experiment_events,
-    Traces = traces,
-    Rejects = rejects,
-}
+with_tables!(tables);
 
 impl TableId {
     pub const COUNT: usize = Self::ALL.len();
