@@ -142,15 +142,19 @@ fn can_go(path: &Path, user: u32) -> Result<()> {
             message: "a folder has the name of a file; remove it".into(),
         });
     }
-    let is_protected = || {
-        let flags = ioctl_getflags(input::open(path).ok()?).ok()?;
-        Some(flags.intersects(IFlags::IMMUTABLE | IFlags::APPEND))
+    let file = match input::open(path) {
+        // It need not be read.
+        Err(e) if [io::ErrorKind::PermissionDenied, io::ErrorKind::InvalidInput].contains(&e.kind()) => None,
+        file => Some(file.during("open", path)?),
     };
+    // Few filesystems have such flags.
+    let flags = file.and_then(|file| ioctl_getflags(file).ok()).unwrap_or(IFlags::empty());
+    let is_protected = flags.intersects(IFlags::IMMUTABLE | IFlags::APPEND);
     let is_others = || {
         let folder = path.parent()?.metadata().ok()?;
         Some(folder.mode() & STICKY != 0 && user != ROOT && ![there.uid(), folder.uid()].contains(&user))
     };
-    match is_protected().unwrap_or_default() || is_others().unwrap_or_default() {
+    match is_protected || is_others().unwrap_or_default() {
         true => Err(io::Error::from(Errno::PERM)).during("remove", path),
         false => Ok(()),
     }
