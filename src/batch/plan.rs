@@ -117,15 +117,13 @@ pub fn plan<'f>(found: &'f Found, state: &State, options: &Options, meter: &Mete
 }
 
 /// What was an input that could not be read, and now is a folder of which there are files.
-fn now_listed<'s>(found: &Found, state: &'s State) -> impl Iterator<Item = InputEntry> + use<'s> {
-    let mut unread = state.live();
-    unread.retain(|read| read.input.sha256.is_empty());
+fn now_listed(found: &Found, state: &State) -> impl Iterator<Item = InputEntry> {
+    let unread = state.live().into_iter().filter(|read| read.input.sha256.is_empty());
     let is_listed = |read: &Read| {
         let folder = path_of(&read.input.path);
         found.paths().any(|path| **path != *folder && path.starts_with(&folder))
     };
-    unread.retain(is_listed);
-    unread.into_iter().map(|read| read.input.clone())
+    unread.filter(is_listed).map(|read| read.input.clone())
 }
 
 /// Leaves out inputs that are the beginning of others. What an input replaces goes only if it is read after all, or a longer one of
