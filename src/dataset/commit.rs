@@ -21,7 +21,6 @@ use super::manifest::Manifest;
 use super::sync::{Syncs, sync_folder};
 use crate::error::{Error, IoContext, Result};
 use crate::fault;
-use crate::input;
 use crate::tables::schema::TableId;
 use crate::text::path_text;
 
@@ -142,10 +141,11 @@ fn can_go(path: &Path, user: u32) -> Result<()> {
             message: "a folder has the name of a file; remove it".into(),
         });
     }
-    let file = match input::open(path) {
+    // Of a link, that goes and not what it leads to.
+    let file = match there.is_file().then(|| File::open(path)).transpose() {
         // It need not be read.
-        Err(e) if [io::ErrorKind::PermissionDenied, io::ErrorKind::InvalidInput].contains(&e.kind()) => None,
-        file => Some(file.during("open", path)?),
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => None,
+        file => file.during("open", path)?,
     };
     // Few filesystems have such flags.
     let flags = file.and_then(|file| ioctl_getflags(file).ok()).unwrap_or(IFlags::empty());
@@ -274,6 +274,9 @@ mod tests {
             assert!(can_go(&path, owner).is_ok());
             assert_eq!(can_go(&path, owner + 1).is_err(), is_sticky);
         }
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink("nowhere", &link).unwrap();
+        assert!(can_go(&link, owner).is_ok());
         fs::create_dir(folder.path().join("folder")).unwrap();
         assert!(can_go(&folder.path().join("folder"), owner).is_err());
     }
