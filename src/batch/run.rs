@@ -21,6 +21,7 @@ use crate::dataset::lock::Lock;
 use crate::dataset::manifest::{FORMAT, InputEntry, Manifest, Status};
 use crate::dataset::part::PartFile;
 use crate::dataset::state::State;
+use crate::dataset::sync::Syncs;
 use crate::dataset::writer::{DatasetWriter, Limits};
 use crate::error::{Error, IoContext, Result};
 use crate::fault;
@@ -121,7 +122,7 @@ fn execute(
         commit::discard(layout, &plan.run);
         error
     };
-    let (manifest, problems) = stage(layout, state, plan, options, meter).map_err(discard)?;
+    let (manifest, problems, syncs) = stage(layout, state, plan, options, meter).map_err(discard)?;
     describe_result(plan, &manifest, problems, summary);
     if options.strict && summary.is_damaged() {
         summary.refused = true;
@@ -130,19 +131,19 @@ fn execute(
     }
     meter.begin(Phase::Publishing, 0, 0);
     meter.check().map_err(discard)?;
-    commit::publish(layout, &manifest)?;
+    commit::publish(layout, &manifest, syncs)?;
     summary.published = true;
     Ok(())
 }
 
-/// Converts all inputs into staged part files.
+/// Converts all inputs into staged part files, which are on disk when the syncs are finished.
 fn stage(
     layout: &Layout,
     state: &State,
     plan: &Plan,
     options: &Options,
     meter: &Meter,
-) -> Result<(Manifest, Vec<String>)> {
+) -> Result<(Manifest, Vec<String>, Syncs)> {
     let bytes = plan.inputs.iter().map(|i| i.stat.size).sum();
     meter.begin(Phase::Converting, plan.inputs.len() as u64, bytes);
     let rewritten = || state.files().filter(|(_, part)| plan.rewrite.binary_search(&part.path).is_ok());
@@ -165,7 +166,7 @@ fn stage(
     writer.want_only(&options.tables);
     let needed = tables_without_files(state, plan, tables);
     let (ended, problems, writer) = convert_inputs(layout, plan, options, meter, writer, needed)?;
-    let files = writer.finish()?;
+    let (files, syncs) = writer.finish()?;
     fault::point("all parts closed");
     let manifest = Manifest {
         format: FORMAT,
@@ -182,7 +183,7 @@ fn stage(
         removed: plan.rewrite.clone(),
         superseded: plan.superseded.iter().map(InputEntry::key).collect(),
     };
-    Ok((manifest, problems))
+    Ok((manifest, problems, syncs))
 }
 
 /// Reads the next rows while the last ones are encoded.

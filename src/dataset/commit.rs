@@ -64,12 +64,12 @@ fn remove(path: &PathBuf) {
     let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
 }
 
-/// Publishes a run whose files are all staged and synced.
+/// Publishes a run whose files are all staged, and on disk when `staged` is finished.
 ///
 /// # Errors
 /// A step failed. Until the journal has its name nothing has happened and nothing stays; from then on it is
 /// [`Error::HalfPublished`], and the next run goes on.
-pub fn publish(layout: &Layout, manifest: &Manifest) -> Result<()> {
+pub fn publish(layout: &Layout, manifest: &Manifest, staged: Syncs) -> Result<()> {
     let journal = layout.journal(&manifest.run);
     let undo = |error| {
         remove(&journal::temporary(&journal));
@@ -77,7 +77,8 @@ pub fn publish(layout: &Layout, manifest: &Manifest) -> Result<()> {
         discard(layout, &manifest.run);
         error
     };
-    make_ready(layout, manifest).map_err(undo)?;
+    // While the disk writes.
+    make_ready(layout, manifest).and_then(|()| staged.finish()).map_err(undo)?;
     journal::write(layout, manifest).map_err(|error| match journal.try_exists() {
         Ok(false) => undo(error),
         _ => half_published(error),
@@ -210,11 +211,15 @@ fn complete(layout: &Layout, manifest: &Manifest) -> Result<()> {
     let staging = layout.staging(&manifest.run);
     for file in &manifest.files {
         let (from, to) = (staging.join(staged_name(&file.path)), layout.root().join(&file.path));
-        if let Some(folder) = to.parent() {
-            fs::create_dir_all(folder).during("create the folder", folder)?;
-        }
         fault::point("part to be published");
-        match fs::rename(&from, &to) {
+        let mut moved = fs::rename(&from, &to);
+        if moved.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
+            && let Some(folder) = to.parent()
+        {
+            fs::create_dir_all(folder).during("create the folder", folder)?;
+            moved = fs::rename(&from, &to);
+        }
+        match moved {
             Ok(()) => {}
             Err(e) if e.kind() == io::ErrorKind::NotFound && to.exists() => {}
             Err(e) if e.kind() == io::ErrorKind::NotFound && !from.exists() => {
@@ -241,10 +246,10 @@ fn complete(layout: &Layout, manifest: &Manifest) -> Result<()> {
     syncs.finish()?;
     let own = layout.manifest(&manifest.run);
     fs::rename(layout.journal(&manifest.run), &own).during("publish", &own)?;
+    // A journal that comes back has no effect: nobody waits for that to be on disk.
+    let _ = Syncs::default().folder(&layout.journals());
     sync_folder(&layout.manifests())?;
     fault::point("manifest there");
-    // The run is published. A journal that comes back has no effect any more.
-    let _ = sync_folder(&layout.journals());
     let _ = fs::remove_dir_all(&staging);
     Ok(())
 }

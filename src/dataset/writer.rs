@@ -273,15 +273,14 @@ impl DatasetWriter {
         Ok(())
     }
 
-    /// Closes all files and lists them by path, when they are on disk.
+    /// Closes all files and lists them by path. They are on disk when the syncs are finished.
     ///
     /// # Errors
-    /// A part file cannot be written or synced.
-    pub fn finish(mut self) -> Result<Vec<PartFile>> {
+    /// A part file cannot be written.
+    pub fn finish(mut self) -> Result<(Vec<PartFile>, Syncs)> {
         self.cut()?;
-        self.syncs.finish()?;
         self.parts.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(self.parts)
+        Ok((self.parts, self.syncs))
     }
 }
 
@@ -317,7 +316,7 @@ mod tests {
                 let (compression, encodings) = (Compression::UNCOMPRESSED, Encodings::Default);
                 let mut writer = DatasetWriter::new(staging(), "run", &tables, compression, encodings, limits).unwrap();
                 (0..3).for_each(|_| writer.write(&chunk()).unwrap());
-                assert_eq!(writer.finish().unwrap().len(), files, "{limits:?}");
+                assert_eq!(writer.finish().unwrap().0.len(), files, "{limits:?}");
             }
         }
     }
@@ -336,7 +335,8 @@ mod tests {
         writer.write(&chunk()).unwrap();
         let kept = BTreeSet::from(["key".to_owned()]);
         writer.cut_kept(first, &kept).unwrap();
-        let of_parts: Vec<usize> = writer.finish().unwrap().iter().map(|part| part.kept.len()).collect();
+        let (parts, _) = writer.finish().unwrap();
+        let of_parts: Vec<usize> = parts.iter().map(|part| part.kept.len()).collect();
         assert_eq!(of_parts, [0, 1, 1]);
     }
 }
