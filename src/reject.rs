@@ -63,6 +63,7 @@ codes! {
     TooManyAddresses = "too_many_addresses",
     OddField = "odd_field",
     NumberTooLong = "number_too_long",
+    OddValue = "odd_value",
     UnknownRecord = "unknown_record",
     UnknownField = "unknown_field",
     PerhapsTwice = "perhaps_twice",

@@ -290,6 +290,38 @@ fn known_fields_of_another_type_and_numbers_that_are_too_long_are_said_to_be_mis
 }
 
 #[test]
+fn values_that_sysflow_has_not_there_are_said_to_be_missing() {
+    let schema = serde_json::json!({"type": "record", "name": "SysFlow", "fields": [{"name": "rec", "type": [
+        {"type": "record", "name": "File", "fields": [
+            {"name": "restype", "type": "int"}, {"name": "oid", "type": "bytes"},
+            {"name": "path", "type": ["null", "string", "double"]}]},
+        {"type": "record", "name": "Process", "fields": [
+            {"name": "oid", "type": ["null", {"type": "record", "name": "OID", "fields": [
+                {"name": "createTS", "type": "long"}, {"name": "hpid", "type": "long"}]}, "File"]},
+            {"name": "env", "type": {"type": "array", "items": ["null", "string", "int"]}}]}]}]});
+    let whole = [&[0, 0xcc, 1, 2 * 20][..], &[7; 20], &[2, 2, b'/']].concat();
+    let odd = [&[0, 1, 2 * 3, 7, 7, 7, 4][..], &[0; 8]].concat();
+    let with_oid = [2, 2, 4, 6, 2, 2, 2, b'A', 0];
+    let with_file = [2, 4, 6, 0, 0, 4, 2, 2, b'B', 4, 5, 0];
+    let check = Check::new();
+    let trace = Trace::with_schema(&schema).raw(&whole).raw(&odd).raw(&with_oid).raw(&with_file);
+    let (_, damaged, codes) = check.run(&trace.bytes().0);
+    assert_eq!((damaged, codes), (0, vec!["odd_value".to_owned()]));
+    let out = check.folder.path().join("out");
+    // Restype, id and path of the second file, an oid that is a file, and an entry of a list that is a number.
+    let messages = strings(&out, "rejects", "message");
+    assert_eq!(messages[0].as_deref(), Some("5 values are none that SysFlow has there and are NULL or left out"));
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(strings(&out, "files", "restype"), [some("f"), None]);
+    assert_eq!(strings(&out, "files", "path"), [some("/"), None]);
+    assert_eq!(strings(&out, "files", "oid"), [some(&"07".repeat(20)), None]);
+    let processes = read(&out, "processes").remove(0);
+    let of = |column: &str| format!("{:?}", processes.column_by_name(column).unwrap()).replace(char::is_whitespace, "");
+    assert!(of("pid").contains("[3,null,]"), "{}", of("pid"));
+    assert!(of("env").contains("[\"A\",],") && of("env").contains("[\"B\",],"), "{}", of("env"));
+}
+
+#[test]
 fn a_search_for_the_next_block_can_be_interrupted() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t.sf");

@@ -73,7 +73,7 @@ pub struct File {
     pub record_no: i64,
     pub ts: Option<i64>,
     pub oid: Option<[u8; 20]>,
-    pub restype: Option<i32>,
+    pub restype: Option<char>,
     texts: Texts<3>,
 }
 
@@ -181,13 +181,11 @@ impl File {
         File { record_no, ts: f.ts, oid: f.oid, restype: f.restype, texts: File::texts(&mut f) }
     }
 
-    /// The resource type, which the trace gives as the code of one character.
+    /// The resource type.
     pub fn kind(&self) -> Option<Cow<'static, str>> {
-        let code = usize::try_from(self.restype?).ok()?;
-        match ASCII.get(code..=code) {
-            Some(letter) => Some(letter.into()),
-            None => char::from_u32(code as u32).map(|letter| letter.to_string().into()),
-        }
+        let letter = self.restype?;
+        let code = letter as usize;
+        Some(ASCII.get(code..=code).map_or_else(|| letter.to_string().into(), Cow::Borrowed))
     }
 }
 

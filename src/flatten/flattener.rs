@@ -92,8 +92,9 @@ struct CurrentTrace {
     /// The row of `traces` so far.
     row: traces::Row,
     entities: Entities,
-    /// Numbers that have more bits than SysFlow's.
+    /// See [`Oddities`](crate::trace::cursor::Oddities).
     too_long: u64,
+    odd: u64,
     /// Union branches that SysFlow 5 does not have, and how often each came.
     unknown: BTreeMap<String, i64>,
 }
@@ -242,6 +243,7 @@ impl Flattener {
             row,
             entities: self.entities.take().unwrap_or_else(|| Entities::new(self.room.clone())),
             too_long: 0,
+            odd: 0,
             unknown: BTreeMap::new(),
         });
         self.say_doubt();
@@ -261,7 +263,7 @@ impl Flattener {
 
     fn end_trace(&mut self) {
         let Some(trace) = &mut self.trace else { return };
-        let too_long = trace.too_long;
+        let CurrentTrace { too_long, odd, .. } = *trace;
         for (name, count) in std::mem::take(&mut trace.unknown) {
             let message = format!("{count} records of the type {name} are not known and were left out");
             self.reject(Severity::Notice, Code::UnknownRecord, message, None, None, Some(count));
@@ -269,6 +271,10 @@ impl Flattener {
         if too_long > 0 {
             let message = format!("{too_long} numbers have more bits than those of SysFlow and are NULL");
             self.remark(Severity::Warning, Code::NumberTooLong, message);
+        }
+        if odd > 0 {
+            let message = format!("{odd} values are none that SysFlow has there and are NULL or left out");
+            self.remark(Severity::Warning, Code::OddValue, message);
         }
         let Some(CurrentTrace { mut row, date, entities, .. }) = self.trace.take() else { return };
         self.entities = Some(entities.cleared());
@@ -400,10 +406,11 @@ impl Flattener {
     pub fn record(&mut self, place: Place, record: Record) -> Result<()> {
         let Some(trace) = &mut self.trace else { unreachable!("a record comes after begin_trace") };
         let record_no = place.record_no as i64;
-        let CurrentTrace { info, date, row, entities, too_long, unknown } = trace;
+        let CurrentTrace { info, date, row, entities, too_long, odd, unknown } = trace;
         entities.make_room().map_err(|e| e.of_input(&self.input.name))?;
         row.repaired += place.oddities.repaired as i64;
         *too_long += place.oddities.too_long;
+        *odd += place.oddities.odd;
         let (counts, pending) = (&mut row.records, &mut self.pending);
         let mut target = Target { trace: info, rows: &mut row.rows, pending, input: self.input.index, date: *date };
         let (mut severity, mut problems) = (Severity::Error, Vec::new());

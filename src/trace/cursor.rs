@@ -68,6 +68,8 @@ pub struct Oddities {
     pub left_out: u64,
     /// Numbers that are missing, since they have more bits than SysFlow's.
     pub too_long: u64,
+    /// Values that are missing, since they are none that SysFlow has there.
+    pub odd: u64,
 }
 
 impl<'a> Cursor<'a> {
@@ -275,8 +277,17 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Passes over a value of type `ty` where another is wanted. Of null nothing is missing.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn miss(&mut self, schema: &Schema, ty: TypeId) -> Result<()> {
+        self.oddities.odd += u64::from(*schema.get(ty) != Type::Null);
+        self.skip(schema, ty)
+    }
+
     /// Reads the fields of a record: `set(slot, type)` for those that have a slot, the others are skipped. A value
-    /// that is no record is skipped.
+    /// that is not this SysFlow record is skipped.
     ///
     /// # Errors
     /// There is no such value, and those of `set`.
@@ -285,9 +296,11 @@ impl<'a> Cursor<'a> {
         &mut self,
         schema: &'a Schema,
         ty: TypeId,
+        wanted: Option<&str>,
         mut set: impl FnMut(&mut Self, u8, TypeId) -> Result<()>,
     ) -> Result<()> {
         self.nested(|cur| match schema.get(ty) {
+            Type::Record(record) if record.is != wanted => cur.miss(schema, ty),
             Type::Record(record) if record.fields.is_empty() => cur.nothing(),
             Type::Record(record) => record.fields.iter().try_for_each(|field| match field.slot {
                 NO_SLOT => cur.skip(schema, field.ty),
@@ -295,9 +308,9 @@ impl<'a> Cursor<'a> {
             }),
             Type::Union(branches) => {
                 let ty = cur.branch(branches)?;
-                cur.record(schema, ty, set)
+                cur.record(schema, ty, wanted, set)
             }
-            _ => cur.skip(schema, ty),
+            _ => cur.miss(schema, ty),
         })
     }
 }
@@ -376,7 +389,7 @@ pub(super) mod tests {
             let schema = schema(field);
             let ty = schema.branches()[0];
             assert_eq!(Cursor::new(&bytes).skip(&schema, ty), Err(DecodeError::TooEmpty));
-            assert_eq!(Cursor::new(&bytes).record(&schema, ty, |_, _, _| Ok(())), Err(DecodeError::TooEmpty));
+            assert_eq!(Cursor::new(&bytes).record(&schema, ty, None, |_, _, _| Ok(())), Err(DecodeError::TooEmpty));
         }
     }
 }

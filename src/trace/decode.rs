@@ -45,7 +45,7 @@ fn other<'a, T: Decode<'a>>(cur: &mut Cursor<'a>, schema: &'a Schema, ty: TypeId
             let ty = cur.branch(branches)?;
             cur.nested(|cur| T::decode(cur, schema, ty))
         }
-        _ => cur.skip(schema, ty).map(|()| None),
+        _ => cur.miss(schema, ty).map(|()| None),
     }
 }
 
@@ -71,6 +71,20 @@ impl<'a> Decode<'a> for i32 {
         let int = long.and_then(|long| i32::try_from(long).ok());
         cur.oddities.too_long += u64::from(int.is_none() && long.is_some());
         Ok(int)
+    }
+
+    fn is_of(ty: &Type, types: &[Type]) -> bool {
+        i64::is_of(ty, types)
+    }
+}
+
+/// The code of a character.
+impl<'a> Decode<'a> for char {
+    fn decode(cur: &mut Cursor<'a>, schema: &'a Schema, ty: TypeId) -> Result<Option<Self>> {
+        let code = i64::decode(cur, schema, ty)?;
+        let letter = code.and_then(|code| u32::try_from(code).ok()).and_then(char::from_u32);
+        cur.oddities.odd += u64::from(letter.is_none() && code.is_some());
+        Ok(letter)
     }
 
     fn is_of(ty: &Type, types: &[Type]) -> bool {
@@ -143,8 +157,12 @@ impl<'a, const N: usize> Decode<'a> for [u8; N] {
     #[inline]
     fn decode(cur: &mut Cursor<'a>, schema: &'a Schema, ty: TypeId) -> Result<Option<Self>> {
         match schema.get(ty) {
-            Type::Fixed(size) => Ok(cur.take(*size)?.try_into().ok()),
-            Type::Bytes => Ok(cur.bytes()?.try_into().ok()),
+            Type::Fixed(size) if *size == N => Ok(cur.take(N)?.try_into().ok()),
+            Type::Bytes => {
+                let bytes = cur.bytes()?.try_into().ok();
+                cur.oddities.odd += u64::from(bytes.is_none());
+                Ok(bytes)
+            }
             _ => other(cur, schema, ty),
         }
     }

@@ -81,7 +81,7 @@ macro_rules! records {
                     #[allow(non_camel_case_types)]
                     enum Slot { $($field,)* }
                     let mut record = Self::default();
-                    cur.record(schema, ty, |cur, slot, ty| {
+                    cur.record(schema, ty, Self::RECORD, |cur, slot, ty| {
                         $(if slot == Slot::$field as u8 {
                             record.$field = <$ty>::decode(cur, schema, ty)?;
                             return Ok(());
@@ -191,12 +191,12 @@ records! {
         env: Vec<Text<'a>> = "env",
     }
 
-    /// `File`: anything with a path or a descriptor; `restype` is the code of one character.
+    /// `File`: anything with a path or a descriptor.
     File = "File" {
         state: Text<'a> = "state",
         oid: [u8; 20] = "oid",
         ts: i64 = "ts",
-        restype: i32 = "restype",
+        restype: char = "restype",
         path: Text<'a> = "path",
         container_id: Text<'a> = "containerId",
     }
