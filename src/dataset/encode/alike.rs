@@ -3,22 +3,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
-use parquet::basic::Encoding;
-
-/// A page as it goes into the file.
-#[derive(Debug, Clone)]
-pub struct FinishedPage {
-    /// Its header and what it holds, compressed.
-    pub bytes: Bytes,
-    /// Bytes of both, what it holds not compressed.
-    pub uncompressed: usize,
-    pub encoding: Encoding,
-    pub rows: usize,
-    /// Values and NULLs.
-    pub values: usize,
-    pub nulls: usize,
-}
+use super::page::FinishedPage;
 
 /// Pages of the keys of a dictionary that columns with the same rows may share.
 #[derive(Debug, Default)]

@@ -3,35 +3,29 @@
 //! When a dictionary grows too large, the pages that follow hold their values themselves, as other writers do it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ListArray};
 use bytes::Bytes;
 use parquet::basic::{Compression, Encoding, PageType};
 use parquet::bloom_filter::Sbbf;
-use parquet::column::page::{CompressedPage, Page, PageWriter};
 use parquet::column::writer::ColumnCloseResult;
-use parquet::errors::{ParquetError, Result};
+use parquet::errors::Result;
 use parquet::file::metadata::{ColumnChunkMetaData, ColumnIndexBuilder, OffsetIndexBuilder, PageEncodingStats};
-use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
-use super::alike::FinishedPage;
-use super::compress::compress;
 use super::dictionary::{Dictionary, plain_text};
-use super::levels::{Lists, Presence, same, select};
+use super::levels::{Lists, Presence, select};
+use super::page::{FinishedPage, RawPage, dictionary_page};
 use super::pages::Pages;
 use super::range::Range;
 use super::scratch::{self, Scratch};
-use super::{Encodings, delta, hybrid};
+use super::{Encodings, delta};
 use crate::tables::column::{ColumnData, ColumnType, Keys, Numbers, Texts, Values};
 use crate::tables::schema::{BLOOM_COLUMNS, ColumnInfo};
 
 /// Bytes of a dictionary beyond which values are written themselves. The usual size: readers keep it in memory.
 const MAX_DICTIONARY: usize = 1 << 20;
-/// Bytes that the header of a page takes, roughly.
-const HEADER: usize = 48;
 /// Bytes of values at which a page without dictionary ends.
 const PLAIN_PAGE: usize = 1 << 20;
 /// Strings that are longer, and batches whose strings take more than [`MAX_REPEATED`] and [`REPEATED`] times as much for all
@@ -94,72 +88,22 @@ enum Bloom {
     Filter(Sbbf),
 }
 
-/// A page that is not yet compressed.
-struct RawPage<'s> {
-    bytes: &'s mut Vec<u8>,
-    encoding: Encoding,
-    rows: usize,
-    /// Values and NULLs.
-    values: usize,
-    nulls: usize,
-}
-
-impl<'s> RawPage<'s> {
-    /// A page that begins with its levels, in a buffer that holds something else.
-    fn new(presence: &Presence, encoding: Encoding, bytes: &'s mut Vec<u8>) -> RawPage<'s> {
-        bytes.clear();
-        bytes.extend_from_slice(&presence.levels);
-        let (rows, present) = (presence.rows, presence.present);
-        RawPage { bytes, encoding, rows, values: rows, nulls: rows - present }
-    }
-
-    /// A page of lists whose levels are in the buffer.
-    fn of_lists(lists: &Lists, encoding: Encoding, bytes: &'s mut Vec<u8>) -> RawPage<'s> {
-        let Lists { rows, levels, ref elements } = *lists;
-        RawPage { bytes, encoding, rows, values: levels, nulls: levels - elements.len() }
-    }
-
-    /// A page of keys of so many bits: `of_values` are those of the places that `present` tells of.
-    fn of_keys(
-        keys: Option<&Keys>,
-        of_values: &[i32],
-        present: &[bool],
-        width: u32,
-        of_rows: &mut Vec<i32>,
-        bytes: &'s mut Vec<u8>,
-    ) -> RawPage<'s> {
-        if let Some((presence, key)) = same(keys, of_values, present) {
-            let page = RawPage::new(&presence, Encoding::RLE_DICTIONARY, bytes);
-            page.bytes.push(width as u8);
-            hybrid::encode_same(key, presence.present, width, page.bytes);
-            return page;
+impl Bloom {
+    /// The filter of a finished chunk.
+    fn filter(self, dictionary: Option<&Dictionary>) -> Result<Sbbf> {
+        match self {
+            Bloom::OfDictionary => {
+                let mut filter = Sbbf::new_with_ndv_fpp(dictionary.map_or(1, Dictionary::len) as u64, BLOOM_FPP)?;
+                if let Some(dictionary) = dictionary {
+                    dictionary.for_each(|value| filter.insert(value));
+                }
+                Ok(filter)
+            }
+            Bloom::Filter(mut filter) => {
+                filter.fold_to_target_fpp(BLOOM_FPP);
+                Ok(filter)
+            }
         }
-        let (presence, rows) = select(keys, of_values, present, of_rows);
-        let mut page = RawPage::new(&presence, Encoding::RLE_DICTIONARY, bytes);
-        page.put_keys(rows, width);
-        page
-    }
-
-    /// Appends keys of so many bits.
-    fn put_keys(&mut self, keys: &[i32], width: u32) {
-        self.bytes.push(width as u8);
-        hybrid::encode(keys, width, self.bytes);
-    }
-
-    /// Compresses it, with a buffer that takes what is compressed.
-    fn finish(self, codec: Compression, compressed: &mut Vec<u8>) -> Result<FinishedPage> {
-        let RawPage { bytes, encoding, rows, values, nulls } = self;
-        compress(codec, bytes, compressed).map_err(external)?;
-        let page = Page::DataPage {
-            buf: Bytes::copy_from_slice(compressed),
-            num_values: values as u32,
-            encoding,
-            def_level_encoding: Encoding::RLE,
-            rep_level_encoding: Encoding::RLE,
-            statistics: None,
-        };
-        let (bytes, uncompressed) = serialize(CompressedPage::new(page, bytes.len()))?;
-        Ok(FinishedPage { bytes, uncompressed, encoding, rows, values, nulls })
     }
 }
 
@@ -429,16 +373,7 @@ impl ChunkWriter {
         let mut stats = Vec::new();
         let dictionary = self.form.dictionary().filter(|_| encodings.contains(&Encoding::RLE_DICTIONARY));
         if let Some(dictionary) = dictionary {
-            let mut page = Vec::with_capacity(dictionary.bytes());
-            dictionary.plain(&mut page);
-            let uncompressed_size = page.len();
-            let mut compressed = Vec::new();
-            compress(self.codec, &page, &mut compressed).map_err(external)?;
-            let buf = compressed.into();
-            let num_values = dictionary.len() as u32;
-            let page = Page::DictionaryPage { buf, num_values, encoding: Encoding::PLAIN, is_sorted: false };
-            let page = CompressedPage::new(page, uncompressed_size);
-            let (page, of_dictionary) = serialize(page)?;
+            let (page, of_dictionary) = dictionary_page(dictionary, self.codec)?;
             pages.push(page);
             uncompressed += of_dictionary;
             let encoding = Encoding::PLAIN;
@@ -454,20 +389,7 @@ impl ChunkWriter {
         }
         let dictionary_len = pages.iter().map(Bytes::len).sum::<usize>();
         let has_dictionary = dictionary.is_some();
-        let bloom_filter = match self.bloom.take() {
-            None => None,
-            Some(Bloom::OfDictionary) => {
-                let mut filter = Sbbf::new_with_ndv_fpp(dictionary.map_or(1, Dictionary::len) as u64, BLOOM_FPP)?;
-                if let Some(dictionary) = dictionary {
-                    dictionary.for_each(|value| filter.insert(value));
-                }
-                Some(filter)
-            }
-            Some(Bloom::Filter(mut filter)) => {
-                filter.fold_to_target_fpp(BLOOM_FPP);
-                Some(filter)
-            }
-        };
+        let bloom_filter = self.bloom.take().map(|bloom| bloom.filter(dictionary)).transpose()?;
         pages.append(&mut self.pages);
         let bytes = dictionary_len + self.bytes;
         let metadata = ColumnChunkMetaData::builder(self.column.clone())
@@ -495,15 +417,4 @@ impl ChunkWriter {
         };
         Ok((Pages(pages), close))
     }
-}
-
-/// A page with its header, and its bytes before compression.
-fn serialize(page: CompressedPage) -> Result<(Bytes, usize)> {
-    let mut sink = TrackedWrite::new(Vec::with_capacity(page.compressed_size() + HEADER));
-    let uncompressed = SerializedPageWriter::new(&mut sink).write_page(page)?.uncompressed_size;
-    Ok((sink.into_inner()?.into(), uncompressed))
-}
-
-fn external(error: io::Error) -> ParquetError {
-    ParquetError::External(Box::new(error))
 }

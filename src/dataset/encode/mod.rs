@@ -3,7 +3,8 @@
 //! The parquet crate hashes and compares the value of every row, also where it is given dictionaries. Here a batch's
 //! few distinct values are looked up, and rows are translated as integers: [`dictionary`] numbers values, [`hybrid`] and
 //! [`delta`] write numbers, [`levels`] tells which rows have one, [`range`] keeps the least and the greatest, [`compress`]
-//! compresses pages, [`alike`] keeps those that other columns have, too, and [`chunk`] makes a column chunk of [`pages`]. Pages and metadata are serialized by the parquet crate.
+//! compresses what a [`page`] holds, [`alike`] keeps pages that other columns have, too, and [`chunk`] makes a column chunk of
+//! [`pages`]. Pages and metadata are serialized by the parquet crate.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,7 @@ pub mod delta;
 pub mod dictionary;
 pub mod hybrid;
 pub mod levels;
+pub mod page;
 pub mod pages;
 pub mod range;
 pub mod scratch;
