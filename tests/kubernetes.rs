@@ -151,6 +151,18 @@ fn every_kind_of_component_and_every_oddity_is_a_row() {
     assert!(strings(&out, "rejects", "severity").iter().flatten().all(|s| s == "warning"));
 }
 
+#[test]
+fn that_there_are_no_objects_is_no_oddity() {
+    let none = json!({"apiVersion": "v1", "kind": "Service", "type": "NONEXISTENT", "items": [null]});
+    let (folder, header) = (tempfile::tempdir().unwrap(), Trace::new().header("n"));
+    let (input, out) = (folder.path().join("a.sf"), folder.path().join("out"));
+    header.k8s(T0, "K8S_SERVICES", &format!("{none}\n\0")).write(&input);
+    expect_status(&convert(&[&input], &out, &[]), 0);
+    assert_eq!(strings(&out, "k8s_items", "item"), some(&["null"]));
+    assert_eq!(strings(&out, "k8s_items", "type"), some(&["NONEXISTENT"]));
+    assert_eq!(row_count(&out, "rejects"), 0);
+}
+
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

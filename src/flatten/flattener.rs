@@ -86,6 +86,22 @@ pub struct InputCounts {
     pub rows: RowCounts,
 }
 
+/// Values that are missing, and the `record_no` of the first.
+#[derive(Debug, Clone, Copy, Default)]
+struct Missing {
+    count: u64,
+    first: i64,
+}
+
+impl Missing {
+    fn add(&mut self, count: u64, record_no: i64) {
+        if self.count == 0 {
+            self.first = record_no;
+        }
+        self.count += count;
+    }
+}
+
 struct CurrentTrace {
     info: Arc<Trace>,
     date: Date,
@@ -93,8 +109,8 @@ struct CurrentTrace {
     row: traces::Row,
     entities: Entities,
     /// See [`Oddities`](crate::trace::cursor::Oddities).
-    too_long: u64,
-    odd: u64,
+    too_long: Missing,
+    odd: Missing,
     /// Union branches that SysFlow 5 does not have, and how often each came.
     unknown: BTreeMap<String, i64>,
 }
@@ -242,8 +258,8 @@ impl Flattener {
             date,
             row,
             entities: self.entities.take().unwrap_or_else(|| Entities::new(self.room.clone())),
-            too_long: 0,
-            odd: 0,
+            too_long: Missing::default(),
+            odd: Missing::default(),
             unknown: BTreeMap::new(),
         });
         self.say_doubt();
@@ -268,13 +284,13 @@ impl Flattener {
             let message = format!("{count} records of the type {name} are not known and were left out");
             self.reject(Severity::Notice, Code::UnknownRecord, message, None, None, Some(count));
         }
-        if too_long > 0 {
-            let message = format!("{too_long} numbers have more bits than those of SysFlow and are NULL");
-            self.remark(Severity::Warning, Code::NumberTooLong, message);
-        }
-        if odd > 0 {
-            let message = format!("{odd} values are none that SysFlow has there and are NULL or left out");
-            self.remark(Severity::Warning, Code::OddValue, message);
+        for (Missing { count, first }, code, what) in [
+            (too_long, Code::NumberTooLong, "numbers have more bits than those of SysFlow and are NULL"),
+            (odd, Code::OddValue, "values are none that SysFlow has there and are NULL or left out"),
+        ] {
+            if count > 0 {
+                self.reject(Severity::Warning, code, format!("{count} {what}"), Some(first), None, Some(0));
+            }
         }
         let Some(CurrentTrace { mut row, date, entities, .. }) = self.trace.take() else { return };
         self.entities = Some(entities.cleared());
@@ -409,8 +425,8 @@ impl Flattener {
         let CurrentTrace { info, date, row, entities, too_long, odd, unknown } = trace;
         entities.make_room().map_err(|e| e.of_input(&self.input.name))?;
         row.repaired += place.oddities.repaired as i64;
-        *too_long += place.oddities.too_long;
-        *odd += place.oddities.odd;
+        too_long.add(place.oddities.too_long, record_no);
+        odd.add(place.oddities.odd, record_no);
         let (counts, pending) = (&mut row.records, &mut self.pending);
         let mut target = Target { trace: info, rows: &mut row.rows, pending, input: self.input.index, date: *date };
         let (mut severity, mut problems) = (Severity::Error, Vec::new());

@@ -91,7 +91,7 @@ pub fn expand(trace: &Arc<Trace>, record_no: i64, event: &Event, rows: &mut dyn 
         parse_error,
     });
     if let Some(error) = &event.parse_error {
-        rows.warn((Code::K8sNoJson, format!("the Kubernetes message is no JSON object: {error}")));
+        rows.warn((Code::K8sNoJson, format!("the Kubernetes message is no JSON object that can be read: {error}")));
     }
     let (mut item_no, mut strays) = (0, 0);
     if let Some(items) = parsed.items {
@@ -112,7 +112,10 @@ pub fn expand(trace: &Arc<Trace>, record_no: i64, event: &Event, rows: &mut dyn 
         odd.names.dedup();
         odd.names.truncate(10);
         let names = odd.names.join(", ");
-        rows.warn((Code::K8sOddField, format!("values of an unexpected type are NULL or left out ({count}): {names}")));
+        rows.warn((
+            Code::K8sOddField,
+            format!("values that the columns cannot hold are NULL or left out ({count}): {names}"),
+        ));
     }
     event
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::json::{Object, Odd, string};
+use super::json::{Object, Odd, is_null, string};
 use crate::trace::cursor::MAX_ENTRIES;
 
 type Str = Box<str>;
@@ -40,12 +40,10 @@ impl Item {
         STRING * (2 * pairs + self.addresses.as_ref().map_or(0, Vec::len))
     }
 
-    /// Reads an item. One that is no object has no fields, and is noted.
+    /// Reads an item. One that is no object has no fields, and is noted, but for null: with that the collector says that there are no
+    /// such objects.
     pub fn parse<'a>(json: &'a RawValue, odd: &mut Odd) -> (Item, Option<Object<'a>>) {
-        let Some(object) = Object::of(json) else {
-            odd.push("items");
-            return (Item::default(), None);
-        };
+        let Some(object) = Object::of_entry(json, "items", odd) else { return (Item::default(), None) };
         let mut text = |name| object.string(name, odd).map(owned);
         let (name, namespace, uid) = (text("name"), text("namespace"), text("uid"));
         let (timestamp, node_name, phase) = (text("timestamp"), text("nodeName"), text("phase"));
@@ -54,11 +52,14 @@ impl Item {
         let (nodes, pods, hosts, clusters) =
             (addresses("addresses"), addresses("podIPs"), addresses("hostIPs"), addresses("clusterIPs"));
         // In a dual-stack cluster the first of the list is the address of the single field.
-        let first = |list: &Option<Vec<Str>>| list.as_ref().and_then(|l| l.first().cloned());
+        let else_first = |single: Option<Str>, list: &Option<Vec<Str>>| {
+            let all = || single.iter().chain(list.iter().flatten());
+            all().find(|address| !address.is_empty()).or(single.as_ref()).cloned()
+        };
         let item = Item {
-            pod_ip: pod_ip.or_else(|| first(&pods)),
-            host_ip: host_ip.or_else(|| first(&hosts)),
-            cluster_ip: cluster_ip.or_else(|| first(&clusters)),
+            pod_ip: else_first(pod_ip, &pods),
+            host_ip: else_first(host_ip, &hosts),
+            cluster_ip: else_first(cluster_ip, &clusters),
             addresses: nodes.or(pods).or(clusters),
             labels: object.object("labels", odd).map(|labels| labels.string_pairs("labels", odd)),
             selector: selector(&object, odd),
@@ -74,10 +75,10 @@ impl Item {
 
     /// The item's address and which it is: `podIP`, else `hostIP`, else `clusterIP` (as in the notebook).
     pub fn ip(&self) -> Option<(&str, &'static str)> {
-        let given = |ip: &'_ Option<Str>| ip.as_deref().is_some_and(|ip| !ip.is_empty());
-        let all = [(&self.pod_ip, "podIP"), (&self.host_ip, "hostIP"), (&self.cluster_ip, "clusterIP")];
-        let (ip, kind) = all.into_iter().find(|(ip, _)| given(ip))?;
-        ip.as_deref().filter(|ip| *ip != HEADLESS || kind != "clusterIP").map(|ip| (ip, kind))
+        let cluster_ip = self.cluster_ip.as_ref().filter(|ip| ***ip != *HEADLESS);
+        let all = [(self.pod_ip.as_ref(), "podIP"), (self.host_ip.as_ref(), "hostIP"), (cluster_ip, "clusterIP")];
+        let mut given = all.into_iter().filter_map(|(ip, kind)| Some((&**ip?, kind)));
+        given.find(|(ip, _)| !ip.is_empty())
     }
 
     /// Whether it has an address of its own in the cluster.
@@ -102,22 +103,31 @@ fn addresses(object: &Object, name: &str, odd: &mut Odd) -> Option<Vec<Str>> {
     };
     let mut found = Vec::new();
     let fits = list.len <= MAX_ENTRIES;
-    list.for_each(|json| found.extend(address(json).filter(|_| fits)));
-    if found.len() < list.len {
+    let mut is_odd = !fits;
+    list.for_each(|json| {
+        let address = address(json).filter(|_| fits);
+        is_odd |= address.is_none() && !is_null(json);
+        found.extend(address);
+    });
+    if is_odd {
         odd.push(name);
     }
     fits.then_some(found)
 }
 
-/// A selector's labels: the object itself (services, replication controllers) or its `matchLabels` (all newer kinds).
+/// A selector's labels: the object itself (services, replication controllers) or its `matchLabels` (all newer kinds), for whose
+/// `matchExpressions` there is no column.
 fn selector(object: &Object, odd: &mut Odd) -> Option<Vec<(Str, Str)>> {
     let selector = object.object("selector", odd)?;
     // A label may have such a name, too, but is a string.
-    let is = |name, start| selector.get(name).is_some_and(|value| value.get().starts_with(start));
-    match is("matchLabels", '{') || is("matchExpressions", '[') {
-        true => selector.object("matchLabels", odd).map(|labels| labels.string_pairs("matchLabels", odd)),
-        false => Some(selector.string_pairs("selector", odd)),
+    let is = |name| selector.value(name).is_some_and(|value| string(value).is_none());
+    if !is("matchLabels") && !is("matchExpressions") {
+        return Some(selector.string_pairs("selector", odd));
     }
+    if selector.list("matchExpressions", odd).is_some_and(|expressions| expressions.len > 0) {
+        odd.push("matchExpressions");
+    }
+    selector.object("matchLabels", odd).map(|labels| labels.string_pairs("matchLabels", odd))
 }
 
 #[cfg(test)]
@@ -138,6 +148,8 @@ mod tests {
             (r#"{"podIP":null,"hostIP":"2.2.2.2"}"#, Some(("2.2.2.2", "hostIP"))),
             (r#"{"podIP":"","hostIP":"","clusterIP":"3.3.3.3"}"#, Some(("3.3.3.3", "clusterIP"))),
             (r#"{"clusterIP":"None"}"#, None),
+            (r#"{"podIP":"","podIPs":[{"ip":""},{"ip":"1.1.1.1"}]}"#, Some(("1.1.1.1", "podIP"))),
+            (r#"{"clusterIP":""}"#, None),
             (r#"{"podIPs":[{"ip":"1.1.1.1"},{"ip":"fd00::1"}]}"#, Some(("1.1.1.1", "podIP"))),
             (r#"{"clusterIPs":["3.3.3.3","fd00::3"]}"#, Some(("3.3.3.3", "clusterIP"))),
             ("{}", None),
@@ -158,7 +170,17 @@ mod tests {
         let expected = Some(vec![("app".into(), "web".into())]);
         assert_eq!(item(r#"{"selector":{"app":"web"}}"#).0.selector, expected);
         assert_eq!(item(r#"{"selector":{"matchLabels":{"app":"web"}}}"#).0.selector, expected);
-        assert_eq!(item(r#"{"selector":{"matchExpressions":[]}}"#).0.selector, None);
+        for (json, labels, odd) in [
+            (r#"{"matchExpressions":[]}"#, None, None),
+            (r#"{"matchExpressions":[{"key":"a"}]}"#, None, Some("matchExpressions")),
+            (r#"{"matchLabels":{"app":"web"},"matchExpressions":[{"key":"a"}]}"#, expected, Some("matchExpressions")),
+            (r#"{"matchLabels":null}"#, None, None),
+            (r#"{"matchLabels":["app"]}"#, None, Some("matchLabels")),
+            ("{}", Some(vec![]), None),
+        ] {
+            let (of, names) = item(&format!(r#"{{"selector":{json}}}"#));
+            assert_eq!((of.selector, names), (labels, odd.map(str::to_owned).into_iter().collect()), "{json}");
+        }
         let named = item(r#"{"selector":{"matchLabels":"web"}}"#).0.selector;
         assert_eq!(named, Some(vec![("matchLabels".into(), "web".into())]));
     }

@@ -112,10 +112,19 @@ impl<'a> Object<'a> {
         serde_json::from_str(json.get()).ok()
     }
 
+    /// Reads an entry of the list `name`, which is missing if it is null.
+    pub fn of_entry(json: &'a RawValue, name: &str, odd: &mut Odd) -> Option<Object<'a>> {
+        if is_null(json) { None } else { odd.note(name, Object::of(json)) }
+    }
+
     /// The field's value; the last one counts if there are several, null counts as missing.
-    pub fn get(&self, name: &str) -> Option<&'a RawValue> {
-        let value = self.0.iter().rev().find(|(key, _)| key == name)?.1;
-        (value.get() != "null").then_some(value)
+    fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.value(name).filter(|value| !is_null(value))
+    }
+
+    /// The field's value, null or not.
+    pub fn value(&self, name: &str) -> Option<&'a RawValue> {
+        self.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| *value)
     }
 
     pub fn string(&self, name: &str, odd: &mut Odd) -> Option<Cow<'a, str>> {
@@ -151,7 +160,7 @@ impl<'a> Object<'a> {
     /// The fields that are strings. Of a key that is there twice the last value counts.
     pub fn string_pairs(&self, name: &str, odd: &mut Odd) -> Vec<(Box<str>, Box<str>)> {
         let last = last_of_each_key(self.0.iter().map(|(key, value)| (&**key, *value)).collect());
-        let pairs = last.into_iter().filter(|(_, value)| value.get() != "null").filter_map(|(key, value)| {
+        let pairs = last.into_iter().filter(|(_, value)| !is_null(value)).filter_map(|(key, value)| {
             let value = odd.note(name, string(value))?;
             Some((key.into(), Box::from(&*value)))
         });
@@ -197,6 +206,10 @@ fn visit<'a>(json: &'a RawValue, each: &mut dyn FnMut(&'a RawValue)) -> Option<(
         }
     }
     serde_json::Deserializer::from_str(json.get()).deserialize_seq(EntriesOf(each)).ok()
+}
+
+pub fn is_null(json: &RawValue) -> bool {
+    json.get() == "null"
 }
 
 /// A string; `None` for any other value.

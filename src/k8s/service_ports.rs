@@ -21,12 +21,9 @@ impl ServicePort {
         [&self.name, &self.target_port, &self.protocol].into_iter().flatten().map(|text| text.len()).sum()
     }
 
-    /// Reads an entry. One that is no object has no fields, and is noted.
+    /// Reads an entry. One that is no object has no fields, and is noted, but for null.
     pub fn parse(json: &RawValue, odd: &mut Odd) -> ServicePort {
-        let Some(entry) = Object::of(json) else {
-            odd.push("ports");
-            return ServicePort::default();
-        };
+        let Some(entry) = Object::of_entry(json, "ports", odd) else { return ServicePort::default() };
         ServicePort {
             name: entry.string("name", odd).map(Into::into),
             port: entry.integer("port", odd),
@@ -63,6 +60,7 @@ mod tests {
             assert_eq!(port(json).0.port, Some(80), "{json}");
         }
         assert_eq!(port(r#"{"port":99999999999}"#), (ServicePort::default(), vec!["port".to_owned()]));
-        assert_eq!(port("null"), (ServicePort::default(), vec!["ports".to_owned()]));
+        assert_eq!(port("7"), (ServicePort::default(), vec!["ports".to_owned()]));
+        assert_eq!(port("null"), (ServicePort::default(), vec![]));
     }
 }

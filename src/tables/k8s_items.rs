@@ -18,7 +18,7 @@ pub const COLUMNS: &[Column<Row>] = &[
     column("action", "k8s.action", Str(|r| text(&r.event.action)), "K8S_COMPONENT_ADDED, …"),
     column("k8s_kind", "k8s.kind", Str(|r| text(&r.event.kind)), "K8S_PODS, K8S_SERVICES, …"),
     column("kind", "msg.kind", Str(|r| text(&r.event.message_kind)), "Pod, Service, …"),
-    column("type", "msg.type", Str(|r| text(&r.event.message_type)), "ADDED, MODIFIED, DELETED"),
+    column("type", "msg.type", Str(|r| text(&r.event.message_type)), "ADDED, MODIFIED, DELETED, NONEXISTENT, ERROR"),
     column("name", "item.name", Str(|r| text(&r.item.name)), "name"),
     column("namespace", "item.namespace", Str(|r| text(&r.item.namespace)), "namespace"),
     column("uid", "item.uid", Str(|r| text(&r.item.uid)), "identity"),
@@ -30,9 +30,19 @@ pub const COLUMNS: &[Column<Row>] = &[
         "podIP, else hostIP, else clusterIP unless headless",
     ),
     column("iptype", "", Str(|r| r.item.ip().map(|(_, kind)| kind.into())), "which of them it is"),
-    column("pod_ip", "item.podIP", Str(|r| text(&r.item.pod_ip)), "address of a pod (the first of podIPs)"),
-    column("host_ip", "item.hostIP", Str(|r| text(&r.item.host_ip)), "address of a pod's host"),
-    column("cluster_ip", "item.clusterIP", Str(|r| text(&r.item.cluster_ip)), "address of a service; None if headless"),
+    column("pod_ip", "item.podIP", Str(|r| text(&r.item.pod_ip)), "address of a pod, else the first of podIPs"),
+    column(
+        "host_ip",
+        "item.hostIP",
+        Str(|r| text(&r.item.host_ip)),
+        "address of a pod's host, else the first of hostIPs",
+    ),
+    column(
+        "cluster_ip",
+        "item.clusterIP",
+        Str(|r| text(&r.item.cluster_ip)),
+        "address of a service, else the first of clusterIPs; None if headless",
+    ),
     column(
         "addresses",
         "item.addresses",
@@ -43,5 +53,10 @@ pub const COLUMNS: &[Column<Row>] = &[
     column("phase", "item.phase", Str(|r| text(&r.item.phase)), "phase of a pod"),
     column("labels", "item.labels", Map(|r| r.item.labels.as_deref()), "labels"),
     column("selector", "item.selector", Map(|r| r.item.selector.as_deref()), "selector, or its matchLabels"),
-    column("item", "item", Str(|r| Some((&*r.json).into())), "the item's JSON"),
+    column(
+        "item",
+        "item",
+        Str(|r| Some((&*r.json).into())),
+        "the item's JSON; null where the message says that there is none (NONEXISTENT)",
+    ),
 ];

@@ -27,7 +27,7 @@ pub const COLUMNS: &[Column<Row>] = &[
     column("trace_id", "", Str(|r| r.trace_id.as_deref().map(Into::into)), "the trace, NULL if there is none"),
     column("input", "", Str(|r| Some((&*r.input).into())), "the input as given"),
     column("record_no", "", Seq(|r| r.record_no), "ordinal of the first record concerned"),
-    column("byte_offset", "", Seq(|r| r.byte_offset), "offset in the file of the block or gap concerned"),
+    column("byte_offset", "", Seq(|r| r.byte_offset), "offset in the file of the damaged block or gap"),
     column("severity", "", Str(|r| Some(r.severity.name().into())), "notice, warning (no record lost) or error"),
     column("code", "", Str(|r| Some(r.code.name().into())), "what happened, for programs"),
     column("message", "", Str(|r| Some((&*r.message).into())), "what happened, for people"),
