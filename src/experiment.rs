@@ -75,9 +75,9 @@ pub fn lines(
     let mut line = Vec::new();
     for line_no in 0.. {
         line.clear();
-        let read = log.by_ref().take(LINE as u64).read_until(b'\n', &mut line).during("read", path)?;
+        let mut read = log.by_ref().take(LINE as u64).read_until(b'\n', &mut line).during("read", path)?;
         if read == LINE && line.last() != Some(&b'\n') {
-            log.skip_until(b'\n').during("read", path)?;
+            read += log.skip_until(b'\n').during("read", path)?;
         }
         let text = String::from_utf8_lossy(&line);
         if read == 0 || !each(line_no, text.trim_end_matches(['\n', '\r']), read)? {

@@ -1,8 +1,9 @@
 //! How far a run is: counters that the library moves and a front end looks at.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 
@@ -27,6 +28,7 @@ pub struct Meter {
     pub total_bytes: AtomicU64,
     pub bytes: AtomicU64,
     pub records: AtomicU64,
+    began: Mutex<Option<Instant>>,
     stopper: Stopper,
 }
 
@@ -65,11 +67,18 @@ impl Meter {
 
     /// Begins a phase with this much to do.
     pub fn begin(&self, phase: Phase, files: u64, bytes: u64) {
-        self.files.store(0, Relaxed);
-        self.bytes.store(0, Relaxed);
+        for counter in [&self.files, &self.bytes, &self.records] {
+            counter.store(0, Relaxed);
+        }
+        *self.began.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         self.total_files.store(files, Relaxed);
         self.total_bytes.store(bytes, Relaxed);
         self.phase.store(phase as usize, Relaxed);
+    }
+
+    /// Time since the phase began.
+    pub fn elapsed(&self) -> Duration {
+        self.began.lock().unwrap_or_else(PoisonError::into_inner).map_or(Duration::ZERO, |began| began.elapsed())
     }
 
     /// Asks the run to stop, as a signal does.

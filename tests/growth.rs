@@ -338,7 +338,7 @@ fn what_a_trace_grew_from_is_known_without_any_file() {
 }
 
 #[test]
-fn traces_that_only_start_alike_are_two() {
+fn traces_that_only_start_alike_are_two_and_it_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let (short, long, out) = (folder.path().join("1.sf"), folder.path().join("2.sf"), folder.path().join("out"));
     // The first block is the same.
@@ -356,7 +356,7 @@ fn traces_that_only_start_alike_are_two() {
         }
         let output = convert(inputs, &out, &[]);
         expect_status(&output, 0);
-        assert!(stderr(&output).is_empty(), "{}", stderr(&output));
+        assert_eq!(stderr(&output).matches(TWICE).count(), usize::from(events == 50), "{}", stderr(&output));
         assert_eq!(row_count(&out, "records"), events);
     }
     // They are not read again for that, also where something else is new.
@@ -631,6 +631,36 @@ fn a_damaged_trace_that_may_be_one_that_is_there_says_so() {
 }
 
 #[test]
+fn a_trace_beside_what_was_repaired_of_its_beginning_says_so() {
+    for together in [false, true] {
+        let growing = Growing::new();
+        let whole = growing.write("whole.sf", 8);
+        let bytes = fs::read(&whole).unwrap();
+        let (cut, repaired) = (growing.folder.path().join("a.sf"), growing.folder.path().join("repaired.sf"));
+        // Some records of the fifth block.
+        fs::write(&cut, &bytes[..growing.blocks[4] + 60]).unwrap();
+        if !together {
+            expect_status(&convert(&[&cut], &growing.out, &[]), 3);
+        }
+        expect_status(&run(["repair".as_ref(), cut.as_os_str(), "-o".as_ref(), repaired.as_os_str()]), 3);
+        fs::remove_file(&cut).unwrap();
+        if together {
+            growing.expect(&[&repaired, &whole], &[], row_count_of(&growing, &repaired) + 80, TWICE);
+        } else {
+            growing.expect(&[&repaired], &[], row_count_of(&growing, &repaired), "");
+            growing.expect(&[&whole], &[], row_count_of(&growing, &repaired) + 80, TWICE);
+        }
+    }
+}
+
+fn row_count_of(growing: &Growing, path: &Path) -> usize {
+    let out = growing.folder.path().join("alone");
+    let _ = fs::remove_dir_all(&out);
+    convert(&[path], &out, &[]);
+    row_count(&out, "records")
+}
+
+#[test]
 fn the_reject_of_what_is_now_a_folder_goes() {
     let growing = Growing::new();
     let folder = growing.folder.path().join("in");
@@ -640,6 +670,24 @@ fn the_reject_of_what_is_now_a_folder_goes() {
     growing.write("in/a.sf", 8);
     growing.expect(&[&folder], &[], 80, "");
     assert_eq!(row_count(&growing.out, "rejects"), 0);
+}
+
+#[test]
+fn runs_that_only_take_rejects_out_have_names_of_their_own() {
+    let growing = Growing::new();
+    let path = |name: &str| growing.folder.path().join(name);
+    let (whole, folders) = (growing.write("a.sf", 8), [path("missing1"), path("missing2")]);
+    let only = ["--tables", "records"];
+    expect_status(&convert(&[&whole, &folders[0], &folders[1]], &growing.out, &only), 3);
+    for folder in &folders {
+        fs::create_dir(folder).unwrap();
+        fs::copy(&whole, folder.join("a.sf")).unwrap();
+        expect_status(&convert(&[folder], &growing.out, &only), 0);
+    }
+    assert_eq!(fs::read_dir(growing.out.join("_sf_parquet/manifest")).unwrap().count(), 3);
+    let verified = run(["verify".as_ref(), growing.out.as_os_str()]);
+    expect_status(&verified, 0);
+    assert!(stdout(&verified).contains("inputs"), "{}", stdout(&verified));
 }
 
 #[test]

@@ -26,10 +26,9 @@ pub struct Input {
     pub whole: Option<Start>,
     /// Events and flows that are wanted: those of the options, and if it has grown those that the dataset has of it.
     pub window: Window,
-    /// Name of an input of an earlier run that may have begun with it: then the dataset has its rows already.
+    /// Name of another input that starts alike, or shares a block, and keeps its rows: nobody can tell which of them the dataset has
+    /// twice.
     pub doubtful: Option<String>,
-    /// Name of an input that starts alike and keeps its rows: if this one is damaged, it may be a copy of that.
-    pub alike: Option<String>,
 }
 
 impl Input {
@@ -81,5 +80,7 @@ impl Unreadable {
 
 /// What is to be said of an input that may have rows which the dataset has of the `other`.
 pub fn perhaps_twice(other: &str) -> String {
-    format!("it may be a copy of {other}, older or damaged: if it is, the dataset has its rows twice")
+    format!(
+        "it may be a copy of {other}, older, damaged or repaired: if it is, the dataset has its rows twice, and a new dataset of either has not"
+    )
 }

@@ -144,7 +144,6 @@ fn settle(
             take_over(&mut plan.inputs[longer], &mut replaced[longer], window, replaces);
         }
     }
-    name_alike(&mut plan.inputs, &relations);
     let mut longer_of = HashMap::new();
     let inputs = std::mem::take(&mut plan.inputs).into_iter().zip(replaced);
     for ((mut input, replaces), relation) in inputs.zip(relations) {
@@ -167,6 +166,7 @@ fn settle(
         plan.superseded.extend(replaces);
         plan.inputs.push(input);
     }
+    doubt_alike(&mut plan.inputs);
     for copy in &mut plan.copies {
         if let Some(longer) = longer_of.get(&copy.of) {
             (copy.of, copy.beginning) = (longer.clone(), true);
@@ -174,20 +174,14 @@ fn settle(
     }
 }
 
-/// Tells those that are read of one another, if they start alike, see [`Input::alike`].
-fn name_alike(inputs: &mut [Input], relations: &[Relation]) {
-    let mut by_head: HashMap<&str, Vec<usize>> = HashMap::new();
-    for (place, (input, relation)) in inputs.iter().zip(relations).enumerate() {
-        if !input.head.is_empty() && !matches!(relation, Relation::Beginning(_)) {
-            by_head.entry(&input.head).or_default().push(place);
+/// Of those that start alike, each but the first is perhaps a copy of that.
+fn doubt_alike(inputs: &mut [Input]) {
+    let mut firsts: HashMap<String, String> = HashMap::new();
+    for input in inputs.iter_mut().filter(|input| !input.head.is_empty()) {
+        match firsts.get(&input.head) {
+            Some(first) => drop(input.doubtful.get_or_insert(first.clone())),
+            None => drop(firsts.insert(input.head.clone(), input.name.clone())),
         }
-    }
-    let groups = by_head.into_values().filter(|alike| alike.len() > 1);
-    let pairs: Vec<(usize, usize)> =
-        groups.flat_map(|alike| (0..alike.len()).map(move |i| (alike[i], alike[(i + 1) % alike.len()]))).collect();
-    for (place, other) in pairs {
-        let name = inputs[other].name.clone();
-        inputs[place].alike.get_or_insert(name);
     }
 }
 
@@ -254,6 +248,11 @@ fn run_name(plan: &Plan, state: &State, options: &Options) -> String {
         part(&unreadable.name);
         part(&unreadable.message);
         part(before(&rejected_key("", &unreadable.name)));
+    }
+    for input in &plan.superseded {
+        part("superseded");
+        part(&input.key());
+        part(before(&input.key()));
     }
     part("rewrite");
     plan.rewrite.iter().for_each(|path| part(path));

@@ -56,7 +56,9 @@ pub fn convert(found: &Found, early: Option<Early>, options: &Options, meter: &M
             .notes
             .push("the dataset's filesystem has no locks: see to it that only one run writes to it".to_owned());
     }
-    summary.notes.extend(unfinished.iter().map(|run| format!("the interrupted run {} would be completed", run.run)));
+    summary
+        .notes
+        .extend(unfinished.iter().map(|run| format!("the interrupted run {} would be completed", Escaped(&run.run))));
     let nothing_new = match unfinished.is_empty() {
         true => nothing_new(found, early, &layout, options, meter)?,
         false => None,
@@ -104,7 +106,7 @@ fn describe(plan: &Plan, summary: &mut Summary) {
         summary.notes.extend(twice.map(|twice| format!("{}: {}", Escaped(&input.name), Escaped(&twice))));
     }
     for path in &plan.rewrite {
-        summary.notes.push(format!("{path} would be rewritten"));
+        summary.notes.push(format!("{} would be rewritten", Escaped(path)));
     }
 }
 

@@ -25,7 +25,7 @@ use crate::tables::chunk::Chunk;
 use crate::tables::pending::{Overflow, Pending};
 use crate::text::hex;
 use crate::trace::container::{FileHeader, HeaderError};
-use crate::trace::reader::{Blocks, Damage, Item, Place};
+use crate::trace::reader::{Blocks, Item, Place};
 use crate::trace::records::Record;
 use crate::trace::schema::LeftOut;
 
@@ -69,8 +69,6 @@ pub struct Source<'p> {
     last_block: Range<u64>,
     /// Whether no file is open that rows of earlier inputs lie in.
     apart: bool,
-    /// See [`Input::alike`], until that is said.
-    alike: Option<&'p str>,
 }
 
 struct OpenInput {
@@ -90,7 +88,9 @@ impl OpenInput {
     ) -> std::result::Result<OpenInput, HeaderError> {
         let header = FileHeader::read(&file, input.stat.size)?;
         let blocks = Blocks::new(file.clone(), &header, input.stat.size, block_limit, stopper);
-        let left_out = header.schema.left_out().collect();
+        let mut left_out: Vec<LeftOut> = header.schema.left_out().collect();
+        // Not all are named.
+        left_out.sort_by_key(|field| !field.is_known);
         Ok(OpenInput { file, left_out, header, blocks, buffer: Vec::new() })
     }
 }
@@ -118,7 +118,6 @@ impl<'p> Source<'p> {
             ended: Vec::with_capacity(inputs.len()),
             last_block: 0..0,
             apart: true,
-            alike: None,
         }
     }
 
@@ -198,7 +197,6 @@ impl<'p> Source<'p> {
             bytes: input.stat.size,
             window: input.window,
         });
-        self.alike = input.alike.as_deref().filter(|_| input.doubtful.is_none());
         if let Some(other) = &input.doubtful {
             self.flattener.doubt(perhaps_twice(other));
         }
@@ -289,7 +287,7 @@ impl<'p> Source<'p> {
                     damage.message += "; more --memory and --reconvert convert it";
                 }
                 let is_inside = damage.offset < input.extent().0;
-                self.damage(damage, is_inside);
+                self.flattener.damage(damage, is_inside);
                 return Ok(true);
             }
             Some(Item::Block(block)) => block,
@@ -318,17 +316,9 @@ impl<'p> Source<'p> {
         self.last_block = block.offset..after;
         if let Some(damage) = damage {
             // There are rows of the block.
-            self.damage(damage, true);
+            self.flattener.damage(damage, true);
         }
         Ok(true)
-    }
-
-    /// Takes note of damage. What is behind the last whole block says nothing of those before it.
-    fn damage(&mut self, damage: Damage, is_inside: bool) {
-        if is_inside && let Some(other) = self.alike.take() {
-            self.flattener.doubt(perhaps_twice(other));
-        }
-        self.flattener.damage(damage, is_inside);
     }
 }
 

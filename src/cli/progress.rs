@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -34,9 +34,9 @@ pub fn shown<T>(meter: &Meter, output: &Output, log: &Log, work: impl FnOnce() -
     })
 }
 
-/// Calls `tick` until the work is done.
-fn every(interval: Duration, wait: &Receiver<()>, mut tick: impl FnMut()) {
-    while wait.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+/// Calls `tick` in these intervals until the work is done.
+fn every(interval: impl Fn() -> Duration, wait: &Receiver<()>, mut tick: impl FnMut()) {
+    while wait.recv_timeout(interval()) == Err(RecvTimeoutError::Timeout) {
         tick();
     }
 }
@@ -48,27 +48,30 @@ fn draw(meter: &Meter, wait: Receiver<()>) {
         bar.set_style(style.progress_chars("=> "));
     }
     let mut phase = None;
-    let mut start = Instant::now();
-    every(REDRAW_EVERY, &wait, || {
-        if phase != Some(meter.phase()) {
-            phase = Some(meter.phase());
-            start = Instant::now();
-            bar.reset();
-        }
-        bar.set_length(meter.total_bytes.load(Relaxed));
-        bar.set_position(meter.bytes.load(Relaxed));
-        bar.set_message(name(meter.phase()));
-        bar.set_prefix(numbers(meter, start));
-    });
+    every(
+        || REDRAW_EVERY,
+        &wait,
+        || {
+            if phase != Some(meter.phase()) {
+                phase = Some(meter.phase());
+                bar.reset();
+            }
+            bar.set_length(meter.total_bytes.load(Relaxed));
+            bar.set_position(meter.bytes.load(Relaxed));
+            bar.set_message(name(meter.phase()));
+            bar.set_prefix(numbers(meter));
+        },
+    );
     bar.finish_and_clear();
 }
 
 fn print(meter: &Meter, log: &Log, wait: Receiver<()>) {
-    let start = Instant::now();
-    every(LINE_EVERY, &wait, || {
+    // Work that comes in many pieces has its lines, too.
+    let until_next = || LINE_EVERY - Duration::from_secs(meter.elapsed().as_secs() % LINE_EVERY.as_secs());
+    every(until_next, &wait, || {
         let bytes = grouped(meter.bytes.load(Relaxed));
         let total = grouped(meter.total_bytes.load(Relaxed));
-        log.note(&format!("{}: {bytes} of {total} bytes, {}", name(meter.phase()), numbers(meter, start)));
+        log.note(&format!("{}: {bytes} of {total} bytes, {}", name(meter.phase()), numbers(meter)));
     });
 }
 
@@ -81,9 +84,9 @@ fn name(phase: Phase) -> &'static str {
     }
 }
 
-fn numbers(meter: &Meter, start: Instant) -> String {
+fn numbers(meter: &Meter) -> String {
     let files = grouped(meter.files.load(Relaxed));
     let total = grouped(meter.total_files.load(Relaxed));
-    let speed = meter.records.load(Relaxed) as f64 / start.elapsed().as_secs_f64().max(1e-3);
+    let speed = meter.records.load(Relaxed) as f64 / meter.elapsed().as_secs_f64().max(1e-3);
     format!("{files}/{total} files, {} records/s", grouped(speed as u64))
 }

@@ -77,6 +77,11 @@ pub fn publish(layout: &Layout, manifest: &Manifest, staged: Syncs) -> Result<()
         discard(layout, &manifest.run);
         error
     };
+    let own = layout.manifest(&manifest.run);
+    if own.exists() {
+        let message = "a run of that name was published already; move it away to see what 'sf-parquet verify' says";
+        return Err(undo(Error::Dataset { path: own, message: message.to_owned() }));
+    }
     // While the disk writes.
     make_ready(layout, manifest).and_then(|()| staged.finish()).map_err(undo)?;
     journal::write(layout, manifest).map_err(|error| match journal.try_exists() {

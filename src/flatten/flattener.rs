@@ -263,17 +263,19 @@ impl Flattener {
             unknown: BTreeMap::new(),
         });
         self.say_doubt();
-        for LeftOut { field, is_known } in left_out.iter().take(MAX_LEFT_OUT) {
-            let (severity, code, what) = match is_known {
-                true => (Severity::Warning, Code::OddField, "has another type than in SysFlow"),
-                false => (Severity::Notice, Code::UnknownField, "is not known"),
-            };
-            self.remark(severity, code, format!("the field {field} {what} and was left out"));
+        let (named, more) = left_out.split_at(left_out.len().min(MAX_LEFT_OUT));
+        let code = |field: &LeftOut| match field.is_known {
+            true => (Severity::Warning, Code::OddField, "has another type than in SysFlow"),
+            false => (Severity::Notice, Code::UnknownField, "is not known"),
+        };
+        for field in named {
+            let (severity, code, what) = code(field);
+            self.remark(severity, code, format!("the field {} {what} and was left out", field.field));
         }
-        let more = left_out.len().saturating_sub(MAX_LEFT_OUT);
-        if more > 0 {
-            let message = format!("{more} more fields are not known and were left out");
-            self.remark(Severity::Notice, Code::UnknownField, message);
+        // Known ones come first.
+        if let Some(field) = more.first() {
+            let (severity, code, _) = code(field);
+            self.remark(severity, code, format!("{} more fields were left out", more.len()));
         }
     }
 

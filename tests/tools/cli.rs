@@ -231,6 +231,13 @@ fn no_control_sequence_reaches_a_terminal() {
     expect_status(&run("verify", &[Path::new(dataset)], &[]), 3);
     expect_status(&run("verify", &[Path::new(dataset)], &["--json"]), 3);
     run("verify", &[&one], &[]);
+    let private = Path::new(dataset).join("_sf_parquet");
+    let manifest = fs::read_dir(private.join("manifest")).unwrap().next().unwrap().unwrap().path();
+    let mut journal: Value = serde_json::from_slice(&fs::read(manifest).unwrap()).unwrap();
+    journal["run"] = HOSTILE.into();
+    fs::write(private.join("journal/hostile.json"), journal.to_string()).unwrap();
+    let unfinished = run("convert", &[&one], &["-o", dataset, "--dry-run"]);
+    assert!(stderr(&unfinished).contains("would be completed"), "{}", stderr(&unfinished));
 }
 
 #[test]
