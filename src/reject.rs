@@ -67,6 +67,7 @@ codes! {
     UnknownRecord = "unknown_record",
     UnknownField = "unknown_field",
     PerhapsTwice = "perhaps_twice",
+    NoSteps = "no_steps",
     K8sNoJson = "k8s_no_json",
     K8sOddField = "k8s_odd_field",
     K8sClusterIp = "k8s_cluster_ip",

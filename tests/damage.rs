@@ -236,7 +236,8 @@ fn unknown_fields_beyond_number_are_named_in_part() {
     let messages = strings(&check.folder.path().join("out"), "rejects", "message");
     assert!(messages.contains(&Some("10 more fields were left out".to_owned())));
     // A known one is not among those that are not named.
-    let process = serde_json::json!({"type": "record", "name": "Process", "fields": [{"name": "exe", "type": "double"}]});
+    let process =
+        serde_json::json!({"type": "record", "name": "Process", "fields": [{"name": "exe", "type": "double"}]});
     schema["fields"][0]["type"][2] = process;
     let (_, _, codes) = Check::new().run(&Trace::with_schema(&schema).header("node").bytes().0);
     let odd = codes.iter().filter(|code| **code == "odd_field").count();

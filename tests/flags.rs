@@ -110,6 +110,17 @@ fn jobs_is_the_number_of_threads() {
 }
 
 #[test]
+fn a_log_without_steps_says_so_and_needs_no_traces() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, out) = (folder.path().join("log"), folder.path().join("out"));
+    fs::write(&log, "2022-03-17 18:48:40,736 main INFO     done\n").unwrap();
+    let output = program(["convert", "--experiment-log"]).arg(&log).arg("-o").arg(&out).output().unwrap();
+    expect_status(&output, 0);
+    assert!(stderr(&output).contains("no line of it is a step"), "{}", stderr(&output));
+    assert_eq!(strings(&out, "rejects", "code"), [Some("no_steps".to_owned())]);
+}
+
+#[test]
 fn a_lock_that_another_program_shares_is_taken_for_a_run() {
     let folder = tempfile::tempdir().unwrap();
     let (a, out) = (folder.path().join("a"), folder.path().join("out"));

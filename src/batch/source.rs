@@ -256,7 +256,9 @@ impl<'p> Source<'p> {
             meter.bytes.fetch_add(bytes as u64, Relaxed);
             flattener.experiment_line(line_no, line);
             Ok(true)
-        })
+        })?;
+        flattener.end_log();
+        Ok(())
     }
 
     /// Ends the current input; says whether it must lie apart.

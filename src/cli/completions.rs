@@ -16,6 +16,8 @@ pub fn run(args: CompletionsArgs) -> anyhow::Result<Outcome> {
     let CompletionsArgs { shell } = args;
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "sf-parquet", &mut script);
-    show(String::from_utf8_lossy(&script))?;
+    // For bash clap_complete calls a command by two names if the program's has a hyphen (clap's issue 6421).
+    let script = String::from_utf8_lossy(&script).replace("sf__subcmd__parquet", "sf__parquet");
+    show(script)?;
     Ok(Outcome::Whole)
 }

@@ -35,8 +35,8 @@ use crate::whole_file::folder_of;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ConvertArgs {
-    /// Traces: files, directories (searched recursively), globs, or - for a list of files on standard input
-    #[arg(required_unless_present = "files_from")]
+    /// Traces: files, directories (searched recursively, but for what is hidden), globs, or - for a list of files on standard input
+    #[arg(required_unless_present_any = ["files_from", "experiment_log"])]
     input: Vec<PathBuf>,
     /// The dataset's folder; it is made if it is not there
     #[arg(short, long, value_name = "DIR")]

@@ -334,6 +334,14 @@ impl Flattener {
         self.pending.push(date, self.input.index, row, bytes);
     }
 
+    /// Ends the log of an experiment.
+    pub fn end_log(&mut self) {
+        if self.counts.rows[TableId::ExperimentEvents] == 0 {
+            let message = "no line of it is a step of an experiment (it has no '----- ' and no 'waiting')".to_owned();
+            self.remark(Severity::Warning, Code::NoSteps, message);
+        }
+    }
+
     /// Takes note of damage to the file, which is inside of it or at its end.
     pub fn damage(&mut self, damage: Damage, is_inside: bool) {
         let lost = damage.records_lost.map(|n| n as i64);

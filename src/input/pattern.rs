@@ -34,13 +34,23 @@ pub fn expand(pattern: &Path) -> Result<Vec<PathBuf>> {
     let is_literal = |name: &&OsStr| !name.as_bytes().iter().any(|b| WILDCARDS.contains(b));
     let given = names(pattern).take_while(is_literal).count();
     let with_hidden = names(pattern).skip(given).any(is_hidden);
-    paths.retain(|path| (with_hidden || !names(path).skip(given).any(is_hidden)) && !is_of_a_dataset(path));
+    // As in bash, no wildcard stands for the folder itself or the one it lies in.
+    let most = dots(pattern);
+    paths.retain(|path| {
+        let is_shown = with_hidden || !names(path).skip(given).any(is_hidden);
+        is_shown && dots(path) <= most && !is_of_a_dataset(path)
+    });
     if paths.is_empty() {
         return Err(Error::Usage(format!("no file matches '{text}'")));
     }
     // Names of equal numbers (`01` and `1`) stay in the order of their bytes.
     paths.sort_by_cached_key(|path| natural_key(path.as_os_str()));
     Ok(paths)
+}
+
+/// How many names of a path are `.` or `..`.
+fn dots(path: &Path) -> usize {
+    path.as_os_str().as_bytes().split(|b| *b == b'/').filter(|name| matches!(*name, b"." | b"..")).count()
 }
 
 /// Whether a file belongs to a dataset, which `**` would find below the inputs: what lies beside the tables, and part files.
@@ -86,6 +96,8 @@ mod tests {
         }
         assert_eq!(of(".[bd]*"), [".b", ".d/e"]);
         assert_eq!(of(".d/*"), [".d/e"]);
+        assert_eq!(of(".*"), [".b", ".d/e"]);
+        assert_eq!(of("ds/../.b*"), ["ds/../.b"]);
         assert_eq!(of("ds/f*"), ["ds/f", "ds/files/h.sf"]);
     }
 }

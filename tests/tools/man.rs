@@ -21,6 +21,30 @@ fn there_is_a_page_for_every_command() {
 }
 
 #[test]
+fn bash_completes_the_options_of_commands_and_their_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("completions");
+    fs::write(&script, stdout(&run(["completions", "bash"]))).unwrap();
+    for (words, completed) in [
+        (["sf-parquet", "ver", ""], "verify"),
+        (["sf-parquet", "convert", "--tab"], "--tables"),
+        (["sf-parquet", "completions", "zs"], "zsh"),
+    ] {
+        let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+        let (last, before) = (words[words.len() - 1], words[words.len() - 2]);
+        let of_shell = format!(
+            "source {}; COMP_WORDS=({}) COMP_CWORD={}; $(complete -p sf-parquet | sed 's/.*-F //; s/ .*//') sf-parquet {last} {before}; \
+             echo ${{COMPREPLY[@]}}",
+            script.display(),
+            words.join(" "),
+            words.len() - 1
+        );
+        let output = std::process::Command::new("bash").args(["-c", &of_shell]).output().unwrap();
+        assert_eq!(stdout(&output).trim(), completed, "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn every_shell_completes_every_command() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = stdout(&run(["completions", shell]));

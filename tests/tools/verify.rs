@@ -551,7 +551,7 @@ fn tampering_is_found() {
     copy(out, &whole);
     let part = |table: &str, n: usize| parts(out, table).remove(n);
     type Case<'c> = (&'c str, &'c [&'c str], &'c dyn Fn());
-    let cases: [Case; 24] = [
+    let cases: [Case; 26] = [
         ("nothing", &[], &|| {}),
         ("a part without its footer", &["changed_file"], &|| {
             let file = File::options().write(true).open(part("records", 0)).unwrap();
@@ -608,6 +608,15 @@ fn tampering_is_found() {
         }),
         ("a table that is a link", &["strange_file"], &|| link(out, "records")),
         ("a date that is a link", &["strange_file"], &|| link(out, "files/date=2022-03-17")),
+        ("a table that is a link to nowhere", &["strange_file", "lost_file"], &|| {
+            fs::remove_dir_all(out.join("pods")).unwrap();
+            std::os::unix::fs::symlink("nowhere", out.join("pods")).unwrap();
+        }),
+        ("staged files behind a link", &["strange_file"], &|| {
+            fs::write(out.with_file_name("precious"), "").unwrap();
+            fs::remove_dir(out.join("_sf_parquet/staging")).unwrap();
+            std::os::unix::fs::symlink("../..", out.join("_sf_parquet/staging")).unwrap();
+        }),
         ("a link beside the manifests", &["strange_file"], &|| {
             std::os::unix::fs::symlink(&whole, out.join("_sf_parquet/notes")).unwrap();
         }),

@@ -42,6 +42,8 @@ pub fn find(layout: &Layout, state: &State, unfinished: &Unfinished) -> Result<V
         } else if !known.contains(name.as_str()) && !unfinished.adds(&name) && !is_unseen(&path) {
             let below = format!("{name}/");
             let (message, remedy) = match part_run(&name) {
+                // What lay behind it is missing, and converted again.
+                _ if path.is_symlink() && !path.exists() => (LINK.to_owned(), remedy::remove(&path)),
                 _ if path.is_symlink() && known.iter().any(|part| part.starts_with(&below)) => {
                     (LINK.to_owned(), remedy::replace_link(layout, &path, &name))
                 }
@@ -71,6 +73,8 @@ fn private_file(layout: &Layout, unfinished: &Unfinished, path: &Path, name: &st
     let finding =
         |code, message: &str, remedy| Finding { code, path: name.to_owned(), message: message.to_owned(), remedy };
     match of_a_run {
+        // Nothing behind it is the dataset's.
+        true if is_link => Some(finding("strange_file", LINK, remedy::remove(path))),
         _ if is_link => Some(finding("strange_file", LINK, remedy::replace_link(layout, path, name))),
         _ if expected => None,
         true => Some(finding("leftover", "an interrupted run left this file", remedy::any_convert(layout))),
