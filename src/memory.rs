@@ -47,6 +47,11 @@ impl Memory {
         (64 << 20).min(self.groups())
     }
 
+    /// Bytes that the footers of all open files are made of.
+    pub fn footers(self) -> usize {
+        self.0 / 8
+    }
+
     /// Part files that may be open.
     pub fn open_files(self) -> usize {
         500.min(self.0 / OPEN_FILE)

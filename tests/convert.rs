@@ -221,6 +221,11 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     let output = convert(&[&a], &out, &["--dry-run"]);
     expect_status(&output, 0);
     assert!(stderr(&output).contains("a.sf would be converted"), "{}", stderr(&output));
+    let empty = folder.path().join("b.sf");
+    fs::write(&empty, "").unwrap();
+    let output = convert(&[&a, &empty], &out, &["--dry-run"]);
+    expect_status(&output, 0);
+    assert!(stderr(&output).contains("b.sf would be rejected"), "{}", stderr(&output));
     assert!(!out.exists());
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::input::{Unreadable, perhaps_twice};
+use super::input::{Input, Unreadable, perhaps_twice};
 use super::nothing_new::nothing_new;
 use super::options::Options;
 use super::pipe::{Item, Pipe};
@@ -95,12 +95,17 @@ pub fn convert(found: &Found, early: Option<Early>, options: &Options, meter: &M
 
 fn describe(plan: &Plan, summary: &mut Summary) {
     summary.run = (!plan.is_empty()).then(|| plan.run.clone());
-    summary.inputs.converted = plan.inputs.len();
-    summary.inputs.rejected += plan.unreadable.len();
+    let broken = plan.inputs.iter().filter(|input| input.broken).count();
+    summary.inputs.converted = plan.inputs.len() - broken;
+    summary.inputs.rejected += plan.unreadable.len() + broken;
     summary.problems.extend(plan.unreadable.iter().map(Unreadable::problem));
     summary.bytes_in = plan.inputs.iter().map(|i| i.stat.size).sum();
     for input in &plan.inputs {
-        let kind = if input.incomplete { "would be converted as far as it is whole" } else { "would be converted" };
+        let kind = match input {
+            Input { broken: true, .. } => "would be rejected: it has no header that can be used",
+            Input { incomplete: true, .. } => "would be converted as far as it is whole",
+            _ => "would be converted",
+        };
         summary.notes.push(format!("{} {kind}", Escaped(&input.name)));
         let twice = input.doubtful.as_ref().map(|longer| perhaps_twice(longer));
         summary.notes.extend(twice.map(|twice| format!("{}: {}", Escaped(&input.name), Escaped(&twice))));

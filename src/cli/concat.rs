@@ -46,6 +46,7 @@ const EXAMPLES: &str = "\
 Examples:
   sf-parquet concat traces/ -o day.sf
   sf-parquet concat a.sf b.sf --codec zstandard -o - | ssh archive 'cat > both.sf'
+
 Exit status: 0 done; 1 an input is damaged or cannot be read, or something would be lost.";
 
 fn codecs() -> impl TypedValueParser<Value = Codec> {

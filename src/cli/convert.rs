@@ -93,6 +93,7 @@ Examples:
   find traces -type f -mtime -1 | sf-parquet convert - -o dataset   a list of files
   sf-parquet convert traces -o dataset --since 2022-03-17T18:00:00Z --until 2022-03-18
   duckdb -c \"SELECT type, count(*) FROM 'dataset/records/*/*.parquet' GROUP BY type\"
+
 Exit status: 0 all inputs taken over whole; 1 failed, nothing was published unless the error says so;
 3 published, but some input was damaged (see the table rejects); 129, 130 or 143 interrupted.";
 

@@ -38,7 +38,9 @@ const EXAMPLES: &str = "\
 Examples:
   sf-parquet inspect trace.sf --records 20
   sf-parquet inspect /mnt/traces --json | jq -r 'select(.error or .damage != []) | .input'
+
 The line of an event: time, type, operations, process, container, pod, resource.
+
 Exit status: 0 all traces are whole; 3 one is damaged or cannot be read.";
 
 /// Traces whose results are in memory together.

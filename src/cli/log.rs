@@ -29,9 +29,9 @@ impl Log {
 
     /// A line that already says how bad it is (`warning: …`).
     pub fn problem(&self, line: &str) {
-        match line.split_once(": ") {
-            Some((level, message)) if !self.quiet || level == "error" => self.write(level, message),
-            _ => {}
+        let (level, message) = line.split_once(": ").unwrap_or(("error", line));
+        if !self.quiet || level == "error" {
+            self.write(level, message);
         }
     }
 

@@ -15,6 +15,7 @@ pub mod size;
 pub mod verify;
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
@@ -124,6 +125,21 @@ pub fn run(cli: Cli) -> ExitCode {
             }
         }
     }
+}
+
+/// Says what is wrong with what the user typed, or prints the help that was asked for.
+pub fn say_usage(error: &clap::Error) -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let is_json = |pair: &[OsString]| pair[0] == "--log-format" && pair[1] == "json" || pair[1] == "--log-format=json";
+    if !error.use_stderr() || !arguments.windows(2).any(is_json) {
+        error.exit();
+    }
+    // Behind it come hints and the usage.
+    let text = error.to_string();
+    let what = text.split("\n\n").next().unwrap_or(&text).trim_start_matches("error: ");
+    let line = what.split_whitespace().collect::<Vec<_>>().join(" ");
+    log::Log::new(&Output { quiet: false, verbose: false, log_format: LogFormat::Json }).error(&line);
+    ExitCode::from(2)
 }
 
 /// Names the remedy of a system that has no threads.

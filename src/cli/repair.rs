@@ -44,6 +44,7 @@ const EXAMPLES: &str = "\
 Examples:
   sf-parquet repair damaged.sf -o whole.sf
   sf-parquet repair damaged.sf --report
+
 Exit status: 0 the trace is whole; 3 it is damaged, what is whole of it was kept; 1 it cannot be repaired.";
 
 pub fn run(args: RepairArgs, output: &Output, log: &Log) -> anyhow::Result<Outcome> {

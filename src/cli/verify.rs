@@ -29,6 +29,7 @@ const EXAMPLES: &str = "\
 Examples:
   sf-parquet verify dataset
   sf-parquet verify dataset --json | jq -r '.findings[].remedy'
+
 Exit status: 0 all is as it was written; 3 something is not; 1 there is no dataset, or it cannot be read.";
 
 /// Characters that are shown of a command; one that converts again may name thousands of inputs.

@@ -108,6 +108,11 @@ enum Chunk {
     Arrow(Box<ArrowColumnChunk>),
 }
 
+/// Bytes of memory that the footer's entries for a column chunk and for a page take until the file ends, roughly
+/// (docs/reliability.md).
+const CHUNK_ENTRY: usize = 1024;
+const PAGE_ENTRY: usize = 128;
+
 /// Bytes that are synced before the file's end: fewer are no work for the disk then, and would be more now.
 const SYNCED: usize = 2 << 20;
 
@@ -119,6 +124,8 @@ pub struct OpenPart {
     columns: Vec<Column>,
     group_rows: usize,
     groups: usize,
+    /// Bytes of memory that the footer will be made of.
+    footer: usize,
     /// Bytes of which a sync has begun.
     synced: usize,
     part: PartFile,
@@ -144,6 +151,7 @@ impl OpenPart {
             columns: Vec::new(),
             group_rows: 0,
             groups: 0,
+            footer: 0,
             synced: 0,
             part: PartFile { path: relative, table: table.to_owned(), ..PartFile::default() },
         })
@@ -233,6 +241,11 @@ impl OpenPart {
         self.columns.iter().map(memory).sum()
     }
 
+    /// Bytes of memory that the footer is made of, so far. They are free only when the file ends.
+    pub fn footer(&self) -> usize {
+        self.footer
+    }
+
     /// Bytes in the file so far.
     pub fn file_bytes(&self) -> usize {
         self.file.bytes_written()
@@ -246,6 +259,11 @@ impl OpenPart {
         if self.columns.is_empty() {
             return Ok(());
         }
+        let entry = |column: &Column| match column {
+            Column::Own(writer) => CHUNK_ENTRY + PAGE_ENTRY * writer.page_count(),
+            Column::Arrow(writers) => writers.len() * CHUNK_ENTRY,
+        };
+        self.footer += self.columns.iter().map(entry).sum::<usize>();
         let path = &self.path;
         let error = |cause| Error::of_parquet("write", path, cause);
         let chunks: Vec<_> = std::mem::take(&mut self.columns)

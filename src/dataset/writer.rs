@@ -30,6 +30,8 @@ pub struct Limits {
     pub group_bytes: usize,
     /// Memory of all open row groups together.
     pub open_bytes: usize,
+    /// Memory that the footers of all open files are made of.
+    pub footer_bytes: usize,
     pub file_bytes: usize,
     pub open_files: usize,
 }
@@ -48,6 +50,7 @@ impl Limits {
             group_rows: 500_000,
             group_bytes: memory.group(),
             open_bytes: memory.groups(),
+            footer_bytes: memory.footers(),
             file_bytes: 256 << 20,
             open_files: memory.open_files().min(open_files_allowed() / 2).max(8),
         }
@@ -150,6 +153,10 @@ impl DatasetWriter {
             let weight = |open: &Open| open.memory as u64 * (1 + clock - open.used);
             let Some((&place, _)) = self.open.iter().max_by_key(|(_, open)| weight(open)) else { break };
             self.end_group(place)?;
+        }
+        while self.open.values().map(|o| o.part.footer()).sum::<usize>() > limits.footer_bytes {
+            let Some((&place, _)) = self.open.iter().max_by_key(|(_, open)| open.part.footer()) else { break };
+            self.close(place)?;
         }
         Ok(())
     }
@@ -318,6 +325,20 @@ mod tests {
                 (0..3).for_each(|_| writer.write(&chunk()).unwrap());
                 assert_eq!(writer.finish().unwrap().0.len(), files, "{limits:?}");
             }
+        }
+    }
+
+    #[test]
+    fn files_end_when_their_footers_take_too_much_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let (tables, compression) = (BTreeSet::from([TableId::Rejects]), Compression::UNCOMPRESSED);
+        for (footer_bytes, files) in [(0, 3), (1 << 20, 1)] {
+            let staging = tempfile::tempdir_in(folder.path()).unwrap().keep();
+            let limits = Limits { group_rows: 1, footer_bytes, ..Limits::within(Memory::USUAL) };
+            let mut writer =
+                DatasetWriter::new(staging, "run", &tables, compression, Encodings::Default, limits).unwrap();
+            (0..3).for_each(|_| writer.write(&chunk()).unwrap());
+            assert_eq!(writer.finish().unwrap().0.len(), files);
         }
     }
 

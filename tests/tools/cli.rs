@@ -241,6 +241,26 @@ fn no_control_sequence_reaches_a_terminal() {
 }
 
 #[test]
+fn wrong_usage_is_json_for_machines() {
+    for (arguments, says) in [
+        (&["--log-format", "json", "convert", "a"][..], "--out <DIR>"),
+        (&["convert", "a", "-o", "b", "--jobs", "0", "--log-format=json"], "'0'"),
+        (&["schema", "--log-format", "json", "nosuch"], "nosuch"),
+        (&["--log-format", "json", "nosuch"], "nosuch"),
+    ] {
+        let output = program(arguments).output().unwrap();
+        expect_status(&output, 2);
+        let said: Value = serde_json::from_slice(&output.stderr).unwrap();
+        assert_eq!(said["level"], "error");
+        let message = said["message"].as_str().unwrap();
+        assert!(message.contains(says) && !message.contains('\n'), "{message}");
+    }
+    let help = program(["convert", "--help", "--log-format", "json"]).output().unwrap();
+    expect_status(&help, 0);
+    assert!(stdout(&help).contains("Usage:"));
+}
+
+#[test]
 fn a_file_that_standard_output_is_appended_to_keeps_what_it_has() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);

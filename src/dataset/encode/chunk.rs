@@ -158,6 +158,10 @@ impl ChunkWriter {
         self.bytes + self.form.dictionary().map_or(0, Dictionary::memory)
     }
 
+    pub fn page_count(&self) -> usize {
+        self.pages.len()
+    }
+
     /// Appends a batch.
     pub fn write(&mut self, data: &ColumnData) -> Result<()> {
         let keys = data.keys.as_deref();
