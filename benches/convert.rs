@@ -22,12 +22,12 @@ use sf_parquet::batch::source::Source;
 use sf_parquet::dataset::encode::Encodings;
 use sf_parquet::dataset::state::State;
 use sf_parquet::dataset::writer::{DatasetWriter, Limits};
-use sf_parquet::flatten::time::Window;
 use sf_parquet::input::Found;
 use sf_parquet::memory::Memory;
 use sf_parquet::progress::Meter;
 use sf_parquet::tables::chunk::Chunk;
 use sf_parquet::tables::schema::TableId;
+use sf_parquet::time::Window;
 
 /// As the program does it.
 #[global_allocator]

@@ -9,6 +9,7 @@ echo "== style and lints"
 cargo fmt --check
 cargo fmt --check --manifest-path fuzz/Cargo.toml
 cargo clippy --all-targets --all-features --quiet -- -D warnings
+RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
 if command -v cargo-deny >/dev/null; then
   # Advisories need a network; licenses, bans and sources do not.
   cargo deny --offline --log-level error check licenses bans sources

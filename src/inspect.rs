@@ -12,10 +12,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::flatten::time::iso;
 use crate::input;
 use crate::progress::Meter;
 use crate::text::path_text;
+use crate::time::iso;
 use crate::trace::container::FileHeader;
 use crate::trace::reader::{BLOCK_LIMIT, Blocks, Damage, Item};
 use crate::trace::records::{Header, Record, Text};

@@ -1,6 +1,6 @@
 //! Converts SysFlow telemetry traces to normalized, typed Parquet datasets.
 //!
-//! The way of the data, one module after the other:
+//! The way of the data:
 //!
 //! ```text
 //!  input ──► trace ────────► flatten ───────► tables ────────► dataset
@@ -12,7 +12,13 @@
 //!                             ► items, ports
 //! ```
 //!
-//! [`batch`] plans a run, runs it and commits it; [`cli`] is what the user types, and alone prints and exits.
+//! [`batch`] plans a run, runs it and commits it; [`cli`] is what the user types, and alone prints and exits. [`concat`](mod@concat),
+//! [`inspect`] and [`repair`] are the tools for traces, [`dataset::verify`] that for datasets, and [`experiment`] reads the log of an
+//! experiment.
+//!
+//! All use [`mod@time`], [`text`] (what people see), [`varint`], [`memory`] (its shares), [`reject`] (the codes of what was not taken
+//! over), [`error`], [`progress`] (and being stopped), [`whole_file`] (files that appear when they are whole) and [`fault`] (where
+//! tests make a run fail).
 #![forbid(unsafe_code)]
 
 pub mod batch;
@@ -32,5 +38,7 @@ pub mod reject;
 pub mod repair;
 pub mod tables;
 pub mod text;
+pub mod time;
 pub mod trace;
+pub mod varint;
 pub mod whole_file;

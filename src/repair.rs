@@ -48,7 +48,7 @@ pub struct Report {
     /// Bytes written, or that would be.
     pub bytes_out: u64,
     pub damage: Vec<Damage>,
-    /// Places of damage beyond the [`MAX_DAMAGE`] above.
+    /// Places of damage beyond the `MAX_DAMAGE` above.
     pub more_damage: u64,
 }
 

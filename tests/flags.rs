@@ -97,7 +97,9 @@ fn jobs_is_the_number_of_threads() {
         let count = || fs::read_dir(format!("/proc/{}/task", child.id())).unwrap().count();
         // It waits for the lock with all its threads, so their number stays once it is reached.
         let mut counts = [0; 30];
+        let start = std::time::Instant::now();
         while counts.iter().any(|n| *n < 3 || *n != counts[0]) {
+            assert!(start.elapsed().as_secs() < 60, "the number of threads does not settle: {counts:?}");
             counts.rotate_left(1);
             counts[29] = count();
             std::thread::sleep(std::time::Duration::from_millis(10));

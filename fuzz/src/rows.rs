@@ -2,10 +2,10 @@
 
 use sf_parquet::flatten::entities::Room;
 use sf_parquet::flatten::flattener::{Flattener, InputInfo};
-use sf_parquet::flatten::time::Window;
 use sf_parquet::tables::chunk::Chunk;
 use sf_parquet::tables::column::ColumnData;
 use sf_parquet::tables::pending::Pending;
+use sf_parquet::time::Window;
 use sf_parquet::trace::cursor::Cursor;
 use sf_parquet::trace::reader::Place;
 use sf_parquet::trace::records::{Branches, Event, Record};

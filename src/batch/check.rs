@@ -13,10 +13,10 @@ use super::outline::{self, Outline};
 use super::skip::Skip;
 use crate::dataset::manifest::{Content, CopyEntry, InputEntry, InputKind, Sound, Start, Status, rejected_key};
 use crate::dataset::state::{Read, State};
-use crate::flatten::time::Window;
 use crate::input::{self, Stat};
 use crate::progress::Meter;
 use crate::text::path_text;
+use crate::time::Window;
 
 /// What an input is.
 pub enum Checked<'s> {

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use crate::dataset::manifest::{CopyEntry, InputEntry, InputKind, Rank, Start, key};
-use crate::flatten::time::Window;
 use crate::input::Stat;
 use crate::text::Escaped;
+use crate::time::Window;
 
 /// An input that will be read.
 #[derive(Debug, Clone)]

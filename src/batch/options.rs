@@ -7,9 +7,9 @@ use parquet::basic::Compression;
 
 use crate::dataset::encode::Encodings;
 use crate::dataset::manifest::Content;
-use crate::flatten::time::Window;
 use crate::memory::Memory;
 use crate::tables::schema::TableId;
+use crate::time::Window;
 
 /// Options of `convert`.
 #[derive(Debug, Clone)]

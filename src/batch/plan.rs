@@ -16,10 +16,10 @@ use super::skip::Skip;
 use crate::dataset::manifest::{Content, CopyEntry, InputEntry, InputKind, Status, rejected_key};
 use crate::dataset::state::{Read, State};
 use crate::error::Result;
-use crate::flatten::time::Window;
 use crate::input::{Found, Stat};
 use crate::progress::{Meter, Phase};
 use crate::text::{hex, path_of};
+use crate::time::Window;
 
 /// What a run will do.
 #[derive(Debug, Default)]

@@ -26,13 +26,13 @@ use crate::dataset::writer::{DatasetWriter, Limits};
 use crate::error::{Error, IoContext, Result};
 use crate::fault;
 use crate::flatten::flattener::InputCounts;
-use crate::flatten::time::Window;
 use crate::input::Found;
 use crate::progress::{Meter, Phase};
 use crate::tables::pending::Overflow;
 use crate::tables::row_counts::RowCounts;
 use crate::tables::schema::TableId;
 use crate::text::Escaped;
+use crate::time::Window;
 
 /// Converts what is new of the inputs. Runs on the current rayon pool; `early` is a look at the manifests, if it has begun.
 ///

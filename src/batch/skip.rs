@@ -2,7 +2,7 @@
 
 use crate::dataset::manifest::{Content, InputKind};
 use crate::dataset::state::{Read, State};
-use crate::flatten::time::Window;
+use crate::time::Window;
 
 /// Why an input will not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use std::io;
 
-use crate::flatten::time::Date;
 use crate::progress::Meter;
+use crate::time::Date;
 use crate::trace::container::FileHeader;
 use crate::trace::cursor::Cursor;
 use crate::trace::reader::{Blocks, Item};

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread;
 
-use clap::{Args, ValueEnum, value_parser};
+use clap::{Args, value_parser};
 use parquet::basic::Compression;
 
 use super::destination::Destination;
@@ -15,16 +15,16 @@ use crate::batch::options::Options;
 use crate::batch::run;
 use crate::batch::summary::Summary;
 use crate::dataset::compression;
-use crate::dataset::encode;
+use crate::dataset::encode::Encodings;
 use crate::dataset::known::Early;
 use crate::dataset::layout::Layout;
 use crate::error::{Error, IoContext};
-use crate::flatten::time;
-use crate::flatten::time::Window;
 use crate::input;
 use crate::memory::Memory;
 use crate::tables::schema::TableId;
 use crate::text::{Escaped, path_text};
+use crate::time;
+use crate::time::Window;
 use crate::whole_file::folder_of;
 
 /// Convert traces to a Parquet dataset
@@ -97,14 +97,6 @@ Examples:
 Exit status: 0 all inputs taken over whole; 1 failed, nothing was published unless the error says so;
 3 published, but some input was damaged (see the table rejects); 129, 130 or 143 interrupted.";
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Encodings {
-    /// Delta encoding, smaller
-    Default,
-    /// Plain, for readers that lack delta encoding
-    Compatible,
-}
-
 const MOST_JOBS: u16 = 256;
 
 pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outcome> {
@@ -147,10 +139,7 @@ pub fn run(args: ConvertArgs, output: &Output, log: &Log) -> anyhow::Result<Outc
         dry_run,
         wait,
         compression,
-        encodings: match encodings {
-            Encodings::Default => encode::Encodings::Default,
-            Encodings::Compatible => encode::Encodings::Compatible,
-        },
+        encodings,
     };
     let cores = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let jobs = jobs.map_or_else(|| cores().min(MOST_JOBS.into()), usize::from);

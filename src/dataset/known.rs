@@ -16,8 +16,8 @@ use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 
 use super::layout::Layout;
 use super::manifest::{Content, CopyEntry, FORMAT, InputKind, Status, key, rejected_key};
-use crate::flatten::time::Window;
 use crate::input;
+use crate::time::Window;
 
 /// What is looked at of a manifest; the rest need only be JSON.
 #[derive(Debug, serde::Deserialize)]

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use crate::error::{IoContext, Result};
-use crate::flatten::time::Date;
 use crate::input::is_hidden;
 use crate::tables::schema::TableId;
+use crate::time::Date;
 
 /// The folder of a dataset that holds everything that is not a table.
 pub const PRIVATE: &str = "_sf_parquet";

@@ -10,10 +10,10 @@ use super::encode::Encodings;
 use super::layout::is_part_path;
 use super::part::PartFile;
 use crate::error::{Error, IoContext, Result};
-use crate::flatten::time::Window;
 use crate::input::{self, Stat};
 use crate::tables::row_counts::RowCounts;
 use crate::tables::schema::TableId;
+use crate::time::Window;
 
 /// Version of the manifest's form.
 pub const FORMAT: u32 = 1;

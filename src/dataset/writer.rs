@@ -3,12 +3,12 @@
 //! What is closed when depends on the rows alone, never on time or threads, so that the same input gives the same files.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use parquet::basic::Compression;
 use rayon::prelude::*;
+use rustix::process::{Resource, getrlimit};
 
 use super::encode::Encodings;
 use super::layout::part_path;
@@ -17,10 +17,10 @@ use super::part::PartFile;
 use super::sync::Syncs;
 use crate::error::Result;
 use crate::fault;
-use crate::flatten::time::Date;
 use crate::memory::Memory;
 use crate::tables::chunk::Chunk;
 use crate::tables::schema::TableId;
+use crate::time::Date;
 
 /// Sizes at which groups and files end.
 #[derive(Debug, Clone, Copy)]
@@ -36,11 +36,9 @@ pub struct Limits {
     pub open_files: usize,
 }
 
-/// How many files the process may have open (`ulimit -n`): 1,024 usually, and where the system does not say.
+/// How many files the process may have open (`ulimit -n`).
 fn open_files_allowed() -> usize {
-    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(1024)
+    getrlimit(Resource::Nofile).current.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX)
 }
 
 impl Limits {

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use super::entities::{Actor, Entities, Ref};
 use super::entity::Trace;
 use super::opflags;
-use super::time::Date;
 use crate::k8s::expand::{self, ItemRow, KubernetesEvent, PortRow, Warning};
 use crate::tables::pending::{Pending, TEXT, TableRow};
 use crate::tables::records::ActorKey;
 use crate::tables::row_counts::RowCounts;
 use crate::tables::schema::TableId;
+use crate::time::Date;
 use crate::trace::reader::Place;
 use crate::trace::records::{Event, EventKind, Number};
 
@@ -105,7 +105,9 @@ impl Target<'_> {
         let key = ActorKey { trace, exports: entities.exports(), actor };
         // Those of the record, and of entities that come into the batch with it.
         let mut bytes = place.size;
-        bytes += batch.repeat_actor(&key).unwrap_or_else(|| {
+        let repeated = batch.repeat_actor(&key);
+        bytes += repeated.unwrap_or_default();
+        if repeated.is_none() {
             let latest = process.index().map(|i| entities.processes.get_mut(i));
             bytes += batch.processes.push_entity(latest, number, 0);
             let latest = parent.index().map(|i| entities.processes.get_mut(i));
@@ -115,9 +117,9 @@ impl Target<'_> {
             let latest = pod.index().map(|i| entities.pods.get_mut(i));
             let lists = latest.as_ref().map_or(0, |pod| pod.entity.list_bytes());
             bytes += batch.pods.push_entity(latest, number, 0);
+            bytes += lists;
             batch.last_actor = Some((key, lists));
-            lists
-        });
+        }
         let latest = file.index().map(|i| entities.files.get_mut(i));
         bytes += batch.files.push_entity(latest, number, 0);
         let latest = new_file.index().map(|i| entities.files.get_mut(i));

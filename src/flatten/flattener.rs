@@ -7,7 +7,6 @@ use super::dateless::Dateless;
 use super::entities::{Entities, Room};
 use super::entity::{Str, Trace};
 use super::event::Target;
-use super::time::{Date, Window};
 use crate::error::Result;
 use crate::experiment::Step;
 use crate::reject::{Code, Severity};
@@ -16,6 +15,7 @@ use crate::tables::row_counts::RowCounts;
 use crate::tables::schema::TableId;
 use crate::tables::traces::RecordCounts;
 use crate::tables::{experiment_events, rejects, traces};
+use crate::time::{Date, Window};
 use crate::trace::cursor::MAX_ENTRIES;
 use crate::trace::reader::{Damage, Loss, Place};
 use crate::trace::records::{EventKind, Header, Record};
@@ -134,7 +134,7 @@ pub struct Flattener {
     doubt: Option<String>,
     counts: InputCounts,
     dateless: Dateless,
-    /// What was wrong with inputs, one line each, the first [`MAX_PROBLEMS`].
+    /// What was wrong with inputs, one line each, the first `MAX_PROBLEMS`.
     pub problems: Vec<String>,
 }
 

@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use crate::flatten::entities::{Actor, Entities};
 use crate::flatten::entity::{Container, File, Pod, Process};
-use crate::flatten::time::iso;
 use crate::flatten::{net, opflags};
 use crate::text::Escaped;
+use crate::time::iso;
 use crate::trace::records::{Event, EventKind, Number, Record};
 
 /// An event or flow, flattened as far as a line has room.

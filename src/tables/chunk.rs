@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::column::ColumnData;
 use super::schema::TableId;
-use crate::flatten::time::Date;
+use crate::time::Date;
 
 /// Rows of a table that are not yet arrays: each column is built where it is encoded.
 pub trait Rows: Send + Sync {

@@ -10,7 +10,7 @@ use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, DictionaryArray};
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
 
 use crate::dataset::encode::alike::Alike;
-use crate::flatten::time::micros;
+use crate::time::micros;
 
 /// The types that columns have: those that DuckDB, Spark and every warehouse read alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,7 @@
 //! The tables of a dataset: each file holds one table's rows and columns, [`schema`] lists them all.
+//!
+//! A [`mod@column`] says what is in it; [`ddl`] and the docs follow from that. Rows wait as [`pending`] until they are a [`chunk`], whose
+//! room comes back as [`spare`]. [`entity_row`] is what tables of entities share, [`row_counts`] counts rows by table.
 
 pub mod chunk;
 pub mod column;

@@ -11,7 +11,7 @@ use super::{
     containers, experiment_events, files, k8s_events, k8s_items, k8s_service_ports, pod_service_ports, pods, processes,
     rejects, traces,
 };
-use crate::flatten::time::Date;
+use crate::time::Date;
 
 /// Rows of a batch, which are those of a page: parquet's customary limit (docs/performance.md).
 const BATCH_ROWS: usize = 20_000;

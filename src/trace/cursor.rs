@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use super::schema::{NO_SLOT, Schema, Type, TypeId};
+use crate::varint::unzigzag;
 
 /// Nested values deeper than this are an attack (SysFlow needs five levels).
 const MAX_DEPTH: u8 = 32;
@@ -33,10 +34,6 @@ pub enum DecodeError {
 }
 
 pub(super) type Result<T> = std::result::Result<T, DecodeError>;
-
-fn unzigzag(value: u64) -> i64 {
-    (value >> 1) as i64 ^ -((value & 1) as i64)
-}
 
 /// The lower seven bits of each byte, one behind the other.
 fn sevens(bytes: u64) -> u64 {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::records::Slots;
 use crate::text::shortened;
 
-/// Index of a type in [`Schema::types`].
+/// Index of a type in `Schema::types`.
 pub type TypeId = u32;
 
 /// A field without a place in our records.

@@ -5,15 +5,11 @@ use std::io::{self, Write};
 use super::codec::Codec;
 use super::compress::Compressor;
 use super::container::MAGIC;
+use crate::varint::{put_varint, zigzag};
 
 /// Appends a zigzag variable-length integer.
 pub fn put_long(out: &mut Vec<u8>, value: i64) {
-    let mut n = ((value << 1) ^ (value >> 63)) as u64;
-    while n >= 0x80 {
-        out.push(n as u8 | 0x80);
-        n >>= 7;
-    }
-    out.push(n as u8);
+    put_varint(zigzag(value), out);
 }
 
 /// Appends a string or bytes: its length, then itself.

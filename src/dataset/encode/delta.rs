@@ -1,6 +1,6 @@
 //! DELTA_BINARY_PACKED of 64-bit integers (Parquet format, Encodings.md, DELTA_BINARY_PACKED = 5).
 
-use super::hybrid::varint;
+use crate::varint::{put_varint, zigzag};
 
 /// Values in a block, and in one of its miniblocks, which have bit widths of their own.
 const BLOCK: usize = 256;
@@ -9,10 +9,10 @@ const MINIBLOCK: usize = 64;
 /// Appends `values`. Differences wrap around, as the specification has it.
 pub fn encode(values: &[i64], out: &mut Vec<u8>) {
     let first = values.first().copied().unwrap_or(0);
-    varint(BLOCK as u64, out);
-    varint((BLOCK / MINIBLOCK) as u64, out);
-    varint(values.len() as u64, out);
-    varint(zigzag(first), out);
+    put_varint(BLOCK as u64, out);
+    put_varint((BLOCK / MINIBLOCK) as u64, out);
+    put_varint(values.len() as u64, out);
+    put_varint(zigzag(first), out);
     let mut deltas = [0; BLOCK];
     let mut last = first;
     for block in values.get(1..).unwrap_or_default().chunks(BLOCK) {
@@ -22,7 +22,7 @@ pub fn encode(values: &[i64], out: &mut Vec<u8>) {
             last = *value;
         }
         let least = deltas.iter().fold(i64::MAX, |least, delta| least.min(*delta));
-        varint(zigzag(least), out);
+        put_varint(zigzag(least), out);
         let widths = out.len();
         out.extend_from_slice(&[0; BLOCK / MINIBLOCK]);
         for (i, miniblock) in deltas.chunks(MINIBLOCK).enumerate() {
@@ -60,15 +60,12 @@ fn pack(deltas: &[i64], least: i64, width: u32, out: &mut Vec<u8>) {
     put(bits);
 }
 
-fn zigzag(value: i64) -> u64 {
-    ((value << 1) ^ (value >> 63)) as u64
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::varint::unzigzag;
 
     fn read_varint(bytes: &mut &[u8]) -> u64 {
         let (mut value, mut shift) = (0, 0);
@@ -81,10 +78,6 @@ mod tests {
                 return value;
             }
         }
-    }
-
-    fn unzigzag(value: u64) -> i64 {
-        (value >> 1) as i64 ^ -((value & 1) as i64)
     }
 
     /// Reads what `encode` wrote, as the specification says.

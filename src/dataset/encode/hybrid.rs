@@ -1,5 +1,7 @@
 //! The RLE/bit-packing hybrid of definition levels and dictionary keys (Parquet format, Encodings.md, RLE = 3).
 
+use crate::varint::put_varint;
+
 /// Values are packed in groups of this many; a group of one value begins a run.
 const GROUP: usize = 8;
 
@@ -67,7 +69,7 @@ fn pack_flags(flags: &[u8], out: &mut Vec<u8>) {
     if flags.is_empty() {
         return;
     }
-    varint((flags.len().div_ceil(GROUP) as u64) << 1 | 1, out);
+    put_varint((flags.len().div_ceil(GROUP) as u64) << 1 | 1, out);
     let (groups, rest) = flags.as_chunks::<GROUP>();
     out.extend(groups.iter().map(|group| (u64::from_le_bytes(*group).wrapping_mul(GATHER) >> 56) as u8));
     if !rest.is_empty() {
@@ -77,7 +79,7 @@ fn pack_flags(flags: &[u8], out: &mut Vec<u8>) {
 
 /// A run of one value.
 pub fn run(value: i32, len: usize, width: u32, out: &mut Vec<u8>) {
-    varint((len as u64) << 1, out);
+    put_varint((len as u64) << 1, out);
     out.extend_from_slice(&value.to_le_bytes()[..width.div_ceil(8) as usize]);
 }
 
@@ -86,7 +88,7 @@ fn pack(values: &[i32], width: u32, out: &mut Vec<u8>) {
     if values.is_empty() {
         return;
     }
-    varint((values.len().div_ceil(GROUP) as u64) << 1 | 1, out);
+    put_varint((values.len().div_ceil(GROUP) as u64) << 1 | 1, out);
     let (groups, rest) = values.as_chunks::<GROUP>();
     match width <= NARROW {
         true => groups.iter().for_each(|group| pack_narrow(group, width, out)),
@@ -133,15 +135,6 @@ fn pack_wide(values: &[i32], width: u32, out: &mut Vec<u8>) {
     }
     put(bits as u32);
     out.truncate(start + len);
-}
-
-/// A number in groups of seven bits, the lowest first (ULEB128).
-pub fn varint(mut value: u64, out: &mut Vec<u8>) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! compresses what a [`page`] holds, [`alike`] keeps pages that other columns have, too, and [`chunk`] makes a column chunk of
 //! [`pages`]. Pages and metadata are serialized by the parquet crate.
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 pub mod alike;
@@ -20,12 +21,12 @@ pub mod pages;
 pub mod range;
 pub mod scratch;
 
-/// Whether columns are encoded in a way that old readers lack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// How times and record numbers are encoded. What stands here is the help of `--encodings`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Encodings {
-    /// DELTA_BINARY_PACKED for times and record numbers.
+    /// Delta encoding, smaller
     Default,
-    /// PLAIN for them.
+    /// Plain, for readers that lack delta encoding
     Compatible,
 }

@@ -12,11 +12,11 @@ use crate::dataset::encode::Encodings;
 use crate::dataset::layout::{Layout, staged_name};
 use crate::dataset::manifest::{Content, InputEntry, InputKind, Manifest};
 use crate::dataset::state::{Read, State};
-use crate::flatten::time::iso;
 use crate::input::Stat;
 use crate::memory::Memory;
 use crate::tables::schema::TableId;
 use crate::text::{is_harmful, path_of};
+use crate::time::iso;
 
 /// Converts again what part files have rows of: a command for each. Where files have inputs in common, one cannot be mended
 /// without the others, since what stays of an input is read of all of its files: the first has the command for all.
