@@ -53,7 +53,7 @@ pub enum Error {
     HalfPublished(Box<Error>),
 
     /// A signal asked the program to stop.
-    #[error("interrupted; no dataset and no file was changed, run the same command again")]
+    #[error("interrupted; nothing of this command was published or written, run it again")]
     Interrupted(i32),
 }
 

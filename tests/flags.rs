@@ -120,6 +120,16 @@ fn a_log_without_steps_says_so_and_needs_no_traces() {
     expect_status(&output, 0);
     assert!(stderr(&output).contains("no line of it is a step"), "{}", stderr(&output));
     assert_eq!(strings(&out, "rejects", "code"), [Some("no_steps".to_owned())]);
+    // Logs have but a first line in common.
+    let out = folder.path().join("two");
+    for day in ["17", "18"] {
+        fs::write(&log, format!("START\n2022-03-{day} 18:48:40,736 main INFO     ----- {day}\n")).unwrap();
+        fs::rename(&log, folder.path().join(day)).unwrap();
+        let log = folder.path().join(day);
+        let output = program(["convert", "-o"]).arg(&out).arg("--experiment-log").arg(log).output().unwrap();
+        expect_status(&output, 0);
+        assert!(stderr(&output).is_empty(), "{}", stderr(&output));
+    }
 }
 
 #[test]

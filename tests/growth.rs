@@ -359,6 +359,10 @@ fn traces_that_only_start_alike_are_two_and_it_is_said() {
         assert_eq!(stderr(&output).matches(TWICE).count(), usize::from(events == 50), "{}", stderr(&output));
         assert_eq!(row_count(&out, "records"), events);
     }
+    // Nor if the one that was doubted is the shorter.
+    fs::remove_dir_all(&out).unwrap();
+    expect_status(&convert(&[&long], &out, &[]), 0);
+    assert!(stderr(&convert(&[&short], &out, &[])).contains(TWICE));
     // They are not read again for that, also where something else is new.
     let time = fs::metadata(&long).unwrap().modified().unwrap();
     let size = fs::metadata(&long).unwrap().len() as usize;

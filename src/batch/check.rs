@@ -143,7 +143,7 @@ impl<'s> Candidate<'_, 's> {
                 input.window = input.window.with(had.window());
             }
         }
-        input.doubtful = self.perhaps_copied(&input, &[was, shares].concat(), &supersedes);
+        (input.doubtful, input.alike) = self.copies(&input, &[was, shares].concat(), &supersedes);
         let mut supersedes: Vec<InputEntry> = supersedes.into_iter().map(|read| read.input.clone()).collect();
         if let Some(tables) = self.state.tables_that_keep(&input.key()) {
             // Nothing tells for which times.
@@ -213,16 +213,21 @@ impl<'s> Candidate<'_, 's> {
         }
     }
 
-    /// See [`Input::doubtful`]. What starts alike is of one trace: no other has its sync marker and first block.
-    fn perhaps_copied(&self, input: &Input, pieces: &[Read], replaced: &[Read]) -> Option<String> {
+    /// What an input is perhaps a copy of: [`Input::doubtful`] and [`Input::alike`]. Traces that start alike are one, for no other has
+    /// the sync marker and first block; logs have but their first line in common.
+    fn copies(&self, input: &Input, pieces: &[Read], replaced: &[Read]) -> (Option<String>, Option<String>) {
         let stays = |read: &Read| {
             let is_replaced = replaced.iter().any(|replaced| replaced.input.key() == read.input.key());
             read.live && !is_replaced && read.input.sha256 != input.sha256 && read.input.kind == input.kind
         };
         let is_alike = |read: &Read| !input.head.is_empty() && read.input.head == input.head;
+        // It was another under its name, or has some of one that was damaged, and nobody can tell how much.
         let was = self.of_path.iter().filter(|read| is_alike(read)).chain(pieces).copied();
-        let mut others = was.chain(self.state.by_head(&input.head).filter(is_alike));
-        others.find(stays).map(|read| read.input.path.clone())
+        let others = || self.state.by_head(&input.head).filter(is_alike);
+        let damaged = others().filter(|read| read.input.status == Status::Damaged);
+        let name_of = |read: Read| read.input.path.clone();
+        let doubtful = was.chain(damaged).find(stays).map(name_of);
+        (doubtful, others().filter(|_| self.kind == InputKind::Trace).find(stays).map(name_of))
     }
 
     /// Reads the input.
@@ -262,8 +267,8 @@ impl<'s> Candidate<'_, 's> {
         let start = |size| io::Result::Ok(Start { size, sha256: input::sha256(&file, 0..size, meter)? });
         let whole = blocks.end.filter(|_| !head.is_empty()).map(start).transpose()?;
         let (path, name, incomplete) = (path.to_owned(), self.name.clone(), blocks.is_cut);
-        let (window, doubtful) = (self.options.window, None);
-        let input = Input { path, name, stat, sha256, kind, head, broken, incomplete, whole, window, doubtful };
+        let (window, doubtful, alike) = (self.options.window, None, None);
+        let input = Input { path, name, stat, sha256, kind, head, broken, incomplete, whole, window, doubtful, alike };
         Ok(Seen { input, begins, was, restores, shares })
     }
 

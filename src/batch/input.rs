@@ -26,9 +26,10 @@ pub struct Input {
     pub whole: Option<Start>,
     /// Events and flows that are wanted: those of the options, and if it has grown those that the dataset has of it.
     pub window: Window,
-    /// Name of another input that starts alike, or shares a block, and keeps its rows: nobody can tell which of them the dataset has
-    /// twice.
+    /// Name of an input of an earlier run that may have begun with it: then the dataset has its rows already.
     pub doubtful: Option<String>,
+    /// Name of an input that starts alike and keeps its rows: nobody can tell which records both have.
+    pub alike: Option<String>,
 }
 
 impl Input {
@@ -45,6 +46,11 @@ impl Input {
     /// See [`InputEntry::rank`].
     pub fn rank(&self) -> Rank {
         (self.extent().0, self.stat.size)
+    }
+
+    /// What is to be said of it if the dataset perhaps has some of its rows twice.
+    pub fn perhaps_twice(&self) -> Option<String> {
+        self.doubtful.as_ref().or(self.alike.as_ref()).map(|other| perhaps_twice(other))
     }
 
     /// Its entry in a run whose manifest is gone: but what its key needs, see [`crate::dataset::state::State::tables_that_keep`].
@@ -78,8 +84,7 @@ impl Unreadable {
     }
 }
 
-/// What is to be said of an input that may have rows which the dataset has of the `other`.
-pub fn perhaps_twice(other: &str) -> String {
+fn perhaps_twice(other: &str) -> String {
     format!(
         "it may be a copy of {other}, older, damaged or repaired: if it is, the dataset has its rows twice, and a new dataset of either has not"
     )

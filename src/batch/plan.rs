@@ -166,7 +166,7 @@ fn settle(
         plan.superseded.extend(replaces);
         plan.inputs.push(input);
     }
-    doubt_alike(&mut plan.inputs);
+    name_alike(&mut plan.inputs);
     for copy in &mut plan.copies {
         if let Some(longer) = longer_of.get(&copy.of) {
             (copy.of, copy.beginning) = (longer.clone(), true);
@@ -174,12 +174,12 @@ fn settle(
     }
 }
 
-/// Of those that start alike, each but the first is perhaps a copy of that.
-fn doubt_alike(inputs: &mut [Input]) {
+/// Names the first of those that start alike to the others, see [`Input::alike`].
+fn name_alike(inputs: &mut [Input]) {
     let mut firsts: HashMap<String, String> = HashMap::new();
     for input in inputs.iter_mut().filter(|input| !input.head.is_empty()) {
         match firsts.get(&input.head) {
-            Some(first) => drop(input.doubtful.get_or_insert(first.clone())),
+            Some(first) => drop(input.alike.get_or_insert(first.clone())),
             None => drop(firsts.insert(input.head.clone(), input.name.clone())),
         }
     }

@@ -5,7 +5,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::input::{Input, Unreadable, perhaps_twice};
+use super::input::{Input, Unreadable};
 use super::nothing_new::nothing_new;
 use super::options::Options;
 use super::pipe::{Item, Pipe};
@@ -107,8 +107,9 @@ fn describe(plan: &Plan, summary: &mut Summary) {
             _ => "would be converted",
         };
         summary.notes.push(format!("{} {kind}", Escaped(&input.name)));
-        let twice = input.doubtful.as_ref().map(|longer| perhaps_twice(longer));
-        summary.notes.extend(twice.map(|twice| format!("{}: {}", Escaped(&input.name), Escaped(&twice))));
+        summary
+            .notes
+            .extend(input.perhaps_twice().map(|twice| format!("{}: {}", Escaped(&input.name), Escaped(&twice))));
     }
     for path in &plan.rewrite {
         summary.notes.push(format!("{} would be rewritten", Escaped(path)));
@@ -137,8 +138,7 @@ fn execute(
         return Ok(());
     }
     meter.begin(Phase::Publishing, 0, 0);
-    meter.check().map_err(discard)?;
-    commit::publish(layout, &manifest, syncs)?;
+    commit::publish(layout, &manifest, syncs, meter)?;
     summary.published = true;
     Ok(())
 }

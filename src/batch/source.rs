@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::input::{Input, Unreadable, perhaps_twice};
+use super::input::{Input, Unreadable};
 use super::options::Options;
 use super::pipe;
 use super::trace_date::trace_date;
@@ -197,8 +197,8 @@ impl<'p> Source<'p> {
             bytes: input.stat.size,
             window: input.window,
         });
-        if let Some(other) = &input.doubtful {
-            self.flattener.doubt(perhaps_twice(other));
+        if let Some(doubt) = input.perhaps_twice() {
+            self.flattener.doubt(doubt);
         }
         if let Some(open) = self.following.take() {
             self.open = Some(open);

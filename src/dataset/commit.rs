@@ -21,6 +21,7 @@ use super::manifest::Manifest;
 use super::sync::{Syncs, sync_folder};
 use crate::error::{Error, IoContext, Result};
 use crate::fault;
+use crate::progress::Meter;
 use crate::tables::schema::TableId;
 use crate::text::path_text;
 
@@ -67,9 +68,9 @@ fn remove(path: &PathBuf) {
 /// Publishes a run whose files are all staged, and on disk when `staged` is finished.
 ///
 /// # Errors
-/// A step failed. Until the journal has its name nothing has happened and nothing stays; from then on it is
+/// A step failed, or the run was asked to stop before it had a journal. Until the journal has its name nothing has happened and nothing stays; from then on it is
 /// [`Error::HalfPublished`], and the next run goes on.
-pub fn publish(layout: &Layout, manifest: &Manifest, staged: Syncs) -> Result<()> {
+pub fn publish(layout: &Layout, manifest: &Manifest, staged: Syncs, meter: &Meter) -> Result<()> {
     let journal = layout.journal(&manifest.run);
     let undo = |error| {
         remove(&journal::temporary(&journal));
@@ -79,11 +80,12 @@ pub fn publish(layout: &Layout, manifest: &Manifest, staged: Syncs) -> Result<()
     };
     let own = layout.manifest(&manifest.run);
     if own.exists() {
-        let message = "a run of that name was published already; move it away to see what 'sf-parquet verify' says";
+        let message = "a run of that name was published already, and nothing was changed; with another --memory the run has another name";
         return Err(undo(Error::Dataset { path: own, message: message.to_owned() }));
     }
     // While the disk writes.
-    make_ready(layout, manifest).and_then(|()| staged.finish()).map_err(undo)?;
+    let ready = make_ready(layout, manifest).and_then(|()| staged.finish());
+    ready.and_then(|()| meter.check()).map_err(undo)?;
     journal::write(layout, manifest).map_err(|error| match journal.try_exists() {
         Ok(false) => undo(error),
         _ => half_published(error),
@@ -251,10 +253,11 @@ fn complete(layout: &Layout, manifest: &Manifest) -> Result<()> {
     syncs.finish()?;
     let own = layout.manifest(&manifest.run);
     fs::rename(layout.journal(&manifest.run), &own).during("publish", &own)?;
-    // A journal that comes back has no effect: nobody waits for that to be on disk.
-    let _ = Syncs::default().folder(&layout.journals());
+    // Where the rename is not one step on disk, the journal must not be gone before the manifest is there.
     sync_folder(&layout.manifests())?;
     fault::point("manifest there");
+    // A journal that comes back has no effect: nobody waits for that to be on disk.
+    let _ = Syncs::default().folder(&layout.journals());
     let _ = fs::remove_dir_all(&staging);
     Ok(())
 }

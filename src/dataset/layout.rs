@@ -118,7 +118,8 @@ pub fn children(folder: &Path) -> Result<Vec<PathBuf>> {
             paths.sort();
             Ok(paths)
         }
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        // What a link leads to may be away for a while.
+        Err(e) if e.kind() == io::ErrorKind::NotFound && !folder.is_symlink() => Ok(Vec::new()),
         Err(e) => Err(e).during("list", folder),
     }
 }

@@ -115,13 +115,16 @@ fn addresses(object: &Object, name: &str, odd: &mut Odd) -> Option<Vec<Str>> {
     fits.then_some(found)
 }
 
+/// The fields of a selector of the newer kinds (Kubernetes API: LabelSelector).
+const NEWER: [&str; 2] = ["matchLabels", "matchExpressions"];
+
 /// A selector's labels: the object itself (services, replication controllers) or its `matchLabels` (all newer kinds), for whose
 /// `matchExpressions` there is no column.
 fn selector(object: &Object, odd: &mut Odd) -> Option<Vec<(Str, Str)>> {
     let selector = object.object("selector", odd)?;
-    // A label may have such a name, too, but is a string.
-    let is = |name| selector.value(name).is_some_and(|value| string(value).is_none());
-    if !is("matchLabels") && !is("matchExpressions") {
+    // Labels may have such names, too, but are strings.
+    let is_label = |name| selector.value(name).is_none_or(|value| string(value).is_some());
+    if NEWER.into_iter().all(is_label) || selector.names().any(|name| !NEWER.contains(&name)) {
         return Some(selector.string_pairs("selector", odd));
     }
     if selector.list("matchExpressions", odd).is_some_and(|expressions| expressions.len > 0) {
@@ -173,9 +176,15 @@ mod tests {
         for (json, labels, odd) in [
             (r#"{"matchExpressions":[]}"#, None, None),
             (r#"{"matchExpressions":[{"key":"a"}]}"#, None, Some("matchExpressions")),
-            (r#"{"matchLabels":{"app":"web"},"matchExpressions":[{"key":"a"}]}"#, expected, Some("matchExpressions")),
+            (
+                r#"{"matchLabels":{"app":"web"},"matchExpressions":[{"key":"a"}]}"#,
+                expected.clone(),
+                Some("matchExpressions"),
+            ),
             (r#"{"matchLabels":null}"#, None, None),
             (r#"{"matchLabels":["app"]}"#, None, Some("matchLabels")),
+            (r#"{"app":"web","matchLabels":null}"#, expected.clone(), None),
+            (r#"{"app":"web","matchLabels":{"b":"c"}}"#, expected, Some("selector")),
             ("{}", Some(vec![]), None),
         ] {
             let (of, names) = item(&format!(r#"{{"selector":{json}}}"#));

@@ -122,6 +122,10 @@ impl<'a> Object<'a> {
         self.value(name).filter(|value| !is_null(value))
     }
 
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| &**name)
+    }
+
     /// The field's value, null or not.
     pub fn value(&self, name: &str) -> Option<&'a RawValue> {
         self.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| *value)

@@ -551,7 +551,7 @@ fn tampering_is_found() {
     copy(out, &whole);
     let part = |table: &str, n: usize| parts(out, table).remove(n);
     type Case<'c> = (&'c str, &'c [&'c str], &'c dyn Fn());
-    let cases: [Case; 26] = [
+    let cases: [Case; 27] = [
         ("nothing", &[], &|| {}),
         ("a part without its footer", &["changed_file"], &|| {
             let file = File::options().write(true).open(part("records", 0)).unwrap();
@@ -617,6 +617,10 @@ fn tampering_is_found() {
             fs::remove_dir(out.join("_sf_parquet/staging")).unwrap();
             std::os::unix::fs::symlink("../..", out.join("_sf_parquet/staging")).unwrap();
         }),
+        ("staged files behind a link to nowhere", &["strange_file"], &|| {
+            fs::remove_dir(out.join("_sf_parquet/staging")).unwrap();
+            std::os::unix::fs::symlink("nowhere", out.join("_sf_parquet/staging")).unwrap();
+        }),
         ("a link beside the manifests", &["strange_file"], &|| {
             std::os::unix::fs::symlink(&whole, out.join("_sf_parquet/notes")).unwrap();
         }),
@@ -650,6 +654,21 @@ fn tampering_is_found() {
             assert_eq!(found(out), [""; 0], "{what}");
             assert_eq!(rows(out, "records", &[]), rows_before, "{what}");
         }
+    }
+}
+
+#[test]
+fn manifests_that_are_away_are_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, out) = (folder.path().join("a"), folder.path().join("out"));
+    simple("a", 5).write(&a);
+    expect_status(&convert(&[&a], &out, &[]), 0);
+    let manifests = out.join("_sf_parquet/manifest");
+    fs::rename(&manifests, folder.path().join("away")).unwrap();
+    std::os::unix::fs::symlink("nowhere", &manifests).unwrap();
+    for output in [run(["verify".as_ref(), out.as_os_str()]), convert(&[&a], &out, &[])] {
+        expect_status(&output, 1);
+        assert!(stderr(&output).contains("manifest"), "{}", stderr(&output));
     }
 }
 

@@ -69,7 +69,7 @@ fn private_file(layout: &Layout, unfinished: &Unfinished, path: &Path, name: &st
         || unfinished.0.iter().any(|run| is(layout.journal(&run.run)));
     let of_a_run = [layout.all_staging(), layout.journals()].iter().any(|folder| path.starts_with(folder));
     let folders = [layout.private(), layout.all_staging(), layout.journals(), layout.manifests()];
-    let is_link = path.is_symlink() && path.is_dir() && folders.iter().any(|folder| path == folder);
+    let is_link = path.is_symlink() && folders.iter().any(|folder| path == folder);
     let finding =
         |code, message: &str, remedy| Finding { code, path: name.to_owned(), message: message.to_owned(), remedy };
     match of_a_run {
