@@ -276,6 +276,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_run_is_stopped_until_it_has_a_journal_and_never_replaces_a_manifest() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        let manifest = serde_json::json!({
+            "format": 1, "run": "r", "program": "0.1.0", "compression": "zstd", "encodings": "default",
+            "content": {"tables": [], "since": null, "until": null}, "inputs": [], "files": [], "removed": [],
+            "superseded": []
+        });
+        let manifest = Manifest::parse(manifest.to_string().as_bytes()).unwrap();
+        let publish = |meter: &Meter| {
+            fs::create_dir_all(layout.staging("r")).unwrap();
+            publish(&layout, &manifest, Syncs::default(), meter)
+        };
+        let stopped = Meter::default();
+        stopped.stop(2);
+        assert!(matches!(publish(&stopped), Err(Error::Interrupted(2))));
+        assert!(!layout.journal("r").exists() && !layout.manifest("r").exists() && !layout.staging("r").exists());
+        publish(&Meter::default()).unwrap();
+        assert!(layout.manifest("r").exists());
+        let twice = publish(&Meter::default()).unwrap_err().to_string();
+        assert!(twice.contains("nothing was changed"), "{twice}");
+    }
+
+    #[test]
     fn what_belongs_to_another_stays_in_a_sticky_folder() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("part");
