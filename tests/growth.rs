@@ -622,6 +622,14 @@ fn a_damaged_trace_that_may_be_one_that_is_there_says_so() {
         expect_status(&said, 3);
         assert!(stderr(&said).contains(TWICE), "{}", stderr(&said));
     }
+    // Of one that is damaged in its first block, only the name is left.
+    let growing = Growing::new();
+    let path = growing.write("a.sf", 8);
+    growing.expect(&[&path], &[], 80, "");
+    damage(&growing, &path, 0);
+    let damaged = convert(&[&path], &growing.out, &[]);
+    expect_status(&damaged, 3);
+    assert!(stderr(&damaged).contains(TWICE), "{}", stderr(&damaged));
     // Another trace that starts alike is not what was damaged under its name.
     let growing = Growing::new();
     let path = growing.write("a.sf", 8);

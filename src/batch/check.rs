@@ -143,7 +143,7 @@ impl<'s> Candidate<'_, 's> {
                 input.window = input.window.with(had.window());
             }
         }
-        (input.doubtful, input.alike) = self.copies(&input, &[was, shares].concat(), &supersedes);
+        self.find_copies(&mut input, &[was, shares].concat(), &supersedes);
         let mut supersedes: Vec<InputEntry> = supersedes.into_iter().map(|read| read.input.clone()).collect();
         if let Some(tables) = self.state.tables_that_keep(&input.key()) {
             // Nothing tells for which times.
@@ -213,9 +213,9 @@ impl<'s> Candidate<'_, 's> {
         }
     }
 
-    /// What an input is perhaps a copy of: [`Input::doubtful`] and [`Input::alike`]. Traces that start alike are one, for no other has
-    /// the sync marker and first block; logs have but their first line in common.
-    fn copies(&self, input: &Input, pieces: &[Read], replaced: &[Read]) -> (Option<String>, Option<String>) {
+    /// Finds what an input is perhaps a copy of. Traces that start alike are one, for no other has the sync marker and first block;
+    /// logs have but their first line in common.
+    fn find_copies(&self, input: &mut Input, pieces: &[Read], replaced: &[Read]) {
         let stays = |read: &Read| {
             let is_replaced = replaced.iter().any(|replaced| replaced.input.key() == read.input.key());
             read.live && !is_replaced && read.input.sha256 != input.sha256 && read.input.kind == input.kind
@@ -227,7 +227,9 @@ impl<'s> Candidate<'_, 's> {
         let damaged = others().filter(|read| read.input.status == Status::Damaged);
         let name_of = |read: Read| read.input.path.clone();
         let doubtful = was.chain(damaged).find(stays).map(name_of);
-        (doubtful, others().filter(|_| self.kind == InputKind::Trace).find(stays).map(name_of))
+        let alike = others().filter(|_| self.kind == InputKind::Trace).find(stays).map(name_of);
+        let was_other = self.of_path.iter().any(stays);
+        (input.doubtful, input.alike, input.was_other) = (doubtful, alike, was_other);
     }
 
     /// Reads the input.
@@ -267,8 +269,22 @@ impl<'s> Candidate<'_, 's> {
         let start = |size| io::Result::Ok(Start { size, sha256: input::sha256(&file, 0..size, meter)? });
         let whole = blocks.end.filter(|_| !head.is_empty()).map(start).transpose()?;
         let (path, name, incomplete) = (path.to_owned(), self.name.clone(), blocks.is_cut);
-        let (window, doubtful, alike) = (self.options.window, None, None);
-        let input = Input { path, name, stat, sha256, kind, head, broken, incomplete, whole, window, doubtful, alike };
+        let (window, doubtful, alike, was_other) = (self.options.window, None, None, false);
+        let input = Input {
+            path,
+            name,
+            stat,
+            sha256,
+            kind,
+            head,
+            broken,
+            incomplete,
+            whole,
+            window,
+            doubtful,
+            alike,
+            was_other,
+        };
         Ok(Seen { input, begins, was, restores, shares })
     }
 

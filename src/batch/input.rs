@@ -30,6 +30,8 @@ pub struct Input {
     pub doubtful: Option<String>,
     /// Name of an input that starts alike and keeps its rows: nobody can tell which records both have.
     pub alike: Option<String>,
+    /// Another file was converted under its name and keeps its rows: if this one is damaged, it may be what is left of that.
+    pub was_other: bool,
 }
 
 impl Input {
@@ -84,7 +86,8 @@ impl Unreadable {
     }
 }
 
-fn perhaps_twice(other: &str) -> String {
+/// What is to be said of an input that may have rows which the dataset has of the `other`.
+pub fn perhaps_twice(other: &str) -> String {
     format!(
         "it may be a copy of {other}, older, damaged or repaired: if it is, the dataset has its rows twice, and a new dataset of either has not"
     )

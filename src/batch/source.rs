@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::input::{Input, Unreadable};
+use super::input::{Input, Unreadable, perhaps_twice};
 use super::options::Options;
 use super::pipe;
 use super::trace_date::trace_date;
@@ -25,7 +25,7 @@ use crate::tables::pending::{Overflow, Pending};
 use crate::text::hex;
 use crate::time::{Date, Window};
 use crate::trace::container::{FileHeader, HeaderError};
-use crate::trace::reader::{Blocks, Item, Place};
+use crate::trace::reader::{Blocks, Damage, Item, Place};
 use crate::trace::records::Record;
 use crate::trace::schema::LeftOut;
 
@@ -69,6 +69,8 @@ pub struct Source<'p> {
     last_block: Range<u64>,
     /// Whether no file is open that rows of earlier inputs lie in.
     apart: bool,
+    /// See [`Input::was_other`], until something is said.
+    was_other: bool,
 }
 
 struct OpenInput {
@@ -118,6 +120,7 @@ impl<'p> Source<'p> {
             ended: Vec::with_capacity(inputs.len()),
             last_block: 0..0,
             apart: true,
+            was_other: false,
         }
     }
 
@@ -197,7 +200,9 @@ impl<'p> Source<'p> {
             bytes: input.stat.size,
             window: input.window,
         });
+        self.was_other = input.was_other;
         if let Some(doubt) = input.perhaps_twice() {
+            self.was_other = false;
             self.flattener.doubt(doubt);
         }
         if let Some(open) = self.following.take() {
@@ -289,7 +294,7 @@ impl<'p> Source<'p> {
                     damage.message += "; more --memory and --reconvert convert it";
                 }
                 let is_inside = damage.offset < input.extent().0;
-                self.flattener.damage(damage, is_inside);
+                self.damage(damage, is_inside);
                 return Ok(true);
             }
             Some(Item::Block(block)) => block,
@@ -318,9 +323,17 @@ impl<'p> Source<'p> {
         self.last_block = block.offset..after;
         if let Some(damage) = damage {
             // There are rows of the block.
-            self.flattener.damage(damage, true);
+            self.damage(damage, true);
         }
         Ok(true)
+    }
+
+    /// Takes note of damage. What is behind the last whole block says nothing of those before it.
+    fn damage(&mut self, damage: Damage, is_inside: bool) {
+        if is_inside && std::mem::take(&mut self.was_other) {
+            self.flattener.doubt(perhaps_twice(&self.inputs[self.next].name));
+        }
+        self.flattener.damage(damage, is_inside);
     }
 }
 

@@ -68,7 +68,8 @@ fn remove(path: &PathBuf) {
 /// Publishes a run whose files are all staged, and on disk when `staged` is finished.
 ///
 /// # Errors
-/// A step failed, or the run was asked to stop before it had a journal. Until the journal has its name nothing has happened and nothing stays; from then on it is
+/// A step failed, or the run was asked to stop before it had a journal. Until the journal has its name nothing has happened and
+/// nothing stays; from then on it is
 /// [`Error::HalfPublished`], and the next run goes on.
 pub fn publish(layout: &Layout, manifest: &Manifest, staged: Syncs, meter: &Meter) -> Result<()> {
     let journal = layout.journal(&manifest.run);

@@ -41,9 +41,11 @@ pub fn flatten(path: &Path) -> Last {
     let sha256 = input::sha256(&file, 0..stat.size, &Meter::default()).unwrap();
     let name = "trace".to_owned();
     let (path, head) = (path.to_owned(), String::new());
-    let (kind, broken, incomplete, whole, doubtful, alike) = (InputKind::Trace, false, false, None, None, None);
+    let (kind, broken, incomplete, whole, doubtful, alike, was_other) =
+        (InputKind::Trace, false, false, None, None, None, false);
     let window = Default::default();
-    let inputs = [Input { path, name, stat, sha256, kind, head, broken, incomplete, whole, window, doubtful, alike }];
+    let inputs =
+        [Input { path, name, stat, sha256, kind, head, broken, incomplete, whole, window, doubtful, alike, was_other }];
     let (meter, options) = (Meter::default(), options(&inputs[0].path));
     let mut source = Source::new(&inputs, &options, std::env::temp_dir(), None, &meter);
     let mut chunks = Vec::new();
