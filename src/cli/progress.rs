@@ -48,20 +48,17 @@ fn draw(meter: &Meter, wait: Receiver<()>) {
         bar.set_style(style.progress_chars("=> "));
     }
     let mut phase = None;
-    every(
-        || REDRAW_EVERY,
-        &wait,
-        || {
-            if phase != Some(meter.phase()) {
-                phase = Some(meter.phase());
-                bar.reset();
-            }
-            bar.set_length(meter.total_bytes.load(Relaxed));
-            bar.set_position(meter.bytes.load(Relaxed));
-            bar.set_message(name(meter.phase()));
-            bar.set_prefix(numbers(meter));
-        },
-    );
+    let interval = || REDRAW_EVERY;
+    every(interval, &wait, || {
+        if phase != Some(meter.phase()) {
+            phase = Some(meter.phase());
+            bar.reset();
+        }
+        bar.set_length(meter.total_bytes.load(Relaxed));
+        bar.set_position(meter.bytes.load(Relaxed));
+        bar.set_message(name(meter.phase()));
+        bar.set_prefix(numbers(meter));
+    });
     bar.finish_and_clear();
 }
 

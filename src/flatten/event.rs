@@ -105,20 +105,21 @@ impl Target<'_> {
         let key = ActorKey { trace, exports: entities.exports(), actor };
         // Those of the record, and of entities that come into the batch with it.
         let mut bytes = place.size;
-        let repeated = batch.repeat_actor(&key);
-        bytes += repeated.unwrap_or_default();
-        if repeated.is_none() {
-            let latest = process.index().map(|i| entities.processes.get_mut(i));
-            bytes += batch.processes.push_entity(latest, number, 0);
-            let latest = parent.index().map(|i| entities.processes.get_mut(i));
-            bytes += batch.parents.push_entity(latest, number, 1);
-            let latest = container.index().map(|i| entities.containers.get_mut(i));
-            bytes += batch.containers.push_entity(latest, number, 0);
-            let latest = pod.index().map(|i| entities.pods.get_mut(i));
-            let lists = latest.as_ref().map_or(0, |pod| pod.entity.list_bytes());
-            bytes += batch.pods.push_entity(latest, number, 0);
-            bytes += lists;
-            batch.last_actor = Some((key, lists));
+        match batch.repeat_actor(&key) {
+            Some(lists) => bytes += lists,
+            None => {
+                let latest = process.index().map(|i| entities.processes.get_mut(i));
+                bytes += batch.processes.push_entity(latest, number, 0);
+                let latest = parent.index().map(|i| entities.processes.get_mut(i));
+                bytes += batch.parents.push_entity(latest, number, 1);
+                let latest = container.index().map(|i| entities.containers.get_mut(i));
+                bytes += batch.containers.push_entity(latest, number, 0);
+                let latest = pod.index().map(|i| entities.pods.get_mut(i));
+                let lists = latest.as_ref().map_or(0, |pod| pod.entity.list_bytes());
+                bytes += batch.pods.push_entity(latest, number, 0);
+                bytes += lists;
+                batch.last_actor = Some((key, lists));
+            }
         }
         let latest = file.index().map(|i| entities.files.get_mut(i));
         bytes += batch.files.push_entity(latest, number, 0);

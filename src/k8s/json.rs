@@ -122,6 +122,7 @@ impl<'a> Object<'a> {
         self.value(name).filter(|value| !is_null(value))
     }
 
+    /// The names of all fields, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| &**name)
     }
@@ -212,6 +213,7 @@ fn visit<'a>(json: &'a RawValue, each: &mut dyn FnMut(&'a RawValue)) -> Option<(
     serde_json::Deserializer::from_str(json.get()).deserialize_seq(EntriesOf(each)).ok()
 }
 
+/// Whether it is `null`, with which Kubernetes says that something is missing.
 pub fn is_null(json: &RawValue) -> bool {
     json.get() == "null"
 }

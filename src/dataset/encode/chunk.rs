@@ -158,6 +158,7 @@ impl ChunkWriter {
         self.bytes + self.form.dictionary().map_or(0, Dictionary::memory)
     }
 
+    /// Data pages so far.
     pub fn page_count(&self) -> usize {
         self.pages.len()
     }
