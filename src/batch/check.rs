@@ -269,22 +269,9 @@ impl<'s> Candidate<'_, 's> {
         let start = |size| io::Result::Ok(Start { size, sha256: input::sha256(&file, 0..size, meter)? });
         let whole = blocks.end.filter(|_| !head.is_empty()).map(start).transpose()?;
         let (path, name, incomplete) = (path.to_owned(), self.name.clone(), blocks.is_cut);
-        let (window, doubtful, alike, was_other) = (self.options.window, None, None, false);
-        let input = Input {
-            path,
-            name,
-            stat,
-            sha256,
-            kind,
-            head,
-            broken,
-            incomplete,
-            whole,
-            window,
-            doubtful,
-            alike,
-            was_other,
-        };
+        let window = self.options.window;
+        let input =
+            Input { path, name, stat, sha256, kind, head, broken, incomplete, whole, window, ..Input::default() };
         Ok(Seen { input, begins, was, restores, shares })
     }
 

@@ -8,7 +8,7 @@ use crate::text::Escaped;
 use crate::time::Window;
 
 /// An input that will be read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Input {
     pub path: PathBuf,
     /// The path as text, see [`crate::text::path_text`].

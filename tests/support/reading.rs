@@ -7,7 +7,6 @@ use sf_parquet::batch::options::Options;
 use sf_parquet::batch::pipe::Item;
 use sf_parquet::batch::source::{Last, Source};
 use sf_parquet::dataset::encode::Encodings;
-use sf_parquet::dataset::manifest::InputKind;
 use sf_parquet::flatten::flattener::InputCounts;
 use sf_parquet::input::{self, Stat};
 use sf_parquet::memory::Memory;
@@ -40,12 +39,7 @@ pub fn flatten(path: &Path) -> Last {
     let stat = Stat::of(&file).unwrap();
     let sha256 = input::sha256(&file, 0..stat.size, &Meter::default()).unwrap();
     let name = "trace".to_owned();
-    let (path, head) = (path.to_owned(), String::new());
-    let (kind, broken, incomplete, whole, doubtful, alike, was_other) =
-        (InputKind::Trace, false, false, None, None, None, false);
-    let window = Default::default();
-    let inputs =
-        [Input { path, name, stat, sha256, kind, head, broken, incomplete, whole, window, doubtful, alike, was_other }];
+    let inputs = [Input { path: path.to_owned(), name, stat, sha256, ..Input::default() }];
     let (meter, options) = (Meter::default(), options(&inputs[0].path));
     let mut source = Source::new(&inputs, &options, std::env::temp_dir(), None, &meter);
     let mut chunks = Vec::new();
